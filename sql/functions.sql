@@ -1,0 +1,85 @@
+-- The functions that people call, and those that triggers call (with a leading underscore).
+
+-- For the DBA ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION spamcheck.protect(relation regclass, policy text DEFAULT 'default', columns jsonb DEFAULT NULL,
+                                  status jsonb DEFAULT NULL, article jsonb DEFAULT NULL,
+                                  subscriber jsonb DEFAULT NULL, on_update boolean DEFAULT true)
+    RETURNS TABLE (field text, source text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'protect_wrapper';
+COMMENT ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean) IS
+    'Puts a table under a policy and gives the mapping in force: which source each field of a submission comes from';
+
+CREATE FUNCTION spamcheck.unprotect(relation regclass) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'unprotect_wrapper';
+COMMENT ON FUNCTION spamcheck.unprotect(regclass) IS 'Takes a table out of its policy; its log rows stay';
+
+CREATE FUNCTION spamcheck.create_policy(name text, preset text DEFAULT 'default') RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_policy_wrapper';
+COMMENT ON FUNCTION spamcheck.create_policy(text, text) IS
+    'Makes a policy from a preset: default, actionkit, gitlab or serendipity';
+
+CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
+COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
+
+CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';
+COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
+    'Makes lookups that wait, failed or expired due at once (of one kind, or all); gives how many';
+
+CREATE FUNCTION spamcheck.grant_access(role regrole, level text) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
+COMMENT ON FUNCTION spamcheck.grant_access(regrole, text) IS
+    'Gives a role access as admin, moderator, analyst or app';
+
+CREATE FUNCTION spamcheck.revoke_access(role regrole) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
+COMMENT ON FUNCTION spamcheck.revoke_access(regrole) IS 'Takes all access from a role';
+
+CREATE FUNCTION spamcheck.health() RETURNS TABLE (item text, state text, message text, hint text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'health_wrapper';
+COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what to do about it';
+
+-- Internal ------------------------------------------------------------------------------------------
+
+CREATE FUNCTION spamcheck._guard() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_guard';
+COMMENT ON FUNCTION spamcheck._guard() IS 'Internal: the BEFORE trigger of protected tables; judges a row';
+
+CREATE FUNCTION spamcheck._record() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_record';
+COMMENT ON FUNCTION spamcheck._record() IS 'Internal: the AFTER trigger of protected tables; writes down what was found';
+
+CREATE FUNCTION spamcheck._judged(protection integer, relation oid, place tid) RETURNS boolean
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 1 AS 'MODULE_PATHNAME', 'spamcheck_judged';
+COMMENT ON FUNCTION spamcheck._judged(integer, oid, tid) IS
+    'Internal: the WHEN clause of the AFTER trigger; whether something was found about the row stored there';
+
+CREATE FUNCTION spamcheck._valid() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_valid';
+COMMENT ON FUNCTION spamcheck._valid() IS 'Internal: checks what is written into policies, settings and lists';
+
+CREATE FUNCTION spamcheck._changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_changed';
+COMMENT ON FUNCTION spamcheck._changed() IS 'Internal: tells all sessions that policies, settings or lists changed';
+
+CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
+COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';
+
+CREATE FUNCTION spamcheck._dropped() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_dropped';
+COMMENT ON FUNCTION spamcheck._dropped() IS 'Internal: a protection goes with its table';
+
+CREATE FUNCTION spamcheck._catalogue() RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'catalogue_wrapper';
+COMMENT ON FUNCTION spamcheck._catalogue() IS 'Internal: the catalogue of checks behind the view spamcheck.checks';
+
+CREATE FUNCTION spamcheck._worker_state() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'worker_state_wrapper';
+COMMENT ON FUNCTION spamcheck._worker_state() IS 'Internal: the worker''s counters behind the view spamcheck.stat_worker';
+
+CREATE FUNCTION spamcheck._call_worker() RETURNS void
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'call_worker_wrapper';
+COMMENT ON FUNCTION spamcheck._call_worker() IS 'Internal: asks for a worker in this database once the transaction is committed';

@@ -1,0 +1,238 @@
+-- The tables of pg_spamcheck: what an administrator sets, what an analyst reads, what the worker has
+-- still to do. Owns no logic: the checks on what is written live in src/validation.rs, and every name
+-- is qualified because the script must not depend on anybody's search_path.
+
+-- Policies ------------------------------------------------------------------------------------------
+
+CREATE TABLE spamcheck.policy (
+    name            text PRIMARY KEY,
+    mode            text NOT NULL DEFAULT 'enforce',
+    unsubscribe     boolean NOT NULL DEFAULT false,
+    types           text[],
+    moderate_at     real DEFAULT 5,
+    spam_at         real DEFAULT 10,
+    reject_at       real,
+    on_error        text NOT NULL DEFAULT 'accept',
+    on_reject       text NOT NULL DEFAULT 'error',
+    reject_sqlstate text NOT NULL DEFAULT '23514',
+    log_to          text NOT NULL DEFAULT 'table',
+    keep            text NOT NULL DEFAULT 'full',
+    retention       interval,
+    notify_channel  text,
+    mail_to         text[]
+);
+COMMENT ON TABLE spamcheck.policy IS 'Policies: which checks run on a submission, and what follows from the verdict. Changed by plain UPDATE; made by create_policy';
+COMMENT ON COLUMN spamcheck.policy.name IS 'Name by which protect() is told of the policy';
+COMMENT ON COLUMN spamcheck.policy.mode IS 'enforce; trial: all is checked and logged, no row is touched; off: nothing is checked';
+COMMENT ON COLUMN spamcheck.policy.unsubscribe IS 'Unsubscribe the subscriber of a spam row';
+COMMENT ON COLUMN spamcheck.policy.types IS 'The types of submission that are checked; NULL: all';
+COMMENT ON COLUMN spamcheck.policy.moderate_at IS 'Sum of scores from which a row is moderated; NULL: off';
+COMMENT ON COLUMN spamcheck.policy.spam_at IS 'Sum of scores from which a row is spam; NULL: off';
+COMMENT ON COLUMN spamcheck.policy.reject_at IS 'Sum of scores from which a row is rejected; NULL: off';
+COMMENT ON COLUMN spamcheck.policy.on_error IS 'What an internal failure of a check does to the row: accept, moderate or reject';
+COMMENT ON COLUMN spamcheck.policy.on_reject IS 'error: the INSERT fails; drop: the row is silently not inserted';
+COMMENT ON COLUMN spamcheck.policy.reject_sqlstate IS 'SQLSTATE of a rejection; 23514 is check_violation';
+COMMENT ON COLUMN spamcheck.policy.log_to IS 'table, file (JSON lines in pg_spamcheck.log_file) or both';
+COMMENT ON COLUMN spamcheck.policy.keep IS 'What the log keeps of the text: full, excerpt (200 characters) or hash';
+COMMENT ON COLUMN spamcheck.policy.retention IS 'Age at which log rows are purged; NULL: never';
+COMMENT ON COLUMN spamcheck.policy.notify_channel IS 'Channel that is notified when a verdict falls; NULL: none';
+COMMENT ON COLUMN spamcheck.policy.mail_to IS 'Addresses that are mailed about newly moderated rows; NULL: none';
+
+CREATE TABLE spamcheck.check_setting (
+    policy     text NOT NULL REFERENCES spamcheck.policy ON UPDATE CASCADE ON DELETE CASCADE,
+    check_name text NOT NULL,
+    enabled    boolean NOT NULL,
+    action     text NOT NULL,
+    score      real NOT NULL,
+    options    jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (policy, check_name)
+);
+COMMENT ON TABLE spamcheck.check_setting IS 'How each policy sets each check: one row for each pair, changed by plain UPDATE';
+COMMENT ON COLUMN spamcheck.check_setting.policy IS 'The policy';
+COMMENT ON COLUMN spamcheck.check_setting.check_name IS 'The check, as in spamcheck.checks';
+COMMENT ON COLUMN spamcheck.check_setting.enabled IS 'Whether the check runs';
+COMMENT ON COLUMN spamcheck.check_setting.action IS 'What a hit asks for: log, score, challenge, moderate, spam or reject';
+COMMENT ON COLUMN spamcheck.check_setting.score IS 'What a hit adds to the sum of scores when the action is score';
+COMMENT ON COLUMN spamcheck.check_setting.options IS 'The check''s options; those not given have the defaults shown in spamcheck.checks';
+
+-- Lists ---------------------------------------------------------------------------------------------
+
+CREATE TABLE spamcheck.list (
+    name         text PRIMARY KEY,
+    kind         text NOT NULL,
+    source_url   text,
+    refresh      interval,
+    refreshed_at timestamptz,
+    last_error   text
+);
+COMMENT ON TABLE spamcheck.list IS 'Lists: named entries that checks match against';
+COMMENT ON COLUMN spamcheck.list.name IS 'Name by which a check''s options name the list';
+COMMENT ON COLUMN spamcheck.list.kind IS 'word, regex, ip or domain';
+COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches the entries from; NULL: kept by hand';
+COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them';
+COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched';
+COMMENT ON COLUMN spamcheck.list.last_error IS 'Why the last fetch failed; NULL: it did not';
+
+CREATE TABLE spamcheck.list_entry (
+    list       text NOT NULL REFERENCES spamcheck.list ON UPDATE CASCADE ON DELETE CASCADE,
+    value      text NOT NULL,
+    note       text,
+    expires_at timestamptz,
+    added_by   name NOT NULL DEFAULT CURRENT_USER,
+    added_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (list, value)
+);
+COMMENT ON TABLE spamcheck.list_entry IS 'The entries of lists, checked when they are written';
+COMMENT ON COLUMN spamcheck.list_entry.list IS 'The list';
+COMMENT ON COLUMN spamcheck.list_entry.value IS 'A word or phrase, a regular expression, an address or network, or a domain, by the list''s kind';
+COMMENT ON COLUMN spamcheck.list_entry.note IS 'Why it is there';
+COMMENT ON COLUMN spamcheck.list_entry.expires_at IS 'From when on it no longer counts; NULL: never';
+COMMENT ON COLUMN spamcheck.list_entry.added_by IS 'Who added it';
+COMMENT ON COLUMN spamcheck.list_entry.added_at IS 'When it was added';
+
+-- Protected tables ----------------------------------------------------------------------------------
+
+-- The table itself is not named here: its triggers carry the id, so they are the one truth about which
+-- table it is, through RENAME, SET SCHEMA, dump and restore.
+CREATE SEQUENCE spamcheck._protection_id_seq AS integer;
+COMMENT ON SEQUENCE spamcheck._protection_id_seq IS 'Ids of protections';
+CREATE TABLE spamcheck._protection (
+    id           integer PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck._protection_id_seq'),
+    policy       text NOT NULL REFERENCES spamcheck.policy ON UPDATE CASCADE,
+    columns      jsonb NOT NULL,
+    status       jsonb NOT NULL,
+    article      jsonb,
+    subscriber   jsonb,
+    on_update    boolean NOT NULL,
+    protected_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+ALTER SEQUENCE spamcheck._protection_id_seq OWNED BY spamcheck._protection.id;
+COMMENT ON TABLE spamcheck._protection IS 'What protect() was told, by the id that the table''s triggers carry; read it through protected_table';
+
+-- The log -------------------------------------------------------------------------------------------
+
+CREATE SEQUENCE spamcheck._submission_id_seq;
+COMMENT ON SEQUENCE spamcheck._submission_id_seq IS 'Ids of logged submissions';
+CREATE SEQUENCE spamcheck.spam_checklog_id_seq;
+COMMENT ON SEQUENCE spamcheck.spam_checklog_id_seq IS 'Ids of spam_checklog';
+CREATE TABLE spamcheck.spam_checklog (
+    id            bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck.spam_checklog_id_seq'),
+    logged_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    relation      text NOT NULL,
+    row_key       jsonb,
+    submission_id bigint NOT NULL,
+    policy        text NOT NULL,
+    check_name    text NOT NULL,
+    action        text NOT NULL,
+    outcome       text NOT NULL,
+    score         real NOT NULL DEFAULT 0,
+    total_score   real NOT NULL DEFAULT 0,
+    why           text NOT NULL,
+    detail        jsonb,
+    allowed       boolean NOT NULL DEFAULT false,
+    author        text,
+    email         text,
+    ip            inet,
+    url           text,
+    user_agent    text,
+    page          text,
+    comment       text,
+    submission    jsonb,
+    reversed      boolean NOT NULL DEFAULT false,
+    reversed_at   timestamptz,
+    reversed_by   name,
+    _protection   integer NOT NULL,
+    _former       jsonb
+);
+ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
+CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
+CREATE INDEX spam_checklog_submission_id ON spamcheck.spam_checklog (submission_id);
+COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows and purging the oldest';
+COMMENT ON INDEX spamcheck.spam_checklog_submission_id IS 'For reversing all findings of a submission';
+COMMENT ON TABLE spamcheck.spam_checklog IS 'Spam check log: one row for each finding on each submission';
+COMMENT ON COLUMN spamcheck.spam_checklog.logged_at IS 'When the finding was made';
+COMMENT ON COLUMN spamcheck.spam_checklog.relation IS 'The protected table, schema-qualified and quoted as SQL needs';
+COMMENT ON COLUMN spamcheck.spam_checklog.row_key IS 'The row''s primary key by column name; NULL: the row was rejected';
+COMMENT ON COLUMN spamcheck.spam_checklog.submission_id IS 'One for all findings on a row';
+COMMENT ON COLUMN spamcheck.spam_checklog.policy IS 'The policy in force';
+COMMENT ON COLUMN spamcheck.spam_checklog.check_name IS 'The check that made the finding';
+COMMENT ON COLUMN spamcheck.spam_checklog.action IS 'What the finding asked for';
+COMMENT ON COLUMN spamcheck.spam_checklog.outcome IS 'What was decided: suppressed, flagged, moderated, rejected, challenged, allowed, not_spam, deleted or error';
+COMMENT ON COLUMN spamcheck.spam_checklog.score IS 'What the finding added to the sum of scores';
+COMMENT ON COLUMN spamcheck.spam_checklog.total_score IS 'The sum of scores (threat score) of the submission';
+COMMENT ON COLUMN spamcheck.spam_checklog.why IS 'What the check found, for staff only';
+COMMENT ON COLUMN spamcheck.spam_checklog.detail IS 'The same for programs: list, entry, field, offset in characters';
+COMMENT ON COLUMN spamcheck.spam_checklog.allowed IS 'Whether an allow list or bypass let the submission pass all the same';
+COMMENT ON COLUMN spamcheck.spam_checklog.author IS 'The submission''s author';
+COMMENT ON COLUMN spamcheck.spam_checklog.email IS 'The author''s address';
+COMMENT ON COLUMN spamcheck.spam_checklog.ip IS 'The sender''s IP address';
+COMMENT ON COLUMN spamcheck.spam_checklog.url IS 'The author''s homepage';
+COMMENT ON COLUMN spamcheck.spam_checklog.user_agent IS 'The sender''s browser';
+COMMENT ON COLUMN spamcheck.spam_checklog.page IS 'The page, or else the title of the article';
+COMMENT ON COLUMN spamcheck.spam_checklog.comment IS 'The text, as much of it as the policy''s keep says';
+COMMENT ON COLUMN spamcheck.spam_checklog.submission IS 'All fields of a rejected submission, and the row as it would have been';
+COMMENT ON COLUMN spamcheck.spam_checklog.reversed IS 'Whether staff reversed the decision';
+COMMENT ON COLUMN spamcheck.spam_checklog.reversed_at IS 'When';
+COMMENT ON COLUMN spamcheck.spam_checklog.reversed_by IS 'Who';
+COMMENT ON COLUMN spamcheck.spam_checklog._protection IS 'Internal: the protection in force';
+COMMENT ON COLUMN spamcheck.spam_checklog._former IS 'Internal: the row''s own status before the verdict';
+
+-- Lookups -------------------------------------------------------------------------------------------
+
+CREATE SEQUENCE spamcheck.lookup_id_seq;
+COMMENT ON SEQUENCE spamcheck.lookup_id_seq IS 'Ids of lookups';
+CREATE TABLE spamcheck.lookup (
+    id            bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck.lookup_id_seq'),
+    kind          text NOT NULL,
+    relation      text NOT NULL,
+    row_key       jsonb NOT NULL,
+    state         text NOT NULL DEFAULT 'queued',
+    attempts      integer NOT NULL DEFAULT 0,
+    next_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    last_error    text,
+    created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    policy        text NOT NULL,
+    reason        text,
+    submission    jsonb NOT NULL,
+    submission_id bigint,
+    _protection   integer NOT NULL,
+    _fingerprint  bigint NOT NULL,
+    _status       jsonb,
+    _former       jsonb,
+    _total        real NOT NULL DEFAULT 0,
+    _answer       jsonb,
+    CONSTRAINT lookup_state CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued'::text, 'running'::text, 'failed'::text, 'expired'::text]))
+)
+-- A queue: every row is updated once or twice and then deleted, so leave room for HOT and vacuum early.
+WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
+      autovacuum_vacuum_cost_delay = 0);
+ALTER SEQUENCE spamcheck.lookup_id_seq OWNED BY spamcheck.lookup.id;
+CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at) WHERE state OPERATOR(pg_catalog.=) 'queued'::text;
+COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due';
+COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
+COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; done ones are deleted';
+COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet';
+COMMENT ON COLUMN spamcheck.lookup.relation IS 'The protected table, as named when the row was inserted';
+COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name';
+COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after';
+COMMENT ON COLUMN spamcheck.lookup.attempts IS 'Requests made so far';
+COMMENT ON COLUMN spamcheck.lookup.next_at IS 'Not tried before';
+COMMENT ON COLUMN spamcheck.lookup.last_error IS 'Why the last attempt gave no verdict';
+COMMENT ON COLUMN spamcheck.lookup.created_at IS 'When the row was inserted or edited';
+COMMENT ON COLUMN spamcheck.lookup.policy IS 'The policy in force then';
+COMMENT ON COLUMN spamcheck.lookup.reason IS 'Why it is asked again: edit, retry; NULL: first time';
+COMMENT ON COLUMN spamcheck.lookup.submission IS 'The fields of the submission, as they were then';
+COMMENT ON COLUMN spamcheck.lookup.submission_id IS 'As in spam_checklog; NULL: nothing was logged yet';
+COMMENT ON COLUMN spamcheck.lookup._protection IS 'Internal: the protection in force';
+COMMENT ON COLUMN spamcheck.lookup._fingerprint IS 'Internal: hash of the text, to tell an edit';
+COMMENT ON COLUMN spamcheck.lookup._status IS 'Internal: the row''s status when it was written, to tell a human decision';
+COMMENT ON COLUMN spamcheck.lookup._former IS 'Internal: the row''s own status before the verdict';
+COMMENT ON COLUMN spamcheck.lookup._total IS 'Internal: the sum of scores that the local checks gave';
+COMMENT ON COLUMN spamcheck.lookup._answer IS 'Internal: an answer that could not be applied yet, so that nobody is asked twice';
+
+-- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
+SELECT pg_catalog.pg_extension_config_dump(t, '')
+  FROM pg_catalog.unnest(ARRAY['spamcheck.policy', 'spamcheck.check_setting', 'spamcheck.list', 'spamcheck.list_entry',
+                               'spamcheck._protection', 'spamcheck._protection_id_seq', 'spamcheck.spam_checklog',
+                               'spamcheck.spam_checklog_id_seq', 'spamcheck._submission_id_seq',
+                               'spamcheck.lookup', 'spamcheck.lookup_id_seq']::regclass[]) AS t;

@@ -1,0 +1,39 @@
+-- The triggers on our own tables, and what a new installation starts with. ENABLE ALWAYS: settings that
+-- arrive by logical replication or with session_replication_role = replica are checked and announced too.
+
+CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.policy FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
+ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER valid;
+COMMENT ON TRIGGER valid ON spamcheck.policy IS 'Refuses what makes no sense, with a sentence';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON spamcheck.policy IS 'Tells all sessions at commit';
+CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.check_setting FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
+ALTER TABLE spamcheck.check_setting ENABLE ALWAYS TRIGGER valid;
+COMMENT ON TRIGGER valid ON spamcheck.check_setting IS 'Refuses what makes no sense, with a sentence';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.check_setting FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+ALTER TABLE spamcheck.check_setting ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON spamcheck.check_setting IS 'Tells all sessions at commit';
+CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.list FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
+ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER valid;
+COMMENT ON TRIGGER valid ON spamcheck.list IS 'Refuses what makes no sense, with a sentence';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON spamcheck.list IS 'Tells all sessions at commit';
+CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.list_entry FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
+ALTER TABLE spamcheck.list_entry ENABLE ALWAYS TRIGGER valid;
+COMMENT ON TRIGGER valid ON spamcheck.list_entry IS 'Refuses what makes no sense, with a sentence';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list_entry FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+ALTER TABLE spamcheck.list_entry ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON spamcheck.list_entry IS 'Tells all sessions at commit';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck._protection FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+ALTER TABLE spamcheck._protection ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON spamcheck._protection IS 'Tells all sessions at commit';
+
+CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'ALTER SCHEMA')
+    EXECUTE FUNCTION spamcheck._renamed();
+COMMENT ON EVENT TRIGGER spamcheck_renamed IS 'Mappings of protected tables follow renamed columns and tables';
+CREATE EVENT TRIGGER spamcheck_dropped ON sql_drop EXECUTE FUNCTION spamcheck._dropped();
+COMMENT ON EVENT TRIGGER spamcheck_dropped IS 'A protection goes with its table';
+
+SELECT spamcheck.create_policy('default', 'default');
+SELECT spamcheck._call_worker();

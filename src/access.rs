@@ -1,0 +1,91 @@
+//! grant_access() and revoke_access(): who may do what, as one table of levels. Owns no rights by itself:
+//! every right is an ordinary GRANT that `\dp` shows.
+
+use std::ffi::CStr;
+
+use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
+use spamcheck_engine::Refusal;
+
+use crate::report;
+use crate::rights;
+use crate::row;
+use crate::spi::{self, quoted};
+
+/// What one level may do: privileges and what they are on.
+struct Level {
+    name: &'static str,
+    grants: &'static [&'static str],
+}
+
+const LEVELS: &[Level] = &[
+    Level {
+        name: "admin",
+        grants: &[
+            "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
+            "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker",
+            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._guard(), spamcheck._record()",
+        ],
+    },
+    Level {
+        name: "moderator",
+        grants: &[
+            "SELECT ON spamcheck.spam_checklog, spamcheck.recent, spamcheck.lookup, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.policy, spamcheck.check_setting",
+            "SELECT, INSERT, UPDATE, DELETE ON spamcheck.list, spamcheck.list_entry",
+            "EXECUTE ON FUNCTION spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+        ],
+    },
+    Level {
+        name: "analyst",
+        grants: &[
+            "SELECT ON spamcheck.spam_checklog, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker",
+            "EXECUTE ON FUNCTION spamcheck._catalogue(), spamcheck._worker_state()",
+        ],
+    },
+    Level { name: "app", grants: &[] },
+];
+
+#[pg_extern(sql = false)]
+fn grant_access(role: Option<pg_sys::Oid>, level: Option<&str>) {
+    let role = role_name(role);
+    let level = level.unwrap_or_default();
+    let Some(level) = LEVELS.iter().find(|l| l.name == level) else {
+        report::refuse_value(
+            Refusal::new(format!("access level \"{level}\" does not exist"))
+                .with_hint("Levels are admin, moderator, analyst and app."),
+        )
+    };
+    rights::as_extension(|| {
+        spi::write(&format!("GRANT USAGE ON SCHEMA spamcheck TO {role}"), &[]);
+        for grant in level.grants {
+            spi::write(&format!("GRANT {grant} TO {role}"), &[]);
+        }
+    });
+}
+
+#[pg_extern(sql = false)]
+fn revoke_access(role: Option<pg_sys::Oid>) {
+    let role = role_name(role);
+    rights::as_extension(|| {
+        for kind in ["TABLES", "FUNCTIONS", "SEQUENCES"] {
+            spi::write(&format!("REVOKE ALL ON ALL {kind} IN SCHEMA spamcheck FROM {role}"), &[]);
+        }
+        spi::write(&format!("REVOKE ALL ON SCHEMA spamcheck FROM {role}"), &[]);
+    });
+}
+
+/// The role's name, quoted for SQL.
+fn role_name(role: Option<pg_sys::Oid>) -> String {
+    let oid = role.unwrap_or(pg_sys::Oid::INVALID);
+    // SAFETY: with noerr an unknown OID gives null; the name is a C string.
+    let name = unsafe {
+        let name = pg_sys::GetUserNameFromId(oid, true);
+        (!name.is_null()).then(|| row::from_server(CStr::from_ptr(name).to_bytes()).into_owned())
+    };
+    match name {
+        Some(name) => quoted(&name),
+        None => report::refuse(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            Refusal::new("the role does not exist"),
+        ),
+    }
+}

@@ -1,0 +1,164 @@
+//! Walks `tests/corpus`: one text file a check, examples with their expected findings. It must not
+//! hold examples itself. The format is described at the head of each file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::{Value as Json, json};
+
+use super::CHECKS;
+use crate::facts::Facts;
+use crate::lists::{List, ListKind};
+use crate::policy::{CheckSetting, ListSource, Policy, PolicySettings};
+use crate::submission::Submission;
+
+/// The fewest examples that a check may have.
+const EXAMPLES: usize = 15;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus")
+}
+
+/// The lists that a file declares: `list: name kind` and one entry a line, indented.
+#[derive(Default)]
+struct Lists(Vec<(String, ListKind, Vec<String>)>);
+
+impl ListSource for Lists {
+    fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
+        let (_, kind, entries) = self
+            .0
+            .iter()
+            .find(|list| list.0 == name)
+            .ok_or_else(|| format!("there is no list \"{name}\""))?;
+        List::compile(*kind, &mut entries.iter().map(String::as_str))
+            .map(Rc::new)
+            .map_err(|refusal| refusal.to_string())
+    }
+}
+
+struct Corpus {
+    check: &'static str,
+    lists: Lists,
+    options: Json,
+    action: String,
+    max_chars: usize,
+    submission: serde_json::Map<String, Json>,
+    examples: usize,
+}
+
+impl Corpus {
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let text = line.trim();
+        if text.is_empty() || text.starts_with('#') {
+            return Ok(());
+        }
+        if line.starts_with(' ') {
+            let list = self.lists.0.last_mut().ok_or("an entry without a list")?;
+            list.2.push(text.to_owned());
+            return Ok(());
+        }
+        if let Some(expected) = text.strip_prefix("=>") {
+            return self.example(expected.trim());
+        }
+        if text.starts_with('{') {
+            self.submission = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            return Ok(());
+        }
+        let (name, value) = text.split_once(':').ok_or("neither a field nor an answer")?;
+        let value = value.trim();
+        match name {
+            "options" => {
+                self.options = serde_json::from_str(value).map_err(|error| error.to_string())?;
+            }
+            "action" => value.clone_into(&mut self.action),
+            "max_chars" => self.max_chars = value.parse().map_err(|_| "not a number")?,
+            "list" => {
+                let (name, kind) = value.split_once(' ').ok_or("a list has a name and a kind")?;
+                let kind = ListKind::from_name(kind).ok_or("no such kind of list")?;
+                self.lists.0.push((name.to_owned(), kind, Vec::new()));
+            }
+            field => {
+                // A value that starts with a quotation mark is JSON: for escapes and blanks.
+                let value = match value.strip_prefix('"') {
+                    Some(_) => serde_json::from_str(value).map_err(|error| error.to_string())?,
+                    None => json!(value),
+                };
+                self.submission.insert(field.to_owned(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges the submission so far and compares; the next one starts anew.
+    fn example(&mut self, expected: &str) -> Result<(), String> {
+        self.examples += 1;
+        let submission = Json::Object(std::mem::take(&mut self.submission));
+        let submission =
+            Submission::from_json(&submission).map_err(|refusal| refusal.to_string())?;
+        let setting = CheckSetting {
+            check_name: self.check.to_owned(),
+            enabled: true,
+            action: self.action.clone(),
+            score: 1.0,
+            options: self.options.clone(),
+        };
+        let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
+        let facts = Facts::new(&submission, self.max_chars, 0);
+        let finding = policy.checks().first().and_then(|check| check.ask(&facts));
+        let Some((action, detail)) = expected.split_once(' ') else {
+            let got = finding.map_or("nothing", |finding| finding.action.name());
+            return if got == expected { Ok(()) } else { Err(format!("got {got}")) };
+        };
+        let finding = finding.ok_or("got nothing")?;
+        let expected: Json = serde_json::from_str(detail).map_err(|error| error.to_string())?;
+        let same = expected.as_object().is_some_and(|parts| {
+            parts.iter().all(|(name, part)| finding.detail.get(name) == Some(part))
+        });
+        if same && finding.action.name() == action {
+            return Ok(());
+        }
+        Err(format!("got {} {}: {}", finding.action.name(), finding.detail, finding.why))
+    }
+}
+
+#[test]
+fn every_local_check_answers_its_corpus() {
+    let mut faults = Vec::new();
+    for check in CHECKS.iter().filter(|check| check.name() != "akismet") {
+        let path = folder().join(format!("{}.txt", check.name()));
+        let Ok(text) = fs::read_to_string(&path) else {
+            faults.push(format!("check {} has no corpus file", check.name()));
+            continue;
+        };
+        let mut corpus = Corpus {
+            check: check.name(),
+            lists: Lists::default(),
+            options: json!({}),
+            action: check.action().name().to_owned(),
+            max_chars: 65_536,
+            submission: serde_json::Map::new(),
+            examples: 0,
+        };
+        for (number, line) in text.lines().enumerate() {
+            if let Err(fault) = corpus.line(line) {
+                faults.push(format!("{}.txt:{}: {line}\n    {fault}", check.name(), number + 1));
+            }
+        }
+        if corpus.examples < EXAMPLES {
+            faults.push(format!("{}.txt has only {} examples", check.name(), corpus.examples));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_corpus_file_belongs_to_a_check() {
+    let checks: BTreeSet<String> =
+        CHECKS.iter().map(|check| format!("{}.txt", check.name())).collect();
+    for file in fs::read_dir(folder()).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(checks.contains(&name), "{name}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Owns the check `email_pattern`: addresses of mail that look like those of a spammer. It must
+//! not know how patterns are compiled.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use crate::facts::Facts;
+use crate::lists::List;
+use crate::options::{OptionKind, OptionSpec, OptionValues};
+use crate::policy::ListSource;
+use crate::refusal::Refusal;
+use crate::submission::{Field, FieldSet};
+use crate::verdict::Action;
+
+/// The check `email_pattern` (`ActionKit`'s email block list).
+pub struct EmailPattern;
+
+impl Check for EmailPattern {
+    fn name(&self) -> &'static str {
+        "email_pattern"
+    }
+
+    fn summary(&self) -> &'static str {
+        "The author's mail address matches a pattern"
+    }
+
+    fn seeds(&self) -> &'static [Seed] {
+        &[Seed::ActionKit]
+    }
+
+    fn action(&self) -> Action {
+        Action::Spam
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        &[OptionSpec {
+            name: "lists",
+            kind: OptionKind::Lists,
+            default: "[\"email_block\"]",
+            meaning: "Lists of kind regex: Python-style patterns, searched in the address",
+        }]
+    }
+
+    fn compile(
+        &self,
+        options: &OptionValues,
+        lists: &mut dyn ListSource,
+    ) -> Result<Compiled, Refusal> {
+        let patterns = |list: Rc<List>| matches!(*list, List::Patterns(_)).then_some(list);
+        let lists = named_lists(self.name(), options, lists, "regex", patterns)?;
+        if lists.is_empty() {
+            return Ok(Compiled::Nothing);
+        }
+        Ok(Compiled::local(OnPatterns { lists }))
+    }
+}
+
+struct OnPatterns {
+    lists: Vec<(String, Rc<List>)>,
+}
+
+impl LocalCheck for OnPatterns {
+    fn reads(&self) -> FieldSet {
+        FieldSet::of(&[Field::Email])
+    }
+
+    fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        let Some(email) = facts.text(Field::Email).map(str::trim) else { return Ok(None) };
+        // ASCII is its own normal form but for case, which patterns ignore anyway.
+        let normal = if email.is_ascii() { None } else { facts.normalised(Field::Email) };
+        for (name, list) in &self.lists {
+            let List::Patterns(patterns) = &**list else { continue };
+            let find = |text| patterns.find(text).map_err(|refusal| refusal.to_string());
+            let mut entry = find(email)?;
+            if let (None, Some(normal)) = (entry, normal) {
+                entry = find(normal.trim())?;
+            }
+            if let Some(entry) = entry {
+                let hit = Hit::new(
+                    format!("email matches pattern \"{entry}\" on list {name}"),
+                    json!({"list": name, "entry": entry, "field": "email"}),
+                );
+                return Ok(Some(hit.truncated(facts.truncated(Field::Email))));
+            }
+        }
+        Ok(None)
+    }
+}

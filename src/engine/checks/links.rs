@@ -1,0 +1,88 @@
+//! Owns the check `links`: too many links in the body. It must not know what a link looks like.
+
+use serde_json::json;
+
+use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use crate::facts::Facts;
+use crate::options::{OptionKind, OptionSpec, OptionValues};
+use crate::policy::ListSource;
+use crate::refusal::Refusal;
+use crate::submission::{Field, FieldSet};
+use crate::verdict::Action;
+
+/// The check `links` (Serendipity's two link limits; its real form counts `http://` alone).
+pub struct Links;
+
+const LIMIT: OptionKind = OptionKind::Integer { min: 0, max: 100_000 };
+
+impl Check for Links {
+    fn name(&self) -> &'static str {
+        "links"
+    }
+
+    fn summary(&self) -> &'static str {
+        "The body contains too many links"
+    }
+
+    fn seeds(&self) -> &'static [Seed] {
+        &[Seed::Serendipity]
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        &[
+            OptionSpec {
+                name: "over",
+                kind: LIMIT,
+                default: "7",
+                meaning: "More links than this ask for the check's action; 0: any link does",
+            },
+            OptionSpec {
+                name: "reject_over",
+                kind: LIMIT,
+                default: "13",
+                meaning: "More links than this ask for reject; 0: any link does",
+            },
+        ]
+    }
+
+    fn compile(
+        &self,
+        options: &OptionValues,
+        _lists: &mut dyn ListSource,
+    ) -> Result<Compiled, Refusal> {
+        let limit = |name| options.integer(name).and_then(|limit| usize::try_from(limit).ok());
+        let limits = Limits { over: limit("over"), reject_over: limit("reject_over") };
+        if limits.over.is_none() && limits.reject_over.is_none() {
+            return Ok(Compiled::Nothing);
+        }
+        Ok(Compiled::local(limits))
+    }
+}
+
+struct Limits {
+    over: Option<usize>,
+    reject_over: Option<usize>,
+}
+
+impl LocalCheck for Limits {
+    fn reads(&self) -> FieldSet {
+        FieldSet::of(&[Field::Body])
+    }
+
+    fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        let links = facts.links().len();
+        let exceeded = |limit: Option<usize>| limit.filter(|limit| links > *limit);
+        let (limit, name, action) = match (exceeded(self.reject_over), exceeded(self.over)) {
+            (Some(limit), _) => (limit, "reject_over", Some(Action::Reject)),
+            (None, Some(limit)) => (limit, "over", None),
+            (None, None) => return Ok(None),
+        };
+        let noun = if links == 1 { "link" } else { "links" };
+        let hit = Hit {
+            why: format!("{links} {noun} in the body, more than {limit}"),
+            detail: json!({"links": links, name: limit}),
+            action,
+        };
+        Ok(Some(hit.truncated(facts.truncated(Field::Body))))
+    }
+}

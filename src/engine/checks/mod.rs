@@ -1,0 +1,191 @@
+//! Owns the catalogue of checks: what a check is, and all there are, on one screen. It must not
+//! weigh findings. A new check is a file here and a line in [`CHECKS`].
+
+mod akismet;
+mod content;
+mod email_pattern;
+mod ip_allow;
+mod ip_block;
+mod links;
+
+use std::rc::Rc;
+
+use serde_json::{Value as Json, json};
+
+use crate::facts::Facts;
+use crate::lists::List;
+use crate::options::{OptionSpec, OptionValues};
+use crate::policy::ListSource;
+use crate::refusal::Refusal;
+use crate::submission::FieldSet;
+use crate::verdict::{Action, words};
+
+/// Every check, in the order in which they run; those that allow come first.
+pub const CHECKS: &[&dyn Check] = &[
+    &ip_allow::IpAllow,
+    &ip_block::IpBlock,
+    &email_pattern::EmailPattern,
+    &content::Content,
+    &links::Links,
+    &akismet::Akismet,
+];
+
+/// The check of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Check> {
+    CHECKS.iter().copied().find(|check| check.name() == name)
+}
+
+/// A system that has a check of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seed {
+    /// Serendipity's Spam Protector.
+    Serendipity,
+    /// `ActionKit`'s spam checks.
+    ActionKit,
+    /// GitLab's Akismet integration.
+    GitLab,
+}
+
+words!(Seed: Serendipity = "Serendipity", ActionKit = "ActionKit", GitLab = "GitLab");
+
+/// One question about a submission.
+pub trait Check: Sync {
+    /// Its name in SQL.
+    fn name(&self) -> &'static str;
+
+    /// What it asks, in one sentence.
+    fn summary(&self) -> &'static str;
+
+    /// The systems that have it.
+    fn seeds(&self) -> &'static [Seed];
+
+    /// The action that a new policy gives it.
+    fn action(&self) -> Action {
+        Action::Moderate
+    }
+
+    /// The score that a new policy gives it.
+    fn score(&self) -> f32 {
+        5.0
+    }
+
+    /// Its options.
+    fn options(&self) -> &'static [OptionSpec];
+
+    /// Checks options beyond what their kinds say, without looking at any list.
+    ///
+    /// # Errors
+    /// Names the option, what it got and what it takes.
+    fn validate(&self, _options: &OptionValues) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Makes it ready to be asked.
+    ///
+    /// # Errors
+    /// When an option does not fit or a list is not to be had.
+    fn compile(
+        &self,
+        options: &OptionValues,
+        lists: &mut dyn ListSource,
+    ) -> Result<Compiled, Refusal>;
+}
+
+/// What a setting compiles to.
+pub enum Compiled {
+    /// Nothing could ever hit: it costs nothing.
+    Nothing,
+    /// A check that answers by itself.
+    Local(Box<dyn LocalCheck>),
+    /// A lookup at Akismet.
+    Akismet(crate::akismet::Options),
+}
+
+impl Compiled {
+    /// A check that answers by itself.
+    pub fn local(check: impl LocalCheck + 'static) -> Self {
+        Self::Local(Box::new(check))
+    }
+}
+
+/// A compiled check that needs nothing but the facts.
+pub trait LocalCheck {
+    /// The fields it looks at.
+    fn reads(&self) -> FieldSet;
+
+    /// Whether it hits.
+    ///
+    /// # Errors
+    /// A sentence, when it could not tell.
+    fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String>;
+}
+
+/// What a check says when it hits; the policy makes a finding of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The reason, for staff.
+    pub why: String,
+    /// The reason, for programs.
+    pub detail: Json,
+    /// An action other than the one the check is set to.
+    pub action: Option<Action>,
+}
+
+impl Hit {
+    /// A hit with the action that the check is set to.
+    pub fn new(why: impl Into<String>, detail: Json) -> Self {
+        Self { why: why.into(), detail, action: None }
+    }
+
+    /// Says in the detail that only the beginning of the text was looked at.
+    #[must_use]
+    pub fn truncated(mut self, truncated: bool) -> Self {
+        if truncated && let Json::Object(detail) = &mut self.detail {
+            detail.insert("truncated".to_owned(), Json::Bool(true));
+        }
+        self
+    }
+}
+
+/// The lists that option `lists` names, with their names, each turned into what the check matches
+/// against; empty ones are left out.
+fn named_lists<T>(
+    check: &str,
+    options: &OptionValues,
+    lists: &mut dyn ListSource,
+    takes: &str,
+    turn: impl Fn(Rc<List>) -> Option<T>,
+) -> Result<Vec<(String, T)>, Refusal> {
+    let mut found = Vec::new();
+    for name in options.texts("lists") {
+        let list = lists.list(&name).map_err(Refusal::new)?;
+        if list.is_empty() {
+            continue;
+        }
+        let kind = list.kind().name();
+        let Some(list) = turn(list) else {
+            return Err(Refusal::new(format!(
+                "option \"lists\" of check {check} takes lists of kind {takes}, and \"{name}\" is \
+                 of kind {kind}"
+            )));
+        };
+        found.push((name, list));
+    }
+    Ok(found)
+}
+
+/// The catalogue as the view `spamcheck.checks` shows it: an array of objects.
+#[must_use]
+pub fn catalogue() -> Json {
+    let entry = |check: &&dyn Check| {
+        let seeds: Vec<&str> = check.seeds().iter().map(|seed| seed.name()).collect();
+        let options: Vec<Json> = check.options().iter().map(OptionSpec::to_json).collect();
+        json!({"name": check.name(), "summary": check.summary(), "seeds": seeds,
+               "action": check.action().name(), "score": check.score(), "options": options})
+    };
+    CHECKS.iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod corpus;

@@ -1,0 +1,318 @@
+//! Owns what can be said about a submission before any check runs: its texts cut to size, their
+//! normal forms, links, address and times, each computed on first use and then lent to all checks.
+//! It must not judge. An ordinary row with ASCII text costs it no allocation.
+
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+use std::net::IpAddr;
+
+use serde_json::{Map, Value as Json};
+
+use crate::links::{self, Link};
+use crate::submission::{Field, Submission, Value};
+use crate::text;
+use crate::time;
+
+/// What checks ask about a submission.
+pub struct Facts<'a> {
+    submission: &'a Submission<'a>,
+    max_chars: usize,
+    now: i64,
+    ip: OnceCell<Option<IpAddr>>,
+    links: OnceCell<Vec<Link>>,
+    rare: OnceCell<Box<Rare<'a>>>,
+    failures: RefCell<Vec<String>>,
+}
+
+/// What an ordinary row does not need.
+#[derive(Default)]
+struct Rare<'a> {
+    fetched: [OnceCell<Value<'static>>; Field::COUNT],
+    texts: [OnceCell<Cow<'a, str>>; Field::COUNT],
+    normal: [OnceCell<String>; Field::COUNT],
+    kind: OnceCell<String>,
+}
+
+/// A text of the submission with its name, for checks that look at several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedText<'f> {
+    /// The field's name; `fields.city` for a further text.
+    pub field: Field,
+    /// The name among the further texts.
+    pub part: Option<&'f str>,
+    /// The text, cut to size.
+    pub text: &'f str,
+    /// Whether it was cut.
+    pub truncated: bool,
+}
+
+impl NamedText<'_> {
+    /// How the log names it: `body`, `fields.city`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.part {
+            Some(part) if !part.is_empty() => format!("{}.{part}", self.field.name()),
+            _ => self.field.name().to_owned(),
+        }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Facts about a submission. Text past `max_chars` characters of a field is not looked at;
+    /// `now` is in microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn new(submission: &'a Submission<'a>, max_chars: usize, now: i64) -> Self {
+        Self {
+            submission,
+            max_chars,
+            now,
+            ip: OnceCell::new(),
+            links: OnceCell::new(),
+            rare: OnceCell::new(),
+            failures: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// When the submission is judged, in microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// A field's value; one of another table is fetched on the first call.
+    pub fn value(&self, field: Field) -> &Value<'_> {
+        let value = self.submission.get(field);
+        if !matches!(value, Value::Later) {
+            return value;
+        }
+        self.rare().fetched[field as usize].get_or_init(|| {
+            let Some(remote) = self.submission.remote() else { return Value::Absent };
+            match remote.fetch(field) {
+                // A source that puts off again has nothing.
+                Ok(Value::Later) => Value::Absent,
+                Ok(value) => value,
+                Err(failure) => {
+                    self.failures.borrow_mut().push(format!("{}: {failure}", field.name()));
+                    Value::Absent
+                }
+            }
+        })
+    }
+
+    /// A field as text, cut to size; absent is `None`. Times are ISO 8601 in UTC.
+    pub fn text(&self, field: Field) -> Option<&str> {
+        match self.submission.get(field) {
+            Value::Absent => None,
+            Value::Text(text) if text.len() <= self.max_chars => Some(text),
+            Value::Text(text) => {
+                let cut = || Cow::Borrowed(&text[..cut(text, self.max_chars)]);
+                Some(self.rare().texts[field as usize].get_or_init(cut))
+            }
+            _ => {
+                let rendered = match self.value(field) {
+                    Value::Absent | Value::Later => return None,
+                    Value::Text(text) => return Some(&text[..cut(text, self.max_chars)]),
+                    Value::Ip(address) => address.to_string(),
+                    Value::Time(time) => time::iso(*time),
+                    Value::Number(number) => number.to_string(),
+                };
+                Some(self.rare().texts[field as usize].get_or_init(|| rendered.into()))
+            }
+        }
+    }
+
+    /// Whether [`Facts::text`] cuts this field.
+    pub fn truncated(&self, field: Field) -> bool {
+        matches!(self.value(field), Value::Text(text) if cut(text, self.max_chars) < text.len())
+    }
+
+    /// The texts of a field: one, or for `fields` each of the further texts.
+    pub fn texts(&self, field: Field) -> impl Iterator<Item = NamedText<'_>> {
+        let own = self.text(field).map(|text| NamedText {
+            field,
+            part: None,
+            text,
+            truncated: self.truncated(field),
+        });
+        let further: &[_] = if field == Field::Fields { self.submission.fields() } else { &[] };
+        own.into_iter().chain(further.iter().map(move |(part, text)| {
+            let cut = cut(text, self.max_chars);
+            NamedText { field, part: Some(part), text: &text[..cut], truncated: cut < text.len() }
+        }))
+    }
+
+    /// The normal form of a field's text: NFKC, case folded, without zero-width characters and
+    /// soft hyphens. Borrows when nothing changes.
+    pub fn normalised(&self, field: Field) -> Option<&str> {
+        let text = self.text(field)?;
+        if let Some(Some(normal)) = self.rare.get().map(|rare| rare.normal[field as usize].get()) {
+            return Some(normal);
+        }
+        match text::normalise(text) {
+            Cow::Borrowed(normal) => Some(normal),
+            Cow::Owned(normal) => Some(self.rare().normal[field as usize].get_or_init(|| normal)),
+        }
+    }
+
+    /// The text that links are ranges of: the body, normalised unless it is ASCII.
+    pub fn linked_text(&self) -> &str {
+        match self.text(Field::Body) {
+            Some(body) if body.is_ascii() => body,
+            Some(_) => self.normalised(Field::Body).unwrap_or_default(),
+            None => "",
+        }
+    }
+
+    /// The links of the body, as ranges of [`Facts::linked_text`].
+    pub fn links(&self) -> &[Link] {
+        self.links.get_or_init(|| links::find(self.linked_text()))
+    }
+
+    /// The sender's address; an IPv4 address written as IPv6 is the IPv4 address. A text that is
+    /// no address counts as none, and [`Facts::notes`] says so.
+    pub fn ip(&self) -> Option<IpAddr> {
+        *self.ip.get_or_init(|| match self.value(Field::Ip) {
+            Value::Ip(address) => Some(address.to_canonical()),
+            Value::Text(text) => address(text),
+            _ => None,
+        })
+    }
+
+    /// A field as a time, in microseconds since the Unix epoch: a timestamp, or a number of epoch
+    /// seconds (milliseconds above 10^11).
+    pub fn time(&self, field: Field) -> Option<i64> {
+        match self.value(field) {
+            Value::Time(time) => Some(*time),
+            Value::Number(number) => time::from_epoch(*number),
+            Value::Text(text) => time::parse(text),
+            _ => None,
+        }
+    }
+
+    /// A field as a number.
+    pub fn number(&self, field: Field) -> Option<f64> {
+        match self.value(field) {
+            Value::Number(number) => Some(*number),
+            Value::Text(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+            _ => None,
+        }
+    }
+
+    /// The submission's type, case-folded; `comment` when it is absent, empty, `normal` or
+    /// `regular`.
+    pub fn kind(&self) -> &str {
+        let kind = self.text(Field::Type).unwrap_or_default().trim();
+        let kind = if kind.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+            kind
+        } else {
+            self.rare().kind.get_or_init(|| text::normalise(kind).into_owned())
+        };
+        if matches!(kind, "" | "normal" | "regular") { "comment" } else { kind }
+    }
+
+    /// The author's roles: the members of the comma-separated `user_role`.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        let roles = self.text(Field::UserRole).unwrap_or_default();
+        roles.split(',').map(str::trim).filter(|role| !role.is_empty())
+    }
+
+    /// What the log should add: an unreadable address, cut texts, values that could not be
+    /// fetched. Fetches nothing by itself.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.ip.get().is_some_and(Option::is_none)
+            && let Some(text) = self.text(Field::Ip).filter(|text| !text.trim().is_empty())
+        {
+            let shown: String = text.chars().take(50).collect();
+            notes.push(format!("ip: \"{shown}\" is not an address"));
+        }
+        let long = |text: &str| cut(text, self.max_chars) < text.len();
+        for field in Field::ALL {
+            if matches!(self.submission.get(field), Value::Text(text) if long(text)) {
+                notes.push(format!(
+                    "{}: only the first {} characters were looked at",
+                    field.name(),
+                    self.max_chars
+                ));
+            }
+        }
+        for (name, text) in self.submission.fields() {
+            if long(text) {
+                notes.push(format!(
+                    "fields.{name}: only the first {} characters were looked at",
+                    self.max_chars
+                ));
+            }
+        }
+        notes.extend(self.failures.borrow().iter().cloned());
+        notes
+    }
+
+    /// The first failure to fetch a value so far.
+    pub fn failure(&self) -> Option<String> {
+        self.failures.borrow().first().cloned()
+    }
+
+    pub(crate) fn failures_since(&self, count: usize) -> Option<String> {
+        self.failures.borrow().get(count).cloned()
+    }
+
+    pub(crate) fn failure_count(&self) -> usize {
+        self.failures.borrow().len()
+    }
+
+    /// The whole submission as the log and a lookup keep it: field to text or number, uncut;
+    /// times are ISO 8601 in UTC, `fields` is an object. Absent fields are left out; values of
+    /// other tables are fetched.
+    pub fn to_json(&self) -> Json {
+        let mut object = Map::new();
+        for field in Field::ALL {
+            let value = match self.value(field) {
+                Value::Absent | Value::Later => continue,
+                Value::Text(text) => Json::from(text.as_ref()),
+                Value::Ip(address) => Json::from(address.to_string()),
+                Value::Time(time) => Json::from(time::iso(*time)),
+                Value::Number(number) => number_json(*number),
+            };
+            object.insert(field.name().to_owned(), value);
+        }
+        if !self.submission.fields().is_empty() {
+            let mut texts: Map<String, Json> = Map::new();
+            for (name, text) in self.submission.fields() {
+                texts.insert(name.to_string(), Json::from(text.as_ref()));
+            }
+            object.insert(Field::Fields.name().to_owned(), Json::Object(texts));
+        }
+        Json::Object(object)
+    }
+
+    fn rare(&self) -> &Rare<'a> {
+        self.rare.get_or_init(Box::default)
+    }
+}
+
+/// The bytes of the first `max_chars` characters.
+fn cut(text: &str, max_chars: usize) -> usize {
+    if text.len() <= max_chars {
+        return text.len();
+    }
+    text.char_indices().nth(max_chars).map_or(text.len(), |(at, _)| at)
+}
+
+/// An address as inet, cidr or text write it: perhaps with a netmask or a zone.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let text = text.split_once(['/', '%']).map_or(text, |(address, _)| address);
+    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+fn number_json(number: f64) -> Json {
+    // Whole numbers are written without a fraction, as PostgreSQL's to_jsonb does.
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        return Json::from(number as i64);
+    }
+    Json::from(number)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,429 @@
+//! Owns what counts as a link in a text: `http://` and `https://` addresses, `www.` hosts, BBCode
+//! `[url]` and `[link]`, and `href=`. It must not know limits or lists. Each link counts once: the
+//! address inside a tag belongs to the tag, and so does the same address as the tag's text; the
+//! same address written in two places is two links, as Serendipity counts.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr3};
+
+use crate::text::{Class, class};
+
+/// One link; the ranges are bytes of the text that was searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The address as written, without the tag around it.
+    pub url: Range<usize>,
+    /// The host in it: without user, password and port; empty for a link within the site.
+    pub host: Range<usize>,
+}
+
+/// Finds the links of a text, in order. Upper and lower case are one; the caller normalises what
+/// is not ASCII, so full-width letters and zero-width characters do not hide a link.
+#[must_use]
+pub fn find(text: &str) -> Vec<Link> {
+    let mut search = Search { text, links: Vec::new(), tag: None, from: 0 };
+    let bytes = text.as_bytes();
+    // The two kinds of places where a link can be seen, each searched for on its own.
+    let mut sign = memchr3(b':', b'.', b'=', bytes);
+    let mut bracket = memchr(b'[', bytes);
+    loop {
+        let at = match (sign, bracket) {
+            (Some(sign), Some(bracket)) => sign.min(bracket),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => return search.links,
+        };
+        if at >= search.from {
+            match bytes[at] {
+                b':' => search.address(at),
+                b'.' => search.bare_host(at),
+                b'=' => search.href(at),
+                _ => search.bbcode(at),
+            }
+        }
+        let next = search.from.max(at + 1);
+        if sign.is_some_and(|sign| sign < next) {
+            sign = memchr3(b':', b'.', b'=', &bytes[next..]).map(|found| found + next);
+        }
+        if bracket.is_some_and(|bracket| bracket < next) {
+            bracket = memchr(b'[', &bytes[next..]).map(|found| found + next);
+        }
+    }
+}
+
+/// A tag whose text may repeat its address.
+struct Tag {
+    url: Range<usize>,
+    end: &'static [u8],
+    seen: usize,
+}
+
+struct Search<'t> {
+    text: &'t str,
+    links: Vec<Link>,
+    tag: Option<Tag>,
+    /// Nothing before this byte begins a link any more.
+    from: usize,
+}
+
+impl Search<'_> {
+    fn before(&self, at: usize) -> &[u8] {
+        &self.text.as_bytes()[self.from.min(at)..at]
+    }
+
+    /// `http://` or `https://` with its colon here.
+    fn address(&mut self, colon: usize) {
+        let before = self.before(colon);
+        let scheme = match () {
+            () if ends_with(before, b"https") => 5,
+            () if ends_with(before, b"http") => 4,
+            () => return,
+        };
+        if !self.text.as_bytes()[colon..].starts_with(b"://") {
+            return;
+        }
+        let end = address_end(self.text, colon + 3);
+        if end > colon + 3 {
+            self.found(colon - scheme..end);
+        }
+    }
+
+    /// `www.` with its full stop here.
+    fn bare_host(&mut self, stop: usize) {
+        let before = self.before(stop);
+        if !ends_with(before, b"www") {
+            return;
+        }
+        let start = stop - 3;
+        let fresh = self.text[..start]
+            .chars()
+            .next_back()
+            .is_none_or(|left| class(left) != Class::Word && !matches!(left, '.' | '@' | '-'));
+        let named = self.text[stop + 1..]
+            .chars()
+            .next()
+            .is_some_and(|right| matches!(class(right), Class::Word | Class::Character));
+        if fresh && named {
+            self.found(start..address_end(self.text, start));
+        }
+    }
+
+    /// `href = value` with its equals sign here.
+    fn href(&mut self, equals: usize) {
+        let name = self.before(equals).trim_ascii_end();
+        if !ends_with(name, b"href") {
+            return;
+        }
+        let left = name.len().checked_sub(5).map(|left| name[left]);
+        if left.is_some_and(|left| left.is_ascii_alphanumeric() || matches!(left, b'_' | b'-')) {
+            return;
+        }
+        let value = quoted_value(self.text, equals + 1, b'>');
+        self.from = value.end;
+        if !value.is_empty() && self.text.as_bytes()[value.start] != b'#' {
+            self.tagged(value, b"</a");
+        }
+    }
+
+    /// `[url]`, `[url=…]`, `[link]` or `[link=…]` with its bracket here.
+    fn bbcode(&mut self, bracket: usize) {
+        let inside = &self.text.as_bytes()[bracket + 1..];
+        let (name, end): (usize, &'static [u8]) = match () {
+            () if starts_with(inside, b"url") => (3, b"[/url"),
+            () if starts_with(inside, b"link") => (4, b"[/link"),
+            () => return,
+        };
+        let value = match inside.get(name) {
+            Some(b'=') => quoted_value(self.text, bracket + name + 2, b']'),
+            Some(b']') => {
+                let start = bracket + name + 2;
+                let length = memchr(b'[', &self.text.as_bytes()[start..]);
+                trim(self.text, start..length.map_or(self.text.len(), |length| start + length))
+            }
+            _ => return,
+        };
+        // `[url]some words[/url]` is no address; one among the words is found by itself.
+        if !value.is_empty() && !self.text[value.clone()].contains(char::is_whitespace) {
+            self.tagged(value, end);
+        }
+    }
+
+    fn tagged(&mut self, url: Range<usize>, end: &'static [u8]) {
+        self.from = url.end;
+        self.push(url.clone());
+        self.tag = Some(Tag { seen: url.end, url, end });
+    }
+
+    /// An address in running text.
+    fn found(&mut self, url: Range<usize>) {
+        self.from = url.end;
+        if !self.repeats(&url) {
+            self.push(url);
+        }
+    }
+
+    /// Whether the address is the text of the tag it stands in, or of a Markdown link before it.
+    fn repeats(&mut self, url: &Range<usize>) -> bool {
+        let bytes = self.text.as_bytes();
+        if let Some(tag) = &mut self.tag {
+            let closed = contains(&bytes[tag.seen..url.start], tag.end);
+            // A closing mark may straddle two looks.
+            tag.seen = url.start.saturating_sub(tag.end.len()).max(tag.seen);
+            if closed {
+                self.tag = None;
+            } else if same(&self.text[tag.url.clone()], &self.text[url.clone()]) {
+                return true;
+            }
+        }
+        self.links.last().is_some_and(|last| {
+            self.text.get(last.url.end..url.start) == Some("](")
+                && same(&self.text[last.url.clone()], &self.text[url.clone()])
+        })
+    }
+
+    fn push(&mut self, url: Range<usize>) {
+        let host = host(self.text, &url);
+        self.links.push(Link { url, host });
+    }
+}
+
+/// Whether two addresses are one but for scheme, `www.`, case and a slash at the end.
+fn same(one: &str, other: &str) -> bool {
+    fn bare(url: &str) -> &str {
+        let url = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let url = match url.get(..4) {
+            Some(www) if www.eq_ignore_ascii_case("www.") => &url[4..],
+            _ => url,
+        };
+        url.trim_end_matches('/')
+    }
+    // The scheme, `www.` and a slash make up at most 13 bytes: most pairs need no closer look.
+    one.len().abs_diff(other.len()) <= 16 && bare(one).eq_ignore_ascii_case(bare(other))
+}
+
+/// Where an address in running text ends: at white space, quotes, brackets, at a symbol beyond
+/// ASCII, and where another address follows a separator or a letter beyond ASCII.
+fn address_end(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^' | 0..=b' ' => {
+                break;
+            }
+            // An IPv6 address may be the host.
+            b'[' | b']' if byte == b']' && in_brackets(&bytes[start..at]) => at += 1,
+            b'[' if at == start && bytes[at..].iter().take(48).any(|end| *end == b']') => at += 1,
+            b'[' | b']' => break,
+            b',' | b';' | b'(' | b')' if begins_address(&bytes[at + 1..]) => break,
+            0x80.. => {
+                let Some(character) = text[at..].chars().next() else { break };
+                let next = at + character.len_utf8();
+                let beyond = matches!(class(character), Class::Space | Class::Symbol);
+                // Scripts without spaces may run into an address, and from one into the next.
+                if beyond || begins_address(&bytes[next..]) {
+                    break;
+                }
+                at = next;
+            }
+            _ => at += 1,
+        }
+    }
+    let url = text[start..at].trim_end_matches(['.', ',', ':', ';', '!', '?', '*']);
+    let open = url.contains('(');
+    start + if open { url } else { url.trim_end_matches(')') }.len()
+}
+
+fn in_brackets(host: &[u8]) -> bool {
+    host.first() == Some(&b'[') && !host.contains(&b']')
+}
+
+fn begins_address(bytes: &[u8]) -> bool {
+    starts_with(bytes, b"http://") || starts_with(bytes, b"https://") || starts_with(bytes, b"www.")
+}
+
+/// The value after an equals sign, quoted or up to white space or the tag's end.
+fn quoted_value(text: &str, start: usize, tag_end: u8) -> Range<usize> {
+    let bytes = text.as_bytes();
+    let start = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    match bytes.get(start) {
+        Some(&quote @ (b'"' | b'\'')) => {
+            let start = start + 1;
+            let end = memchr(quote, &bytes[start..]).map_or(bytes.len(), |length| start + length);
+            trim(text, start..end)
+        }
+        _ => {
+            let ends = |byte: &u8| byte.is_ascii_whitespace() || *byte == tag_end || *byte == b'<';
+            let end =
+                bytes[start..].iter().position(ends).map_or(bytes.len(), |length| start + length);
+            start..end
+        }
+    }
+}
+
+fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let inner = &text[range.clone()];
+    let start = range.start + (inner.len() - inner.trim_start().len());
+    start..start + inner.trim().len()
+}
+
+/// The host of an address: behind scheme and user, before port and path.
+fn host(text: &str, url: &Range<usize>) -> Range<usize> {
+    let written = &text[url.clone()];
+    let start = match (written.find("//"), written.find([':', '/', '?', '#'])) {
+        // `//` counts where a scheme or nothing stands before it.
+        (Some(slashes), Some(first)) if first == slashes || first + 1 == slashes => slashes + 2,
+        (None, Some(0)) => return url.start..url.start,
+        _ => 0,
+    };
+    let authority = &written[start..];
+    let authority = &authority[..authority.find(['/', '?', '#', '\\']).unwrap_or(authority.len())];
+    let user = authority.rfind('@').map_or(0, |at| at + 1);
+    let host = &authority[user..];
+    let length = match host.find(']') {
+        Some(bracket) => bracket + 1,
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    let start = url.start + start + user;
+    start..start + length
+}
+
+fn starts_with(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+fn ends_with(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.len() >= word.len() && bytes[bytes.len() - word.len()..].eq_ignore_ascii_case(word)
+}
+
+fn contains(bytes: &[u8], word: &[u8]) -> bool {
+    let mut from = 0;
+    while let Some(found) = memchr(word[0], &bytes[from..]) {
+        if starts_with(&bytes[from + found..], word) {
+            return true;
+        }
+        from += found + 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn urls(text: &str) -> Vec<&str> {
+        find(text).into_iter().map(|link| &text[link.url]).collect()
+    }
+
+    fn hosts(text: &str) -> Vec<&str> {
+        find(text).into_iter().map(|link| &text[link.host]).collect()
+    }
+
+    #[test]
+    fn addresses_in_running_text() {
+        assert_eq!(
+            urls("see http://a.example/x, HTTPS://B.example."),
+            ["http://a.example/x", "HTTPS://B.example"]
+        );
+        assert_eq!(
+            urls("(www.a.example) and WWW.b.example/c"),
+            ["www.a.example", "WWW.b.example/c"]
+        );
+        assert_eq!(urls("http://www.a.example is one"), ["http://www.a.example"]);
+        assert_eq!(
+            urls("http://en.example/a_(b) (http://c.example)"),
+            ["http://en.example/a_(b)", "http://c.example"]
+        );
+        assert_eq!(urls("смотри http://пример.рф/путь。дальше"), ["http://пример.рф/путь"]);
+    }
+
+    #[test]
+    fn what_is_no_link() {
+        for text in [
+            "http: //x",
+            "http:// x",
+            "awww. sure",
+            "www.",
+            "me@www.a.example",
+            "ratio 3:4",
+            "a=b",
+            "<a href=\"#top\">up</a>",
+            "<a href=''>x</a>",
+            "xhref=1",
+            "[urls]",
+            "[url][/url]",
+            "[url]some words[/url]",
+            "ftp.example.com",
+            "http",
+        ] {
+            assert_eq!(urls(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_and_its_text_are_one_link() {
+        for text in [
+            "<a href=\"http://a.example/\">http://a.example</a>",
+            "<A HREF = 'http://a.example'>www.a.example</A>",
+            "<a href=http://a.example>here</a>",
+            "[url=http://a.example]http://a.example[/url]",
+            "[URL=\"http://a.example\"]here[/URL]",
+            "[url]http://a.example[/url]",
+            "[url]a.example[/url]",
+            "[link=http://a.example]x[/link]",
+            "[http://a.example](http://a.example)",
+        ] {
+            assert_eq!(urls(text).len(), 1, "{text}");
+            assert!(hosts(text)[0].ends_with("a.example"), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_address_or_another_place_is_another_link() {
+        assert_eq!(urls("<a href='http://bad.example'>http://good.example</a>").len(), 2);
+        assert_eq!(urls("<a href='http://a.example'>x</a> http://a.example").len(), 2);
+        assert_eq!(urls("[url]http://a.example[/url] [url]http://a.example[/url]").len(), 2);
+        assert_eq!(urls(&"http://a.example/x ".repeat(14)).len(), 14);
+        assert_eq!(urls("http://a.example,http://b.example;www.c.example").len(), 3);
+        assert_eq!(urls("<http://a.example><http://b.example>").len(), 2);
+    }
+
+    #[test]
+    fn an_address_inside_an_address_is_part_of_it() {
+        assert_eq!(urls("http://a.example/?to=http://b.example&x=www.c.example").len(), 1);
+        assert_eq!(urls("https://archive.example/2020/http://b.example/").len(), 1);
+    }
+
+    #[test]
+    fn the_host_is_where_the_link_leads() {
+        for (text, host) in [
+            ("http://good.example@bad.example/", "bad.example"),
+            ("http://user:secret@bad.example:8080/x?y", "bad.example"),
+            ("https://[2001:db8::1]:80/", "[2001:db8::1]"),
+            ("<a href='//bad.example/x'>", "bad.example"),
+            ("<a href='/about'>", ""),
+            ("www.a.example?q=1", "www.a.example"),
+        ] {
+            assert_eq!(hosts(text), [host], "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn case_does_not_change_the_count(text in "(http|https|www|href|url|link|://|[=\\[\\]./<>\"' a@#-]){0,30}") {
+            prop_assert_eq!(find(&text).len(), find(&text.to_uppercase()).len());
+        }
+
+        #[test]
+        fn any_text_gives_ranges_inside_it(text in "(http://|www\\.|href=|\\[url|\\[/url\\]|\\PC){0,30}") {
+            let mut last = 0;
+            for link in find(&text) {
+                prop_assert!(last <= link.url.start);
+                prop_assert!(!text[link.url.clone()].is_empty());
+                prop_assert!(text.get(link.host.clone()).is_some());
+                last = link.url.end;
+            }
+        }
+    }
+}

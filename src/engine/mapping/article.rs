@@ -1,0 +1,279 @@
+//! Owns where the article of a submission and its subscriber are found, as `protect` is told. It
+//! must not look into those tables: whether they and their columns exist is the caller's question.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::source::{Source, names_from_json, names_to_json, rename, same_length, scalar_text};
+use super::table::{Table, nearest};
+use crate::refusal::Refusal;
+use crate::submission::Field;
+
+/// The table of what submissions are written about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Article {
+    /// The table, as it is to stand in SQL.
+    pub table: String,
+    /// Its columns that find the row.
+    pub key: Vec<String>,
+    /// The columns of the protected table that these equal.
+    pub from: Vec<String>,
+    /// Its column for the field `article_title`.
+    pub title: Option<String>,
+    /// Its column for the field `article_created_at`.
+    pub created_at: Option<String>,
+    /// Its column for the field `permalink`.
+    pub permalink: Option<String>,
+}
+
+/// The table of those who get mail, and what its column says of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    /// The table, as it is to stand in SQL.
+    pub table: String,
+    /// Its columns that find the row.
+    pub key: Vec<String>,
+    /// The columns of the protected table that these equal.
+    pub from: Vec<String>,
+    /// Its column that `unsubscribe` writes.
+    pub column: String,
+    /// The value of who gets mail.
+    pub subscribed: String,
+    /// The value of who does not.
+    pub unsubscribed: String,
+}
+
+const ARTICLE_EXAMPLE: &str = "For example {\"table\": \"posts\", \"key\": \"id\", \"from\": \
+     \"post_id\", \"title\": \"title\", \"created_at\": \"published_at\", \"permalink\": \"url\"}.";
+const SUBSCRIBER_EXAMPLE: &str = "For example {\"table\": \"users\", \"key\": \"email\", \"from\": \
+     \"email\", \"column\": \"subscription_status\", \"subscribed\": \"subscribed\", \
+     \"unsubscribed\": \"unsubscribed\"}.";
+
+impl Article {
+    /// Reads the `article` argument of `protect`.
+    ///
+    /// # Errors
+    /// Refuses missing and unknown keys, and `from` columns that the protected table lacks.
+    pub fn given(json: &Json, table: &Table) -> Result<Self, Refusal> {
+        let article = Self::from_json(json)?;
+        check_from("article", &article.from, table)?;
+        Ok(article)
+    }
+
+    /// Reads its JSON; the columns are not checked.
+    ///
+    /// # Errors
+    /// Refuses missing and unknown keys.
+    pub fn from_json(json: &Json) -> Result<Self, Refusal> {
+        let keys = Keys {
+            what: "article",
+            example: ARTICLE_EXAMPLE,
+            required: &["table", "key", "from"],
+            optional: &["title", "created_at", "permalink"],
+        };
+        let object = keys.object(json)?;
+        let (key, from) = keys.pair(object)?;
+        Ok(Self {
+            table: keys.text(object, "table")?,
+            key,
+            from,
+            title: keys.maybe(object, "title")?,
+            created_at: keys.maybe(object, "created_at")?,
+            permalink: keys.maybe(object, "permalink")?,
+        })
+    }
+
+    /// The JSON that `protected_table` shows.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let mut json = json!({
+            "table": self.table, "key": names_to_json(&self.key), "from": names_to_json(&self.from)
+        });
+        let columns = [
+            ("title", &self.title),
+            ("created_at", &self.created_at),
+            ("permalink", &self.permalink),
+        ];
+        for (name, column) in columns {
+            if let Some(column) = column {
+                json[name] = json!(column);
+            }
+        }
+        json
+    }
+
+    /// The sources of the article's fields.
+    #[must_use]
+    pub fn sources(&self) -> Vec<(Field, Source)> {
+        [
+            (Field::ArticleTitle, &self.title),
+            (Field::ArticleCreatedAt, &self.created_at),
+            (Field::Permalink, &self.permalink),
+        ]
+        .into_iter()
+        .filter_map(|(field, column)| {
+            let source = Source::Foreign {
+                table: self.table.clone(),
+                key: self.key.clone(),
+                from: self.from.clone(),
+                column: column.clone()?,
+            };
+            Some((field, source))
+        })
+        .collect()
+    }
+
+    /// Follows the renaming of a column of the protected table.
+    pub fn rename_own_column(&mut self, old: &str, new: &str) {
+        rename(&mut self.from, old, new);
+    }
+
+    /// Follows the renaming of a column of the article's table.
+    pub fn rename_column(&mut self, table: &str, old: &str, new: &str) {
+        if self.table == table {
+            rename(&mut self.key, old, new);
+            for column in [&mut self.title, &mut self.created_at, &mut self.permalink] {
+                rename(column.as_mut_slice(), old, new);
+            }
+        }
+    }
+
+    /// Follows the renaming of the article's table.
+    pub fn rename_table(&mut self, old: &str, new: &str) {
+        rename(std::slice::from_mut(&mut self.table), old, new);
+    }
+}
+
+impl Subscriber {
+    /// Reads the `subscriber` argument of `protect`.
+    ///
+    /// # Errors
+    /// Refuses missing and unknown keys, and `from` columns that the protected table lacks.
+    pub fn given(json: &Json, table: &Table) -> Result<Self, Refusal> {
+        let subscriber = Self::from_json(json)?;
+        check_from("subscriber", &subscriber.from, table)?;
+        Ok(subscriber)
+    }
+
+    /// Reads its JSON; the columns are not checked.
+    ///
+    /// # Errors
+    /// Refuses missing and unknown keys.
+    pub fn from_json(json: &Json) -> Result<Self, Refusal> {
+        let keys = Keys {
+            what: "subscriber",
+            example: SUBSCRIBER_EXAMPLE,
+            required: &["table", "key", "from", "column", "subscribed", "unsubscribed"],
+            optional: &[],
+        };
+        let object = keys.object(json)?;
+        let (key, from) = keys.pair(object)?;
+        let value = |name: &str| {
+            scalar_text(&object[name])
+                .ok_or_else(|| keys.wrong(name, "a string, a number or a boolean", &object[name]))
+        };
+        Ok(Self {
+            table: keys.text(object, "table")?,
+            key,
+            from,
+            column: keys.text(object, "column")?,
+            subscribed: value("subscribed")?,
+            unsubscribed: value("unsubscribed")?,
+        })
+    }
+
+    /// The JSON that `protected_table` shows.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        json!({
+            "table": self.table, "key": names_to_json(&self.key),
+            "from": names_to_json(&self.from), "column": self.column,
+            "subscribed": self.subscribed, "unsubscribed": self.unsubscribed
+        })
+    }
+
+    /// Follows the renaming of a column of the protected table.
+    pub fn rename_own_column(&mut self, old: &str, new: &str) {
+        rename(&mut self.from, old, new);
+    }
+
+    /// Follows the renaming of a column of the subscriber's table.
+    pub fn rename_column(&mut self, table: &str, old: &str, new: &str) {
+        if self.table == table {
+            rename(&mut self.key, old, new);
+            rename(std::slice::from_mut(&mut self.column), old, new);
+        }
+    }
+
+    /// Follows the renaming of the subscriber's table.
+    pub fn rename_table(&mut self, old: &str, new: &str) {
+        rename(std::slice::from_mut(&mut self.table), old, new);
+    }
+}
+
+/// The keys that such an argument takes, for the words of its refusals.
+struct Keys {
+    what: &'static str,
+    example: &'static str,
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+}
+
+impl Keys {
+    fn object<'a>(&self, json: &'a Json) -> Result<&'a Map<String, Json>, Refusal> {
+        let Some(object) = json.as_object() else {
+            return Err(self.refusal(format!("{} takes a JSON object, not {json}", self.what)));
+        };
+        let all = || self.required.iter().chain(self.optional).copied();
+        if let Some(unknown) = object.keys().find(|key| !all().any(|known| known == key.as_str())) {
+            let refusal = self.refusal(format!("{} has no key \"{unknown}\"", self.what));
+            return Err(match nearest(unknown, all()) {
+                Some(close) => refusal.with_detail(format!("Did you mean \"{close}\"?")),
+                None => {
+                    let listed: Vec<&str> = all().collect();
+                    refusal.with_detail(format!("Its keys are: {}.", listed.join(", ")))
+                }
+            });
+        }
+        match self.required.iter().find(|key| object.get(**key).is_none_or(Json::is_null)) {
+            Some(missing) => {
+                Err(self.refusal(format!("{} lacks the key \"{missing}\"", self.what)))
+            }
+            None => Ok(object),
+        }
+    }
+
+    fn pair(&self, object: &Map<String, Json>) -> Result<(Vec<String>, Vec<String>), Refusal> {
+        let names = |name: &str| {
+            names_from_json(&object[name])
+                .ok_or_else(|| self.wrong(name, "a column or an array of columns", &object[name]))
+        };
+        let (key, from) = (names("key")?, names("from")?);
+        same_length(&key, &from, self.what)?;
+        Ok((key, from))
+    }
+
+    fn text(&self, object: &Map<String, Json>, name: &str) -> Result<String, Refusal> {
+        let text = object[name].as_str().filter(|text| !text.is_empty());
+        text.map(str::to_owned).ok_or_else(|| self.wrong(name, "a name", &object[name]))
+    }
+
+    fn maybe(&self, object: &Map<String, Json>, name: &str) -> Result<Option<String>, Refusal> {
+        match object.get(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(_) => self.text(object, name).map(Some),
+        }
+    }
+
+    fn wrong(&self, name: &str, takes: &str, got: &Json) -> Refusal {
+        self.refusal(format!("\"{name}\" of {} takes {takes}, not {got}", self.what))
+    }
+
+    fn refusal(&self, message: String) -> Refusal {
+        Refusal::new(message).with_hint(self.example)
+    }
+}
+
+fn check_from(what: &str, from: &[String], table: &Table) -> Result<(), Refusal> {
+    let what = format!("\"from\" of {what}");
+    from.iter().try_for_each(|name| table.readable(name, &what).map(drop))
+}

@@ -1,0 +1,32 @@
+//! Owns what a protected table's columns mean: which column feeds which field, which values its
+//! status takes, where its article and its subscriber are. It must not reach a database: a
+//! description of the table comes in, the mapping goes out.
+
+mod article;
+mod columns;
+mod constraint;
+mod find;
+mod references;
+mod source;
+mod status;
+mod status_find;
+mod status_systems;
+mod status_words;
+mod table;
+mod tokens;
+mod vocabulary;
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod forums;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod systems;
+
+pub use article::{Article, Subscriber};
+pub use columns::Mapping;
+pub use source::Source;
+pub use status::{Assignments, Status, StatusValue};
+pub use table::{Column, ColumnKind, Table};

@@ -1,0 +1,245 @@
+//! Owns the guess of a table's status: one column of states whose values are told by labels or
+//! constraints, or flags. It must refuse rather than guess a value that nothing tells.
+
+use super::constraint::listed_values;
+use super::find;
+use super::status::{Assignments, Status, StatusValue, writable};
+use super::status_systems;
+use super::status_words::{
+    HAM_VALUES, MODERATE_VALUES, REFUSED_VALUES, SHOWN, SPAM_MARKS, SPAM_VALUES, STATES, SURE_HAM,
+    SURE_MODERATE, TAKEN_AWAY, WAITING,
+};
+use super::table::{Column, ColumnKind, Table};
+use super::tokens::{singular, words};
+use super::vocabulary::{SUBMISSIONS, is_word};
+use crate::refusal::Refusal;
+
+/// The status of the table; an empty one if no column looks like a status.
+pub(super) fn status(table: &Table) -> Result<Status, Refusal> {
+    let names = Names::of(table);
+    let states: Vec<&Column> =
+        table.columns.iter().filter(|column| names.is_state(column)).collect();
+    let found = status_systems::status(table)
+        .or_else(|| states.iter().find_map(|column| told(column, table)))
+        .or_else(|| flags(&names, table));
+    if let Some(status) = found {
+        for column in status.columns() {
+            writable(column, table)?;
+        }
+        return Ok(status);
+    }
+    match states.iter().find(|column| !is_workflow(column, table)) {
+        Some(column) => {
+            writable(&column.name, table)?;
+            Err(ask(column, table))
+        }
+        None => Ok(Status::default()),
+    }
+}
+
+/// The words of a table's columns that tell a status.
+struct Names {
+    own: Vec<String>,
+    places: bool,
+}
+
+impl Names {
+    fn of(table: &Table) -> Self {
+        Self { own: find::own_words(table), places: find::holds_places(table) }
+    }
+
+    /// What is left of a name without the words that any column of such a table may bear.
+    fn telling(&self, column: &Column) -> String {
+        let known = |run: &str| {
+            let lists = [STATES, SHOWN, SPAM_MARKS, WAITING, TAKEN_AWAY];
+            is_word(run) || lists.iter().any(|list| list.contains(&run))
+        };
+        let mut left = words(&column.name, &known);
+        let whole = left.clone();
+        left.retain(|word| {
+            !["is", "was", "has"].contains(&word.as_str())
+                && !self.own.contains(&singular(word))
+                && !SUBMISSIONS.contains(&word.as_str())
+        });
+        if left.is_empty() { whole.join(" ") } else { left.join(" ") }
+    }
+
+    fn is_state(&self, column: &Column) -> bool {
+        let telling = self.telling(column);
+        let (about, last) = telling.rsplit_once(' ').unwrap_or(("", &telling));
+        let fits = matches!(
+            column.kind,
+            ColumnKind::Text | ColumnKind::Enum | ColumnKind::Integer | ColumnKind::Boolean
+        );
+        fits && STATES.contains(&last)
+            && ["", "moderation", "approval", "publication", "publish", "spam"].contains(&about)
+            && !(self.places && telling == "state")
+    }
+}
+
+/// A `state` that follows the work on something, as GitLab's issues have it: opened, closed.
+fn is_workflow(column: &Column, table: &Table) -> bool {
+    column.name == "state"
+        && ["closed_at", "resolved_at", "milestone_id", "assignee_id"]
+            .iter()
+            .any(|name| table.column(name).is_some())
+}
+
+/// The status that the labels or the constraints of a column of states tell.
+fn told(column: &Column, table: &Table) -> Option<Status> {
+    if column.kind == ColumnKind::Boolean {
+        return Some(from_flags(table, [flag(column), None, None, None]));
+    }
+    let values = values(column, table);
+    let first = |words: &[&str]| {
+        words.iter().find_map(|word| values.iter().find(|value| plain(value) == *word)).cloned()
+    };
+    let among = |found: &Option<String>, words: &[&str]| {
+        found.as_ref().is_some_and(|value| words.contains(&plain(value).as_str()))
+    };
+    let ham = first(HAM_VALUES);
+    let mut moderate = first(MODERATE_VALUES);
+    let sure_spam = first(SPAM_VALUES);
+    // "draft" or "in_review" says moderation only beside "published" and the like.
+    if sure_spam.is_none()
+        && !among(&moderate, &MODERATE_VALUES[..SURE_MODERATE])
+        && !among(&ham, &HAM_VALUES[..SURE_HAM])
+    {
+        moderate = None;
+    }
+    let spam = sure_spam.clone().or_else(|| first(REFUSED_VALUES)).or_else(|| moderate.clone());
+    let clear = spam.is_some() && (ham.is_some() || sure_spam.is_some());
+    let set = |value: Option<String>| Some(vec![(column.name.clone(), StatusValue::Text(value?))]);
+    clear.then(|| Status::of(table, set(ham), set(moderate), set(spam)))
+}
+
+/// The values that a column can take, as far as its type or the constraints list them.
+fn values(column: &Column, table: &Table) -> Vec<String> {
+    match column.kind {
+        ColumnKind::Enum => column.labels.clone(),
+        ColumnKind::Text => listed_values(&table.checks, &column.name),
+        _ => Vec::new(),
+    }
+}
+
+fn plain(value: &str) -> String {
+    value.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+/// A column that says yes or no, with what it is set to for either.
+struct Flag {
+    column: String,
+    yes: StatusValue,
+    no: StatusValue,
+}
+
+/// The flag that a column of this type is.
+fn flag(column: &Column) -> Option<Flag> {
+    let text = |value: &str| StatusValue::Text(value.to_owned());
+    let (yes, no) = match column.kind {
+        ColumnKind::Boolean => (text("true"), text("false")),
+        ColumnKind::Integer => (text("1"), text("0")),
+        ColumnKind::Time if !column.not_null => (StatusValue::Now, StatusValue::Null),
+        _ => return None,
+    };
+    Some(Flag { column: column.name.clone(), yes, no })
+}
+
+/// The status that flags tell: approved, is_public with is_removed, hidden, is_spam, …
+fn flags(names: &Names, table: &Table) -> Option<Status> {
+    let find = |phrases: &[&str]| {
+        let candidates = |times: bool| {
+            phrases.iter().find_map(move |phrase| {
+                table.columns.iter().find(|column| {
+                    let telling = names.telling(column);
+                    match column.kind {
+                        ColumnKind::Time if times => {
+                            // published_at says when, not whether.
+                            *phrase != "published" && telling == format!("{phrase} at")
+                        }
+                        ColumnKind::Boolean | ColumnKind::Integer if !times => telling == *phrase,
+                        _ => false,
+                    }
+                })
+            })
+        };
+        candidates(false).or_else(|| candidates(true)).and_then(flag)
+    };
+    let found = [find(SHOWN), find(SPAM_MARKS), find(WAITING), find(TAKEN_AWAY)];
+    let yes_or_no = || {
+        table.columns.iter().find_map(|column| {
+            let shown = SHOWN.contains(&names.telling(column).as_str());
+            let values = if shown { values(column, table) } else { Vec::new() };
+            let value = |words: &[&str]| {
+                let value = values.iter().find(|value| words.contains(&plain(value).as_str()));
+                value.cloned().map(StatusValue::Text)
+            };
+            let (yes, no) =
+                (value(&["y", "yes", "t", "true", "1"])?, value(&["n", "no", "f", "false", "0"])?);
+            Some(from_flags(
+                table,
+                [Some(Flag { column: column.name.clone(), yes, no }), None, None, None],
+            ))
+        })
+    };
+    if found.iter().all(Option::is_none) { yes_or_no() } else { Some(from_flags(table, found)) }
+}
+
+/// What the verdicts set: a row that waits is not shown; spam gets its own mark if there is one,
+/// is taken away if there is a mark for that, and is at least not shown.
+fn from_flags(table: &Table, flags: [Option<Flag>; 4]) -> Status {
+    let [shown, spam, waiting, away] = &flags;
+    let set = |flag: &Flag, on: bool| {
+        (flag.column.clone(), if on { flag.yes.clone() } else { flag.no.clone() })
+    };
+    let marked = [spam, waiting, away].into_iter().flatten();
+    let ham: Assignments = shown
+        .iter()
+        .map(|flag| set(flag, true))
+        .chain(marked.map(|flag| set(flag, false)))
+        .collect();
+    let moderate = match (shown, waiting, away) {
+        (Some(shown), ..) => Some(vec![set(shown, false)]),
+        (None, Some(mark), _) | (None, None, Some(mark)) => Some(vec![set(mark, true)]),
+        (None, None, None) => None,
+    };
+    let junk = match (spam, away) {
+        (Some(spam), _) => {
+            let hide = shown.iter().map(|flag| set(flag, false));
+            Some(hide.chain([set(spam, true)]).collect())
+        }
+        (None, Some(away)) => Some(vec![set(away, true)]),
+        (None, None) => moderate.clone(),
+    };
+    Status::of(table, Some(ham), moderate, junk)
+}
+
+/// Asks for the values of a status column that nothing tells.
+fn ask(column: &Column, table: &Table) -> Refusal {
+    let values = values(column, table);
+    let example = match (column.kind, values.as_slice()) {
+        (ColumnKind::Integer, _) => "\"ham\": 1, \"moderate\": 0, \"spam\": 2".to_owned(),
+        (_, [ham, moderate, spam, ..]) => {
+            format!("\"ham\": \"{ham}\", \"moderate\": \"{moderate}\", \"spam\": \"{spam}\"")
+        }
+        (_, [ham, spam]) => format!("\"ham\": \"{ham}\", \"spam\": \"{spam}\""),
+        _ => "\"ham\": \"approved\", \"moderate\": \"pending\", \"spam\": \"spam\"".to_owned(),
+    };
+    let detail = match values.as_slice() {
+        [] => {
+            format!("It is of type {}, and no CHECK constraint lists its values.", column.type_name)
+        }
+        values => format!("Its values are: {}.", values.join(", ")),
+    };
+    Refusal::new(format!(
+        "the values that verdicts write into column \"{}\" of table {} cannot be told",
+        column.name,
+        table.label()
+    ))
+    .with_detail(detail)
+    .with_hint(format!(
+        "Give them, for example status => '{{\"column\": \"{}\", {example}}}', or status => '{{}}' \
+         if verdicts are only to be logged.",
+        column.name
+    ))
+}

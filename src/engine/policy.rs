@@ -1,0 +1,301 @@
+//! Owns the way from settings to a verdict: it compiles a policy's check settings once and then
+//! judges submissions by precedence and thresholds. It must not know what a single check looks for.
+
+mod settings;
+
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::checks::{self, Check, Compiled, LocalCheck};
+use crate::facts::Facts;
+use crate::lists::List;
+use crate::options::OptionValues;
+use crate::refusal::Refusal;
+use crate::submission::{Field, FieldSet};
+use crate::verdict::{Action, Finding, Judgement, Verdict};
+use crate::{akismet, text};
+
+pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
+
+/// A row of `spamcheck.check_setting`; columns that it does not know are ignored.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CheckSetting {
+    /// The check.
+    pub check_name: String,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// What its findings do.
+    pub action: String,
+    /// What its findings add to the sum when the action is `score`.
+    pub score: f32,
+    /// Its options.
+    #[serde(default)]
+    pub options: Json,
+}
+
+/// Where compiled lists come from. Asked only for lists that an enabled check names.
+pub trait ListSource {
+    /// The list of that name.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such list or it does not compile.
+    fn list(&mut self, name: &str) -> Result<Rc<List>, String>;
+}
+
+/// The check `akismet` as a policy sets it.
+#[derive(Clone, Debug)]
+pub struct AkismetSetting {
+    /// What an answer of spam does.
+    pub action: Action,
+    /// What it adds when the action is `score`.
+    pub score: f32,
+    /// Its options.
+    pub options: akismet::Options,
+}
+
+/// An enabled check that answers by itself.
+pub struct EnabledCheck {
+    /// The check's name.
+    pub name: &'static str,
+    action: Action,
+    score: f32,
+    /// A check that could not be compiled says why, on every submission.
+    check: Result<Box<dyn LocalCheck>, String>,
+}
+
+impl EnabledCheck {
+    /// Its finding on a submission, if it hits or fails.
+    #[must_use]
+    pub fn ask(&self, facts: &Facts<'_>) -> Option<Finding> {
+        let failures = facts.failure_count();
+        let answer = match &self.check {
+            Ok(check) => check.ask(facts),
+            Err(failure) => Err(failure.clone()),
+        };
+        // A value that could not be fetched makes any answer worthless.
+        if let Some(failure) = facts.failures_since(failures) {
+            return Some(self.failed(failure));
+        }
+        let hit = match answer {
+            Ok(None) => return None,
+            Ok(Some(hit)) => hit,
+            Err(failure) => return Some(self.failed(failure)),
+        };
+        let mut action = hit.action.unwrap_or(self.action);
+        if self.action == Action::Log {
+            action = Action::Log;
+        }
+        let (score, why, detail) = (self.score, hit.why, hit.detail);
+        Some(Finding { check: self.name, action, score, why, detail, allowed: false })
+    }
+
+    fn failed(&self, failure: String) -> Finding {
+        let detail = json!({ "error": failure });
+        let action = Action::Error;
+        Finding { check: self.name, action, score: 0.0, why: failure, detail, allowed: false }
+    }
+}
+
+/// A policy, compiled: ready to judge any number of submissions.
+pub struct Policy {
+    /// Its settings.
+    pub settings: PolicySettings,
+    /// In the order of the catalogue, those that allow first.
+    checks: Vec<EnabledCheck>,
+    akismet: Option<AkismetSetting>,
+    types: Option<Vec<String>>,
+    needs: FieldSet,
+}
+
+impl Policy {
+    /// Compiles the settings of a policy and of its checks. It never fails: a check that cannot be
+    /// compiled becomes one whose every answer is an error, so that `on_error` decides. Settings of
+    /// checks that do not exist are skipped; [`validate_check_setting`] keeps them out.
+    #[must_use]
+    pub fn compile(
+        settings: PolicySettings,
+        checks: Vec<CheckSetting>,
+        lists: &mut dyn ListSource,
+    ) -> Self {
+        let types = settings.types.as_ref().map(|types| {
+            types.iter().map(|kind| text::normalise(kind.trim()).into_owned()).collect()
+        });
+        let mut policy =
+            Self { settings, checks: Vec::new(), akismet: None, types, needs: FieldSet::default() };
+        if policy.settings.mode == Mode::Off {
+            return policy;
+        }
+        for check in checks::CHECKS {
+            let setting = checks.iter().find(|setting| setting.check_name == check.name());
+            if let Some(setting) = setting.filter(|setting| setting.enabled) {
+                policy.enable(*check, setting, lists);
+            }
+        }
+        // Stable: within both groups the catalogue's order stays.
+        policy.checks.sort_by_key(|check| check.action != Action::Allow);
+        if policy.types.is_some() && !policy.checks.is_empty() {
+            policy.needs.insert(Field::Type);
+        }
+        policy
+    }
+
+    fn enable(&mut self, check: &dyn Check, setting: &CheckSetting, lists: &mut dyn ListSource) {
+        let name = check.name();
+        let action = action_of(check, &setting.action);
+        let compiled = action.clone().and_then(|_| {
+            let options = OptionValues::read(name, check.options(), &setting.options)?;
+            check.compile(&options, lists)
+        });
+        let check = match compiled {
+            Ok(Compiled::Nothing) => return,
+            Ok(Compiled::Akismet(options)) => {
+                let action = action.unwrap_or(check.action());
+                self.akismet = Some(AkismetSetting { action, score: setting.score, options });
+                return;
+            }
+            Ok(Compiled::Local(check)) => {
+                self.needs = self.needs.union(check.reads());
+                Ok(check)
+            }
+            Err(refusal) => Err(refusal.to_string()),
+        };
+        let action = action.unwrap_or(Action::Error);
+        self.checks.push(EnabledCheck { name, action, score: setting.score, check });
+    }
+
+    /// The fields that some enabled local check reads.
+    #[must_use]
+    pub const fn needs(&self) -> FieldSet {
+        self.needs
+    }
+
+    /// Whether submissions of this type (as [`Facts::kind`] gives it) are checked.
+    #[must_use]
+    pub fn covers(&self, kind: &str) -> bool {
+        self.types.as_ref().is_none_or(|types| types.iter().any(|covered| covered == kind))
+    }
+
+    /// The check `akismet`, if it is enabled.
+    #[must_use]
+    pub const fn akismet(&self) -> Option<&AkismetSetting> {
+        self.akismet.as_ref()
+    }
+
+    /// The enabled local checks, in the order in which they run.
+    #[must_use]
+    pub fn checks(&self) -> &[EnabledCheck] {
+        &self.checks
+    }
+
+    /// Judges a submission. Every local check runs, also after an allow: what it allowed is in the
+    /// log then.
+    #[must_use]
+    pub fn judge(&self, facts: &Facts<'_>) -> Judgement {
+        let mut findings: Vec<Finding> = Vec::new();
+        let mut allow: Option<Finding> = None;
+        for check in &self.checks {
+            if let Some(finding) = check.ask(facts) {
+                if finding.action != Action::Allow {
+                    findings.push(finding);
+                } else if allow.is_none() {
+                    allow = Some(finding);
+                }
+            }
+        }
+        match allow {
+            None => self.weigh(findings),
+            Some(allow) => allowed(allow, findings),
+        }
+    }
+
+    /// The verdict on findings: the most severe action, or the threshold that the sum of scores
+    /// reaches, whichever is more severe.
+    #[must_use]
+    pub fn weigh(&self, findings: Vec<Finding>) -> Judgement {
+        let mut verdict = Verdict::Ham;
+        let mut total = 0.0;
+        for finding in &findings {
+            verdict = verdict.max(finding.action.verdict());
+            match finding.action {
+                Action::Score => total += finding.score,
+                Action::Error => verdict = verdict.max(self.on_error()),
+                _ => {}
+            }
+        }
+        verdict = verdict.max(self.threshold(total));
+        let lookups = self.akismet.is_some() && verdict < Verdict::Spam;
+        Judgement { verdict, total, findings, allowed: false, lookups }
+    }
+
+    /// The verdict whose threshold a sum of scores reaches.
+    #[must_use]
+    pub fn threshold(&self, total: f32) -> Verdict {
+        let settings = &self.settings;
+        let thresholds = [
+            (settings.reject_at, Verdict::Reject),
+            (settings.spam_at, Verdict::Spam),
+            (settings.moderate_at, Verdict::Moderate),
+        ];
+        let reached = |(at, _): &(Option<f32>, Verdict)| at.is_some_and(|at| total >= at);
+        thresholds.into_iter().find(reached).map_or(Verdict::Ham, |(_, verdict)| verdict)
+    }
+
+    const fn on_error(&self) -> Verdict {
+        match self.settings.on_error {
+            OnError::Accept => Verdict::Ham,
+            OnError::Moderate => Verdict::Moderate,
+            OnError::Reject => Verdict::Reject,
+        }
+    }
+}
+
+/// Ham; what was found is kept only where there was something to allow.
+fn allowed(allow: Finding, mut findings: Vec<Finding>) -> Judgement {
+    if !findings.is_empty() {
+        findings.insert(0, allow);
+    }
+    for finding in &mut findings {
+        finding.allowed = true;
+    }
+    Judgement { verdict: Verdict::Ham, total: 0.0, findings, allowed: true, lookups: false }
+}
+
+/// The action that a setting names, if the check may have it.
+fn action_of(check: &dyn Check, action: &str) -> Result<Action, Refusal> {
+    let allows = check.action() == Action::Allow;
+    match Action::from_name(action) {
+        Some(Action::Error) | None => {}
+        Some(Action::Allow) if !allows => {}
+        Some(action) => return Ok(action),
+    }
+    let more = if allows { "allow, " } else { "" };
+    Err(Refusal::new(format!(
+        "the action of check {} is one of {more}log, score, challenge, moderate, spam or reject, \
+         not \"{action}\"",
+        check.name()
+    )))
+}
+
+/// Checks a row of `spamcheck.check_setting` before it is stored.
+///
+/// # Errors
+/// Refuses an unknown check, an action that it cannot have, an unknown option, a value that the
+/// option does not take and a bad pattern: it names the option, what it got and what it takes.
+pub fn validate_check_setting(
+    check_name: &str,
+    action: &str,
+    options: &Json,
+) -> Result<(), Refusal> {
+    let Some(check) = checks::find(check_name) else {
+        let names: Vec<&str> = checks::CHECKS.iter().map(|check| check.name()).collect();
+        return Err(Refusal::new(format!("there is no check \"{check_name}\""))
+            .with_hint(format!("The checks are {}.", names.join(", "))));
+    };
+    action_of(check, action)?;
+    check.validate(&OptionValues::read(check_name, check.options(), options)?)
+}
+
+#[cfg(test)]
+mod tests;

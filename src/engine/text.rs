@@ -1,0 +1,345 @@
+//! Owns what text is made of: its normal form (NFKC, case folded, without zero-width characters
+//! and soft hyphens) and its words. It must not know lists or checks. Characters of the common
+//! scripts go through one table each; whatever the table calls intricate goes, together with the
+//! character before it, through the full Unicode algorithm.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use regex_syntax::hir::{Class as HirClass, HirKind};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
+
+/// What a character is for whole-word matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    /// White space.
+    Space,
+    /// Neither white space nor part of a word.
+    Symbol,
+    /// Part of a word: what a regular expression's `\w` matches.
+    Word,
+    /// A word by itself: a character of a script that is written without spaces.
+    Character,
+}
+
+const fn ascii_class(byte: u8) -> Class {
+    match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' => Class::Word,
+        b' ' | b'\t'..=b'\r' => Class::Space,
+        _ => Class::Symbol,
+    }
+}
+
+/// The class of a character.
+#[must_use]
+pub fn class(character: char) -> Class {
+    match u8::try_from(character) {
+        Ok(byte) if byte.is_ascii() => ascii_class(byte),
+        _ => Classes::get().of(character),
+    }
+}
+
+/// The classes of all characters, as ranges, with a table for the plane in common use.
+struct Classes {
+    plane: Box<[Class; 0x1_0000]>,
+    ranges: Vec<(u32, u32, Class)>,
+}
+
+impl Classes {
+    fn get() -> &'static Self {
+        static CLASSES: OnceLock<Classes> = OnceLock::new();
+        CLASSES.get_or_init(|| {
+            let sources = [
+                (r"\w", Class::Word),
+                // The prolonged sound mark belongs to both kana scripts, hence to neither.
+                (
+                    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー&&\w]",
+                    Class::Character,
+                ),
+                (r"\s", Class::Space),
+            ];
+            let mut plane = Box::new([Class::Symbol; 0x1_0000]);
+            let mut ranges = Vec::new();
+            for (pattern, class) in sources {
+                for (first, last) in members(pattern) {
+                    for code in first..=last.min(0xFFFF) {
+                        plane[code as usize] = class;
+                    }
+                    if last > 0xFFFF {
+                        ranges.push((first, last, class));
+                    }
+                }
+            }
+            Self { plane, ranges }
+        })
+    }
+
+    fn of(&self, character: char) -> Class {
+        let code = character as u32;
+        if let Some(&class) = self.plane.get(code as usize) {
+            return class;
+        }
+        // The last source that holds the character decides, as in the plane.
+        let found =
+            self.ranges.iter().rev().find(|(first, last, _)| (*first..=*last).contains(&code));
+        found.map_or(Class::Symbol, |(_, _, class)| *class)
+    }
+}
+
+/// The ranges of a character class in regular-expression syntax.
+fn members(pattern: &str) -> Vec<(u32, u32)> {
+    let Ok(hir) = regex_syntax::parse(pattern) else { return Vec::new() };
+    match hir.kind() {
+        HirKind::Class(HirClass::Unicode(class)) => {
+            class.iter().map(|range| (range.start() as u32, range.end() as u32)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether normalising removes the character: zero-width characters, soft hyphens, joiners, marks
+/// of writing direction, variation selectors.
+#[must_use]
+pub const fn is_ignorable(character: char) -> bool {
+    matches!(character,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Full case folding, and a little more: what shares its upper case is one (`ß` and `ss`, `ı` and
+/// `i`, both forms of sigma).
+fn fold(character: char) -> impl Iterator<Item = char> {
+    character.to_uppercase().flat_map(char::to_lowercase)
+}
+
+/// The end of the scripts that have a table: up to and with Thai, Lao, Tibetan and Myanmar.
+const TABLE_END: usize = 0x10A0;
+const INTRICATE: u16 = 0;
+
+/// The normal form of a character that has one by itself, whatever stands around it.
+fn simple(character: char) -> Option<char> {
+    static TABLE: OnceLock<Box<[u16; TABLE_END]>> = OnceLock::new();
+    let code = character as usize;
+    match code {
+        0..0x80 => Some(character.to_ascii_lowercase()),
+        0x80..TABLE_END => {
+            let table = TABLE.get_or_init(|| {
+                let mut table = Box::new([INTRICATE; TABLE_END]);
+                for (code, entry) in table.iter_mut().enumerate().skip(0x80) {
+                    *entry =
+                        u32::try_from(code).ok().and_then(char::from_u32).map_or(INTRICATE, alone);
+                }
+                table
+            });
+            match table[code] {
+                INTRICATE => None,
+                folded => char::from_u32(u32::from(folded)),
+            }
+        }
+        // Dashes and quotation marks, kana, Han, Hangul syllables, pictographs: as they are.
+        0x2012..=0x2016
+        | 0x2018..=0x2023
+        | 0x3001..=0x3002
+        | 0x3041..=0x3096
+        | 0x30A1..=0x30FA
+        | 0x30FC
+        | 0x4E00..=0x9FFF
+        | 0xAC00..=0xD7A3
+        | 0x1_F300..=0x1_FAFF => Some(character),
+        _ => None,
+    }
+}
+
+fn alone(character: char) -> u16 {
+    let normal = |character| is_nfkc_quick(std::iter::once(character)) == IsNormalized::Yes;
+    let mut folded = fold(character);
+    let (Some(one), None) = (folded.next(), folded.next()) else { return INTRICATE };
+    let combines = unicode_normalization::char::canonical_combining_class(character) != 0;
+    if combines || is_ignorable(character) || !normal(character) || !normal(one) {
+        return INTRICATE;
+    }
+    u16::try_from(one as u32).unwrap_or(INTRICATE)
+}
+
+/// Whether normalising may join the character to the one before it, or removes it.
+fn joins(character: char) -> bool {
+    let mut first = None;
+    unicode_normalization::char::decompose_compatible(character, |part| {
+        first.get_or_insert(part);
+    });
+    let first = first.unwrap_or(character);
+    is_ignorable(character)
+        || unicode_normalization::char::canonical_combining_class(first) != 0
+        || is_nfkc_quick(std::iter::once(first)) != IsNormalized::Yes
+}
+
+/// Gives the normal form character by character, each with the byte of `text` where its source
+/// begins; stops when `sink` says no.
+fn each(text: &str, mut sink: impl FnMut(usize, char) -> bool) {
+    // A character waits until the next one shows that nothing joins it.
+    let mut held: Option<(usize, char)> = None;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, character)) = rest.next() {
+        let plain = simple(character);
+        let start = match held {
+            Some((source, _)) if plain.is_none() && joins(character) => source,
+            Some((source, before)) => {
+                if !sink(source, before) {
+                    return;
+                }
+                at
+            }
+            None => at,
+        };
+        held = plain.map(|plain| (at, plain));
+        if held.is_some() {
+            continue;
+        }
+        let mut end = at + character.len_utf8();
+        while let Some((next, more)) =
+            rest.next_if(|(_, next)| simple(*next).is_none() && joins(*next))
+        {
+            end = next + more.len_utf8();
+        }
+        let visible = text[start..end].chars().filter(|character| !is_ignorable(*character));
+        if !visible.nfkc().flat_map(fold).nfkc().all(|character| sink(start, character)) {
+            return;
+        }
+    }
+    if let Some((source, plain)) = held {
+        sink(source, plain);
+    }
+}
+
+/// The normal form; borrows when nothing changes.
+#[must_use]
+pub fn normalise(text: &str) -> Cow<'_, str> {
+    let same = |character: char| simple(character) == Some(character);
+    if text.is_ascii() {
+        return if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            text.to_ascii_lowercase().into()
+        } else {
+            text.into()
+        };
+    }
+    if text.chars().all(same) {
+        return text.into();
+    }
+    let mut normal = String::with_capacity(text.len());
+    each(text, |_, character| {
+        normal.push(character);
+        true
+    });
+    normal.into()
+}
+
+/// Where in `text`, counted in characters, the byte `at` of its normal form comes from. Inside
+/// what was joined the answer is the beginning of it.
+#[must_use]
+pub fn original_offset(text: &str, at: usize) -> usize {
+    if text.is_ascii() {
+        return at.min(text.len());
+    }
+    let (mut written, mut found) = (0, text.len());
+    each(text, |source, character| {
+        if written >= at {
+            found = source;
+            return false;
+        }
+        written += character.len_utf8();
+        true
+    });
+    text[..found].chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same normal form by the book, without the tables.
+    fn by_the_book(text: &str) -> String {
+        let visible = text.chars().filter(|character| !is_ignorable(*character));
+        visible.nfkc().flat_map(fold).nfkc().collect()
+    }
+
+    #[test]
+    fn width_case_and_invisible_characters_do_not_count() {
+        for (text, normal) in [
+            ("Viagra", "viagra"),
+            ("ＶＩＡＧＲＡ", "viagra"),
+            ("vi\u{200B}ag\u{AD}ra", "viagra"),
+            ("STRASSE straße", "strasse strasse"),
+            ("Cafe\u{301}", "café"),
+            ("КАЗИНО", "казино"),
+            ("ΟΔΟΣ οδός", "οδοσ οδόσ"),
+            ("ﬁne №", "fine no"),
+            ("ガ", "ガ"),
+            ("か\u{3099}", "が"),
+            ("e\u{200B}\u{301}x", "éx"),
+        ] {
+            assert_eq!(normalise(text), normal, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_normal_is_borrowed() {
+        for text in ["plain text", "казино", "在线赌场", ""] {
+            assert!(matches!(normalise(text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_tabled_character_is_as_by_the_book() {
+        for character in (0..0x2_0000).filter_map(char::from_u32) {
+            let text = format!("A{character}b");
+            assert_eq!(normalise(&text), by_the_book(&text), "{:x}", character as u32);
+        }
+    }
+
+    #[test]
+    fn classes_follow_the_script() {
+        for (character, expected) in [
+            ('a', Class::Word),
+            ('_', Class::Word),
+            ('é', Class::Word),
+            ('ж', Class::Word),
+            ('한', Class::Word),
+            ('\u{301}', Class::Word),
+            ('赌', Class::Character),
+            ('の', Class::Character),
+            ('ー', Class::Character),
+            ('ก', Class::Character),
+            ('\u{20000}', Class::Character),
+            ('\u{3000}', Class::Space),
+            ('。', Class::Symbol),
+            ('😀', Class::Symbol),
+        ] {
+            assert_eq!(class(character), expected, "{character}");
+        }
+    }
+
+    #[test]
+    fn offsets_lead_back_to_the_original() {
+        assert_eq!(normalise("№ ßx"), "no ssx");
+        assert_eq!(original_offset("№ ßx", 5), 3);
+        assert_eq!(original_offset("v\u{200B}\u{200B}i x", 3), 5);
+        assert_eq!(original_offset("オンラインｶｼﾞﾉ", "オンライン".len()), 5);
+        assert_eq!(original_offset("plain", 2), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_normalised_by_the_book(text in "\\PC{0,40}|[a-zA-Zé\u{301}\u{200b}\u{ad}\u{3099}かﾞ한\u{11a8}ßΣ ]{0,20}") {
+            prop_assert_eq!(normalise(&text), by_the_book(&text));
+        }
+
+        #[test]
+        fn offsets_stay_inside(text in "\\PC{0,20}", at in 0_usize..80) {
+            prop_assert!(original_offset(&text, at) <= text.chars().count());
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The BEFORE ROW trigger: row -> submission -> judgement -> pass, mark or refuse. Owns that decision
+//! and nothing that comes after it: what was found waits in the stash until the row is stored. The path
+//! of a ham row runs no SQL, takes no lock and allocates nothing worth naming.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
+use spamcheck_engine::mapping::StatusValue;
+use spamcheck_engine::policy::{Mode, OnError, OnReject};
+use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
+use spamcheck_engine::{Facts, FieldSet, Submission};
+
+use crate::protection::Protection;
+use crate::report::{self, Rejection};
+use crate::row::{self, Column, Row};
+use crate::rulebook::{self, Unusable};
+use crate::stash::{self, Pending};
+use crate::submission::{self, Elsewhere};
+use crate::trigger::{Event, Trigger};
+use crate::{record, settings, shared};
+
+/// What a call comes to. Rejections are raised outside of all Rust frames.
+#[derive(Clone, Copy)]
+enum Decision {
+    Pass(pg_sys::Datum),
+    Refuse(Rejection),
+}
+
+/// The server's entry point.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn spamcheck_guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: pgrx's guard turns panics into errors; `raise` runs when no Rust value is left.
+    unsafe {
+        match pg_sys::panic::pgrx_extern_c_guard(|| guard(fcinfo)) {
+            Decision::Pass(tuple) => tuple,
+            Decision::Refuse(rejection) => report::raise(&rejection),
+        }
+    }
+}
+
+/// The version-1 calling convention's record for `spamcheck_guard`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_guard() -> &'static pg_sys::Pg_finfo_record {
+    &crate::trigger::VERSION_1
+}
+
+/// What a statement knows of one trigger: kept in `fn_extra`, so one statement sees one policy.
+struct Known(Option<Rc<Protection>>);
+
+fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
+    // SAFETY: called through the server's trigger protocol, which Trigger checks.
+    let trigger = unsafe { Trigger::of(fcinfo) };
+    trigger.must_be_before_row("_guard");
+    let unchanged = Decision::Pass(trigger.unchanged());
+    if !settings::enabled() {
+        return unchanged;
+    }
+    let known = known(&trigger);
+    let Some(protection) = &known.0 else { return unchanged };
+    if protection.policy.settings.mode == Mode::Off {
+        return unchanged;
+    }
+    // SAFETY: the slot holds the new row, which has all columns that the protection is bound to.
+    let row = unsafe { Row::of_slot(trigger.new_slot(), protection.width) };
+    stash::begin(protection.id);
+    match trigger.event {
+        Event::Insert => {
+            if protection.is_partition
+                && stash::is_move(protection.id, || submission::fingerprint(protection, row) as u64)
+            {
+                return unchanged;
+            }
+        }
+        Event::Update => {
+            if protection.is_partition {
+                let content = submission::fingerprint(protection, row) as u64;
+                stash::may_move(protection.id, content);
+            }
+            if !protection.on_update || !edited(protection, &trigger, row) {
+                return unchanged;
+            }
+        }
+    }
+    judge(&trigger, protection, row)
+}
+
+/// The protection, looked up once a statement.
+fn known<'a>(trigger: &Trigger) -> &'a Known {
+    // SAFETY: fn_extra is ours to use; what is put there lives in fn_mcxt until the statement ends,
+    // and the server keeps the trigger's relation open meanwhile.
+    unsafe {
+        let flinfo = trigger.flinfo();
+        if (*flinfo).fn_extra.is_null() {
+            let found = find(trigger);
+            let extra = PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(found);
+            (*flinfo).fn_extra = extra.cast();
+        }
+        &*(*flinfo).fn_extra.cast::<Known>()
+    }
+}
+
+fn find(trigger: &Trigger) -> Known {
+    let id = trigger.protection_id();
+    // SAFETY: the server keeps the trigger's relation open.
+    match unsafe { rulebook::protection(id, trigger.relation()) } {
+        Ok(protection) if shared::shared().is_none() => not_preloaded(trigger, &protection),
+        Ok(protection) => Known(Some(protection)),
+        Err(unusable) => {
+            let why = match unusable {
+                Unusable::Unknown => format!("There is no protection {id} in spamcheck._protection."),
+                Unusable::Broken(why) => format!("{}.", why.trim_end_matches('.')),
+            };
+            report::warn(
+                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                format!("rows of \"{}\" go in unjudged", trigger.table_name()),
+                why,
+                "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
+            );
+            Known(None)
+        }
+    }
+}
+
+/// Without the preloaded library there is no worker, no mailbox and no setting: every row is a failure
+/// of the checks, and the policy says what a failure does.
+fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
+    let on_error = protection.policy.settings.on_error;
+    report::warn(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "pg_spamcheck is not in shared_preload_libraries: submissions are not judged".into(),
+        format!("Policy \"{}\" has on_error {} for \"{}\".", protection.policy.settings.name, on_error.name(), trigger.table_name()),
+        &format!("Add {} to postgresql.conf and restart the server.", settings::PRELOAD_LINE),
+    );
+    Known((on_error != OnError::Accept).then(|| protection.clone()))
+}
+
+/// Whether a watched column changed. Comparing images is enough: an equal text stored otherwise (a
+/// toasted value kept as it is, say) is compared by content.
+fn edited(protection: &Protection, trigger: &Trigger, new: Row<'_>) -> bool {
+    // SAFETY: the slot holds the old row, of the same type.
+    let old = unsafe { Row::of_slot(trigger.old_slot(), protection.width) };
+    protection.watched.iter().any(|column| match (old.datum(*column), new.datum(*column)) {
+        (None, None) => false,
+        (Some(a), Some(b)) => {
+            a.value() != b.value() && old.text_borrowed(*column) != new.text_borrowed(*column)
+        }
+        _ => true,
+    })
+}
+
+fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decision {
+    let policy = &protection.policy;
+    let elsewhere = Elsewhere::new(protection, row);
+    let submission = submission::read(protection, row, protection.needs(), &elsewhere);
+    let mut judgement = {
+        let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
+        if policy.settings.types.is_some() && !policy.covers(facts.kind()) {
+            return Decision::Pass(trigger.unchanged());
+        }
+        if shared::shared().is_none() {
+            policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
+        } else {
+            // The engine touches nothing of the server, so a panic in it (a bug) can be caught.
+            catch_unwind(AssertUnwindSafe(|| policy.judge(&facts)))
+                .unwrap_or_else(|_| policy.weigh(vec![failure("policy", "a check panicked; please report it")]))
+        }
+    };
+    if judgement.lookups && protection.key.is_empty() {
+        // A verdict that comes later has to find its row again.
+        let why = "Akismet cannot be asked: the table has no primary key to find the row by later";
+        judgement.findings.push(failure("akismet", why));
+        judgement = Judgement { lookups: false, ..policy.weigh(judgement.findings) };
+    }
+    if judgement.findings.is_empty() && !judgement.lookups {
+        return Decision::Pass(trigger.unchanged());
+    }
+    follow(trigger, protection, row, judgement)
+}
+
+/// A check that could not be made.
+fn failure(check: &'static str, why: &str) -> Finding {
+    Finding {
+        check,
+        action: Action::Error,
+        score: 0.0,
+        why: why.to_owned(),
+        detail: serde_json::Value::Null,
+        allowed: false,
+    }
+}
+
+fn follow(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, judgement: Judgement) -> Decision {
+    let settings = &protection.policy.settings;
+    let enforced = settings.mode == Mode::Enforce;
+    if enforced && judgement.verdict == Verdict::Reject {
+        return reject(trigger, protection, &judgement);
+    }
+    let lookup = judgement.lookups;
+    let held = lookup && protection
+        .policy
+        .akismet()
+        .is_some_and(|akismet| akismet.options.mode == spamcheck_engine::akismet::Mode::Hold);
+    let writes = match judgement.verdict {
+        _ if !enforced => None,
+        Verdict::Spam | Verdict::Reject => protection.status.spam.as_deref(),
+        Verdict::Moderate | Verdict::Challenge => protection.status.moderate.as_deref(),
+        Verdict::Ham if held => protection.status.moderate.as_deref(),
+        Verdict::Ham => None,
+    };
+    let former = former_status(trigger, protection, row);
+    let tuple = match writes {
+        Some(writes) if !writes.is_empty() => mark(trigger, writes),
+        _ => trigger.unchanged(),
+    };
+    let edited = trigger.event == Event::Update;
+    stash::keep(Pending { protection: protection.clone(), judgement, former, edited, lookup });
+    Decision::Pass(tuple)
+}
+
+/// The row's own values of the status columns, to be put back when a decision is reversed.
+fn former_status(trigger: &Trigger, protection: &Protection, _row: Row<'_>) -> Option<serde_json::Value> {
+    if protection.status.columns.is_empty() {
+        return None;
+    }
+    let width = protection.status.columns.iter().map(|(_, c)| c.index + 1).max().unwrap_or(0);
+    // SAFETY: as for the row itself; status columns may lie behind the mapped ones.
+    let row = unsafe { Row::of_slot(trigger.new_slot(), width) };
+    let values = protection.status.columns.iter().map(|(name, column)| {
+        (name.clone(), row.text(*column).map_or(serde_json::Value::Null, Into::into))
+    });
+    Some(serde_json::Value::Object(values.collect()))
+}
+
+/// The row with the verdict in its status columns.
+fn mark(trigger: &Trigger, writes: &[(Column, StatusValue)]) -> pg_sys::Datum {
+    let mut numbers: Vec<i32> = writes.iter().map(|(c, _)| c.index as i32 + 1).collect();
+    let mut nulls: Vec<bool> = writes.iter().map(|(_, v)| *v == StatusValue::Null).collect();
+    let mut values: Vec<pg_sys::Datum> =
+        writes.iter().map(|(column, value)| status_datum(trigger, *column, value)).collect();
+    // SAFETY: the three arrays have the same length; the tuple is of the relation's row type.
+    unsafe {
+        let tuple = pg_sys::heap_modify_tuple_by_cols(
+            trigger.new_tuple(),
+            trigger.tupdesc(),
+            numbers.len() as i32,
+            numbers.as_mut_ptr(),
+            values.as_mut_ptr(),
+            nulls.as_mut_ptr(),
+        );
+        pg_sys::Datum::from(tuple)
+    }
+}
+
+fn status_datum(trigger: &Trigger, column: Column, value: &StatusValue) -> pg_sys::Datum {
+    let text = match value {
+        StatusValue::Null => return pg_sys::Datum::null(),
+        StatusValue::Text(text) => row::to_server(text),
+        // SAFETY: returns a C string in static memory, copied at once.
+        StatusValue::Now => unsafe {
+            let now = pg_sys::GetCurrentTransactionStartTimestamp();
+            std::ffi::CStr::from_ptr(pg_sys::timestamptz_to_str(now)).to_owned()
+        },
+    };
+    // SAFETY: the type's own input function on a C string.
+    unsafe {
+        let mut input = pg_sys::Oid::INVALID;
+        let mut parameter = pg_sys::Oid::INVALID;
+        pg_sys::getTypeInputInfo(column.type_oid, &mut input, &mut parameter);
+        let modifier = trigger.type_modifier(column.index);
+        pg_sys::OidInputFunctionCall(input, text.as_ptr().cast_mut(), parameter, modifier)
+    }
+}
+
+/// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no
+/// rollback, so its entry is written in the transaction.
+fn reject(trigger: &Trigger, protection: &Rc<Protection>, judgement: &Judgement) -> Decision {
+    let settings = &protection.policy.settings;
+    // SAFETY: the slot holds the new row; all its columns are read now.
+    let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
+    let elsewhere = Elsewhere::new(protection, row);
+    let submission: Submission<'_> =
+        submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
+    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
+    let whole_row = trigger.row_as_json(row);
+    match settings.on_reject {
+        OnReject::Drop => {
+            record::log_dropped(protection, &facts, judgement, whole_row);
+            Decision::Pass(pg_sys::Datum::null())
+        }
+        OnReject::Error => {
+            record::log_rejected(protection, &facts, judgement, whole_row);
+            Decision::Refuse(report::rejection(
+                &protection.relation,
+                &protection.schema,
+                &protection.table,
+                &settings.reject_sqlstate,
+            ))
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! health() and the worker's counters: what works, what does not, and what to do about it. Reads only
+//! shared memory and our own tables, and never a secret.
+
+use std::sync::atomic::Ordering;
+
+use pgrx::{JsonB, pg_sys, prelude::*};
+use serde_json::{Value as Json, json};
+
+use crate::rights;
+use crate::row::EPOCH_OFFSET;
+use crate::settings;
+use crate::shared::{self, Database, Lane};
+use crate::spi;
+
+struct Item {
+    item: &'static str,
+    state: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn health() -> TableIterator<
+    'static,
+    (name!(item, String), name!(state, String), name!(message, String), name!(hint, Option<String>)),
+> {
+    let mut items = vec![preload()];
+    if let Some(shared) = shared::shared() {
+        // SAFETY: a static that is set for the life of the backend.
+        let entry = shared.database(unsafe { pg_sys::MyDatabaseId });
+        items.push(worker(entry));
+        items.push(akismet(entry));
+        items.push(rejections(entry));
+    }
+    items.push(queue());
+    items.push(tables());
+    let rows = items.into_iter().map(|i| (i.item.to_owned(), i.state.to_owned(), i.message, i.hint));
+    TableIterator::new(rows.collect::<Vec<_>>())
+}
+
+fn ok(item: &'static str, message: impl Into<String>) -> Item {
+    Item { item, state: "ok", message: message.into(), hint: None }
+}
+
+fn bad(item: &'static str, state: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Item {
+    Item { item, state, message: message.into(), hint: Some(hint.into()) }
+}
+
+fn preload() -> Item {
+    if shared::shared().is_some() {
+        ok("preload", "pg_spamcheck is in shared_preload_libraries")
+    } else {
+        bad(
+            "preload",
+            "error",
+            "pg_spamcheck is not in shared_preload_libraries: nothing is judged",
+            format!("Add {} to postgresql.conf and restart the server.", settings::PRELOAD_LINE),
+        )
+    }
+}
+
+fn worker(entry: Option<&Database>) -> Item {
+    // SAFETY: plain call.
+    if unsafe { pg_sys::RecoveryInProgress() } {
+        return ok("worker", "this server is a standby; the worker starts when it is promoted");
+    }
+    match entry.map(|e| e.pid.load(Ordering::Acquire)) {
+        Some(pid) if pid != 0 => ok("worker", format!("runs with process id {pid}")),
+        _ => bad(
+            "worker",
+            "error",
+            "no pg_spamcheck worker runs in this database: no lookups, and rejections are not logged",
+            "It starts within a second or two. If it does not, see the server's log: max_worker_processes or pg_spamcheck.max_workers may be too small.",
+        ),
+    }
+}
+
+fn akismet(entry: Option<&Database>) -> Item {
+    let lane = entry.map_or(Lane::Open, |e| Lane::of(e.lane.load(Ordering::Acquire)));
+    let secrets = "Put {\"akismet\": \"KEY\"} into a file of mode 0600 that belongs to the server's user and name it in pg_spamcheck.secrets_file.";
+    match lane {
+        Lane::Open => ok("akismet", "nothing stands against lookups"),
+        Lane::NoKey => bad("akismet", "error", "there is no key: lookups wait", secrets),
+        Lane::BadSecrets => bad(
+            "akismet",
+            "error",
+            "the secrets file cannot be used: lookups wait; the server's log says why",
+            secrets,
+        ),
+        Lane::InvalidKey => bad(
+            "akismet",
+            "error",
+            "Akismet calls the key invalid: lookups wait",
+            "Correct it in the secrets file; the worker reads it again by itself.",
+        ),
+        Lane::Down => bad(
+            "akismet",
+            "warning",
+            "Akismet does not answer as it should: lookups are tried again",
+            "See last_error in spamcheck.lookup; check pg_spamcheck.akismet_url and the network.",
+        ),
+    }
+}
+
+fn rejections(entry: Option<&Database>) -> Item {
+    match entry.map_or(0, |e| e.unlogged.load(Ordering::Relaxed)) {
+        0 => ok("rejections", "all rejections since the server started are in the log"),
+        n => bad(
+            "rejections",
+            "warning",
+            format!("{n} rejections since the server started could not be logged"),
+            "The server's log names each; see the worker's state, and pg_spamcheck.mailbox_slots.",
+        ),
+    }
+}
+
+fn queue() -> Item {
+    let counts: Json = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(jsonb_build_object('waiting', count(*) FILTER (WHERE l.state IN ('queued', 'running')),
+                                                  'stuck', count(*) FILTER (WHERE l.state IN ('failed', 'expired')))::text, 'UTF8')
+               FROM spamcheck.lookup l",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    match (counts["waiting"].as_i64().unwrap_or(0), counts["stuck"].as_i64().unwrap_or(0)) {
+        (waiting, 0) => ok("lookups", format!("{waiting} waiting, none failed")),
+        (waiting, stuck) => bad(
+            "lookups",
+            "warning",
+            format!("{waiting} waiting, {stuck} failed or expired"),
+            "See last_error in spamcheck.lookup; SELECT spamcheck.retry_lookups() tries them again.",
+        ),
+    }
+}
+
+fn tables() -> Item {
+    let count = rights::as_extension(|| {
+        spi::json_now::<i64>(
+            "SELECT convert_to(count(*)::text, 'UTF8') FROM spamcheck._protected_relation",
+            &[],
+        )
+    });
+    match count.unwrap_or(0) {
+        0 => bad("tables", "warning", "no table is protected", "SELECT * FROM spamcheck.protect('comments');"),
+        1 => ok("tables", "1 table is protected"),
+        n => ok("tables", format!("{n} tables are protected")),
+    }
+}
+
+#[pg_extern(sql = false)]
+fn worker_state() -> JsonB {
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let Some(entry) = shared::shared().and_then(|s| s.database(database)) else {
+        return JsonB(json!([]));
+    };
+    let name = rights::as_extension(|| {
+        spi::text_now("SELECT convert_to(current_database(), 'UTF8')", &[])
+    });
+    let pid = entry.pid.load(Ordering::Acquire);
+    let started = entry.started_at.load(Ordering::Acquire);
+    JsonB(json!([{
+        "database": name,
+        "pid": (pid != 0).then_some(pid),
+        "started_at": (pid != 0).then(|| timestamp(started)),
+        "akismet": match Lane::of(entry.lane.load(Ordering::Acquire)) {
+            Lane::Open => "open",
+            Lane::NoKey => "no key",
+            Lane::InvalidKey => "invalid key",
+            Lane::Down => "down",
+            Lane::BadSecrets => "bad secrets file",
+        },
+        "in_flight": entry.in_flight.load(Ordering::Relaxed),
+        "answered": entry.answered.load(Ordering::Relaxed),
+        "unanswered": entry.unanswered.load(Ordering::Relaxed),
+        "applied": entry.applied.load(Ordering::Relaxed),
+        "rejections_logged": entry.logged.load(Ordering::Relaxed),
+        "rejections_unlogged": entry.unlogged.load(Ordering::Relaxed),
+    }]))
+}
+
+/// Microseconds as the server counts, in ISO 8601.
+fn timestamp(microseconds: i64) -> String {
+    spamcheck_engine::time::iso(microseconds.saturating_add(EPOCH_OFFSET))
+}

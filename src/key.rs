@@ -1,0 +1,70 @@
+//! How a row is named in the log and in lookups: the columns of its primary key as `to_jsonb` gives
+//! them, and the condition that finds the row again by it.
+
+use pgrx::pg_sys;
+use serde_json::Value as Json;
+
+use crate::protection::{KeyColumn, Protection};
+use crate::row::{self, Reader, Row};
+use crate::spi::{self, Arg, quoted};
+
+/// The row's key as a JSON object; None: the table has none.
+pub fn of_row(protection: &Protection, row: Row<'_>) -> Option<Json> {
+    if protection.key.is_empty() {
+        return None;
+    }
+    let columns = protection.key.iter().map(|key| (key.name.clone(), value(key, row)));
+    Some(Json::Object(columns.collect()))
+}
+
+fn value(key: &KeyColumn, row: Row<'_>) -> Json {
+    let Some(text) = row.text(key.column) else { return Json::Null };
+    match (key.column.reader, key.column.type_oid) {
+        (Reader::Integer(_), _) => text.parse::<i64>().map_or(Json::String(text), Json::from),
+        (Reader::Text | Reader::Padded, _) | (_, pg_sys::UUIDOID) => Json::String(text),
+        (_, pg_sys::BOOLOID) => Json::Bool(text == "t"),
+        // Rare types in a key: the server itself says what to_jsonb makes of them.
+        _ => {
+            let text = row::with_portable_output(|| row.text(key.column)).unwrap_or_default();
+            let query = format!(
+                "SELECT convert_to(to_jsonb(convert_from($1, 'UTF8')::{})::text, 'UTF8')",
+                key.type_name
+            );
+            spi::json_now(&query, &[Arg::Text(&text)]).unwrap_or(Json::Null)
+        }
+    }
+}
+
+/// The condition that finds the row in `t`, and its parameters from `$1` on.
+pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<String>)> {
+    if key.is_empty() {
+        return None;
+    }
+    let mut conditions = Vec::with_capacity(key.len());
+    let mut parameters = Vec::with_capacity(key.len());
+    for (n, column) in key.iter().enumerate() {
+        let text = match part(key, row_key, &column.name)? {
+            Json::Null => return None,
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        conditions.push(format!(
+            "t.{} {} convert_from(${}, 'UTF8')::{}",
+            quoted(&column.name),
+            column.operator,
+            n + 1,
+            column.type_name
+        ));
+        parameters.push(text);
+    }
+    Some((conditions.join(" AND "), parameters))
+}
+
+/// One column's value in a stored key. A key of one column is found also after the column's renaming.
+fn part<'a>(key: &[KeyColumn], row_key: &'a Json, name: &str) -> Option<&'a Json> {
+    let columns = row_key.as_object()?;
+    match columns.get(name) {
+        None if key.len() == 1 && columns.len() == 1 => columns.values().next(),
+        found => found,
+    }
+}

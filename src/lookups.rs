@@ -1,0 +1,218 @@
+//! The queue of lookups as a state machine: queued -> running -> gone, or back to queued with a later
+//! next_at, or failed, or expired. Owns every statement that touches spamcheck.lookup; what an answer
+//! means for a row is settled in worker/settle.rs.
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::protection::Protection;
+use crate::rights;
+use crate::row::Row;
+use crate::spi::{self, Arg, Kept};
+use crate::stash::Pending;
+use crate::submission::fingerprint;
+
+/// A lookup that is due, as the worker claims it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claimed {
+    /// Its id.
+    pub id: i64,
+    /// The row's key.
+    pub row_key: Json,
+    /// Requests made, this one included.
+    pub attempts: i32,
+    /// The policy's name.
+    pub policy: String,
+    /// `edit`, `retry`, or none.
+    pub reason: Option<String>,
+    /// The fields of the submission.
+    pub submission: Json,
+    /// The submission's id in the log, if it has one.
+    pub submission_id: Option<i64>,
+    /// Seconds since it was queued.
+    pub age: f64,
+    /// Seconds after which it is given up.
+    #[serde(default)]
+    pub give_up_after: Option<f64>,
+    /// The protection.
+    #[serde(rename = "_protection")]
+    pub protection: i32,
+    /// Hash of the watched columns when it was queued.
+    #[serde(rename = "_fingerprint")]
+    pub fingerprint: i64,
+    /// The status columns as they were stored.
+    #[serde(rename = "_status")]
+    pub status: Option<Json>,
+    /// The row's own status.
+    #[serde(rename = "_former")]
+    pub former: Option<Json>,
+    /// The sum of scores of the local checks.
+    #[serde(rename = "_total")]
+    pub total: f32,
+    /// An answer that was got but could not be applied.
+    #[serde(rename = "_answer")]
+    pub answer: Option<Json>,
+}
+
+/// The lookup for a stored row.
+pub fn entry(
+    protection: &Protection,
+    row: Row<'_>,
+    row_key: Option<&Json>,
+    submission: Json,
+    submission_id: Option<i64>,
+    pending: &Pending,
+    edited: bool,
+) -> Json {
+    json!({
+        "kind": "akismet",
+        "relation": protection.relation,
+        "row_key": row_key,
+        "policy": protection.policy.settings.name,
+        "reason": edited.then_some("edit"),
+        "submission": submission,
+        "submission_id": submission_id,
+        "_protection": protection.id,
+        "_fingerprint": fingerprint(protection, row),
+        "_status": status(protection, row),
+        "_former": pending.former,
+        "_total": pending.judgement.total,
+    })
+}
+
+/// The status columns of a row, as an object of column to text or null; None: it has none.
+pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
+    let columns = &protection.status.columns;
+    if columns.is_empty() {
+        return None;
+    }
+    let values = columns.iter().map(|(name, column)| {
+        (name.clone(), row.text(*column).map_or(Json::Null, Into::into))
+    });
+    Some(Json::Object(values.collect()))
+}
+
+thread_local! {
+    static ENQUEUE: Kept = const { Kept::new(
+        "INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
+                                       _protection, _fingerprint, _status, _former, _total)
+         SELECT r.kind, r.relation, r.row_key, r.policy, r.reason, r.submission, r.submission_id,
+                r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._total
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+             AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
+                  submission_id bigint, _protection integer, _fingerprint bigint, _status jsonb,
+                  _former jsonb, _total real)") };
+    static FINISH: Kept = const { Kept::new(
+        "DELETE FROM spamcheck.lookup l
+          WHERE l.id IN (SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e)") };
+    static POSTPONE: Kept = const { Kept::new(
+        "UPDATE spamcheck.lookup l
+            SET state = r.state, last_error = r.error, attempts = l.attempts - r.uncounted,
+                next_at = clock_timestamp() + r.seconds * interval '1 second',
+                _answer = coalesce(nullif(r.answer, 'null'), l._answer)
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+             AS r(id bigint, state text, error text, uncounted integer, seconds double precision, answer jsonb)
+          WHERE l.id = r.id") };
+}
+
+/// Queues lookups, a JSON array of [`entry`].
+pub fn enqueue(entries: &str) {
+    rights::as_extension(|| ENQUEUE.with(|statement| statement.write(entries)));
+}
+
+/// Takes up to `limit` lookups that are due. Three in four are the newest: a fresh comment does not
+/// wait behind a backlog, and the backlog moves all the same.
+pub fn claim(limit: usize) -> Vec<Claimed> {
+    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+    let oldest = (limit + 3) / 4;
+    rights::as_extension(|| {
+        spi::write_returning(
+            "WITH newest AS (
+                 SELECT l.id FROM spamcheck.lookup l WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                  ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
+             oldest AS (
+                 SELECT l.id FROM spamcheck.lookup l WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                  ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+             UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
+              WHERE l.id = ANY (ARRAY(SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o))
+             RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
+                 'age', extract(epoch FROM clock_timestamp() - l.created_at),
+                 'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
+                                     FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')",
+            &[Arg::Int(limit - oldest), Arg::Int(oldest)],
+        )
+        .into_iter()
+        .flatten()
+        .filter_map(|text| serde_json::from_str(&text).ok())
+        .collect()
+    })
+}
+
+/// Removes lookups that are done.
+pub fn finish(ids: &[i64]) {
+    if !ids.is_empty() {
+        rights::as_extension(|| FINISH.with(|s| s.write(&json!(ids).to_string())));
+    }
+}
+
+/// What becomes of a lookup that is not done.
+pub struct Postponed {
+    /// Which.
+    pub id: i64,
+    /// `queued`, `failed` or `expired`.
+    pub state: &'static str,
+    /// Why, for its last_error.
+    pub error: String,
+    /// Whether the attempt counts: it does not when the fault lies with the key or the network.
+    pub counted: bool,
+    /// Not before so many seconds from now.
+    pub seconds: f64,
+    /// The answer, when there is one that could not be applied.
+    pub answer: Option<Json>,
+}
+
+/// Puts lookups back.
+pub fn postpone(all: &[Postponed]) {
+    if all.is_empty() {
+        return;
+    }
+    let rows: Vec<Json> = all
+        .iter()
+        .map(|p| {
+            json!({ "id": p.id, "state": p.state, "error": p.error, "uncounted": i32::from(!p.counted),
+                    "seconds": p.seconds, "answer": p.answer })
+        })
+        .collect();
+    rights::as_extension(|| POSTPONE.with(|s| s.write(&Json::Array(rows).to_string())));
+}
+
+/// What a worker that was stopped left running is due again at once.
+pub fn reclaim() {
+    rights::as_extension(|| {
+        spi::write("UPDATE spamcheck.lookup l SET state = 'queued' WHERE l.state = 'running'", &[]);
+    });
+}
+
+/// Seconds until the next lookup is due; None: there is none.
+pub fn next_due() -> Option<f64> {
+    rights::as_extension(|| {
+        spi::json_now::<Option<f64>>(
+            "SELECT convert_to(coalesce(extract(epoch FROM min(l.next_at) - clock_timestamp())::text, 'null'), 'UTF8')
+               FROM spamcheck.lookup l WHERE l.state = 'queued'",
+            &[],
+        )
+        .flatten()
+    })
+}
+
+/// Whether transactions are prepared in this database, whose lookups may show up any time.
+pub fn prepared_transactions() -> bool {
+    rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(count(*)::text, 'UTF8') FROM pg_prepared_xacts
+              WHERE database = current_database() HAVING count(*) > 0",
+            &[],
+        )
+        .is_some()
+    })
+}

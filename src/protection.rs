@@ -1,0 +1,316 @@
+//! A protected table as a backend uses it: the policy compiled, every field bound to column numbers of
+//! the relation at hand (a partition may number them differently), status columns and primary key
+//! ready. Owns that binding; the tables it is read from are rulebook.rs's, reading a row is row.rs's.
+
+use std::ffi::CString;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use serde::Deserialize;
+use spamcheck_engine::mapping::{Article, Mapping, Source, Status, StatusValue};
+use spamcheck_engine::policy::Policy;
+use spamcheck_engine::{Field, FieldSet};
+
+use crate::row::{self, Column};
+use crate::settings;
+use crate::spi::quoted;
+
+/// A protected table, bound to one relation.
+pub struct Protection {
+    /// Its id, as the triggers carry it.
+    pub id: i32,
+    /// The policy in force.
+    pub policy: Rc<Policy>,
+    /// The protected table itself, also when the relation at hand is a partition of it.
+    pub root: pg_sys::Oid,
+    /// Its name, schema-qualified and quoted as SQL needs.
+    pub relation: String,
+    /// Its schema, unquoted.
+    pub schema: String,
+    /// Its name, unquoted.
+    pub table: String,
+    /// Whether edits are judged.
+    pub on_update: bool,
+    /// Where each mapped field comes from.
+    pub sources: Vec<(Field, Bound)>,
+    /// Columns whose edit is a new submission.
+    pub watched: Vec<Column>,
+    /// What the verdicts write.
+    pub status: BoundStatus,
+    /// The primary key.
+    pub key: Vec<KeyColumn>,
+    /// Columns to read of a row, counted from the first.
+    pub width: usize,
+    /// Whether the relation at hand is a partition.
+    pub is_partition: bool,
+}
+
+/// Where a field's value comes from.
+pub enum Bound {
+    /// One column.
+    Column(Column),
+    /// Columns, joined with a newline.
+    Joined(Vec<Column>),
+    /// Columns that are further texts, each by its name.
+    Texts(Vec<(String, Column)>),
+    /// One column of JSON (or hstore) whose strings are further texts.
+    TextsInside(Column),
+    /// A setting of the session.
+    Setting(CString),
+    /// A fixed text.
+    Value(String),
+    /// A column of another table: a query, and the columns that are its parameters.
+    Foreign {
+        /// Gives one row of one column, `convert_to(…, 'UTF8')`.
+        query: String,
+        /// In the order of the parameters.
+        from: Vec<Column>,
+    },
+}
+
+/// What the verdicts write into the status columns.
+#[derive(Default)]
+pub struct BoundStatus {
+    /// For a moderated row; None: nothing is written.
+    pub moderate: Option<Vec<(Column, StatusValue)>>,
+    /// For a spam row.
+    pub spam: Option<Vec<(Column, StatusValue)>>,
+    /// All columns that some verdict writes, with their names.
+    pub columns: Vec<(String, Column)>,
+}
+
+/// A column of the primary key.
+pub struct KeyColumn {
+    /// Its name, unquoted.
+    pub name: String,
+    /// Its type, as SQL writes it.
+    pub type_name: String,
+    /// Its equality operator, as SQL writes it.
+    pub operator: String,
+    /// Where it is in the relation at hand.
+    pub column: Column,
+}
+
+/// A row of `_protection`.
+#[derive(Deserialize)]
+pub struct Stored {
+    /// The id.
+    pub id: i32,
+    /// The policy's name.
+    pub policy: String,
+    /// The mapping of fields.
+    pub columns: serde_json::Value,
+    /// The status values.
+    pub status: serde_json::Value,
+    /// Where the article's fields are.
+    pub article: Option<serde_json::Value>,
+    /// Whether edits are judged.
+    pub on_update: bool,
+}
+
+/// What the catalogs say about the protected table.
+#[derive(Deserialize)]
+pub struct Described {
+    /// OID of the protected table.
+    pub root: u32,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its key's columns: name, type, equality operator.
+    pub key: Vec<(String, String, String)>,
+}
+
+/// Columns of a row type by name.
+struct Columns {
+    tupdesc: pg_sys::TupleDesc,
+}
+
+impl Columns {
+    /// None: the column was dropped since, so its field is as if it were not mapped.
+    fn find(&self, name: &str) -> Option<Column> {
+        // SAFETY: the descriptor belongs to an open relation, which outlives this borrow.
+        let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc) };
+        tupdesc.iter().enumerate().find_map(|(index, attribute)| {
+            if attribute.attisdropped {
+                return None;
+            }
+            // SAFETY: names are C strings within their array.
+            let this = unsafe { std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()) };
+            (row::from_server(this.to_bytes()) == name).then(|| Column {
+                index,
+                type_oid: attribute.atttypid,
+                reader: row::reader(attribute.atttypid),
+            })
+        })
+    }
+
+    fn find_all(&self, names: &[String]) -> Vec<Column> {
+        names.iter().filter_map(|name| self.find(name)).collect()
+    }
+}
+
+impl Protection {
+    /// Binds what is stored about a protection to the row type of the relation at hand.
+    ///
+    /// # Safety
+    /// `tupdesc` must be that of an open relation.
+    pub unsafe fn bind(
+        stored: &Stored,
+        described: &Described,
+        policy: Rc<Policy>,
+        tupdesc: pg_sys::TupleDesc,
+        is_partition: bool,
+    ) -> Result<Protection, spamcheck_engine::Refusal> {
+        let mut mapping = Mapping::from_json(&stored.columns)?;
+        if let Some(article) = &stored.article {
+            mapping.take_article(&Article::from_json(article)?);
+        }
+        let status = Status::from_json(&stored.status)?;
+        let columns = Columns { tupdesc };
+        let mut sources = Vec::with_capacity(mapping.sources.len());
+        for (field, source) in &mapping.sources {
+            if let Some(bound) = bind_source(*field, source, &columns) {
+                sources.push((*field, bound));
+            }
+        }
+        for (field, name) in settings::FIELD_SETTINGS {
+            if !mapping.sources.contains_key(&field)
+                && let Ok(name) = CString::new(name)
+            {
+                sources.push((field, Bound::Setting(name)));
+            }
+        }
+        let watched = mapping.watched_columns().filter_map(|name| columns.find(name)).collect();
+        let status = bind_status(&status, &columns);
+        let key: Vec<KeyColumn> = described
+            .key
+            .iter()
+            .filter_map(|(name, type_name, operator)| {
+                Some(KeyColumn {
+                    column: columns.find(name)?,
+                    name: name.clone(),
+                    type_name: type_name.clone(),
+                    operator: operator.clone(),
+                })
+            })
+            .collect();
+        let mut protection = Protection {
+            id: stored.id,
+            policy,
+            root: pg_sys::Oid::from(described.root),
+            relation: format!("{}.{}", quoted(&described.schema), quoted(&described.name)),
+            schema: described.schema.clone(),
+            table: described.name.clone(),
+            on_update: stored.on_update,
+            sources,
+            watched,
+            status,
+            key,
+            width: 0,
+            is_partition,
+        };
+        protection.width = protection.last_column();
+        Ok(protection)
+    }
+
+    /// Columns up to which a row is read to be judged. Fields that no check asks for are not read.
+    fn last_column(&self) -> usize {
+        let needs = self.needs();
+        let mut last = 0;
+        let mut see = |column: &Column| last = last.max(column.index + 1);
+        for (field, bound) in &self.sources {
+            if needs.contains(*field) {
+                bound.columns().for_each(&mut see);
+            }
+        }
+        self.watched.iter().for_each(&mut see);
+        last
+    }
+
+    /// Fields that are read to judge a row.
+    pub fn needs(&self) -> FieldSet {
+        let mut needs = self.policy.needs();
+        if self.policy.settings.types.is_some() {
+            needs.insert(Field::Type);
+        }
+        needs
+    }
+}
+
+impl Bound {
+    fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
+        match self {
+            Bound::Column(column) | Bound::TextsInside(column) => {
+                Box::new(std::iter::once(column))
+            }
+            Bound::Joined(columns) | Bound::Foreign { from: columns, .. } => {
+                Box::new(columns.iter())
+            }
+            Bound::Texts(columns) => Box::new(columns.iter().map(|(_, column)| column)),
+            Bound::Setting(_) | Bound::Value(_) => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound> {
+    Some(match source {
+        Source::Column(name) if field == Field::Fields => Bound::TextsInside(columns.find(name)?),
+        Source::Column(name) => Bound::Column(columns.find(name)?),
+        Source::Columns(names) if field == Field::Fields => Bound::Texts(
+            names.iter().filter_map(|n| columns.find(n).map(|c| (n.clone(), c))).collect(),
+        ),
+        Source::Columns(names) => Bound::Joined(columns.find_all(names)),
+        Source::Setting(name) => Bound::Setting(CString::new(name.as_str()).ok()?),
+        Source::Value(text) => Bound::Value(text.clone()),
+        Source::Foreign { table, key, from, column } => {
+            let from = from.iter().map(|name| columns.find(name)).collect::<Option<Vec<_>>>()?;
+            Bound::Foreign { query: foreign_query(table, key, &from, column), from }
+        }
+    })
+}
+
+/// One value of another table. Comparing as the protected table's own type keeps the other table's
+/// index usable for the types that people pair up (integer with bigint, text with varchar).
+fn foreign_query(table: &str, key: &[String], from: &[Column], column: &str) -> String {
+    let conditions: Vec<String> = key
+        .iter()
+        .zip(from)
+        .enumerate()
+        .map(|(n, (key, from))| {
+            format!("f.{} = convert_from(${}, 'UTF8')::{}", quoted(key), n + 1, type_name(from.type_oid))
+        })
+        .collect();
+    format!(
+        "SELECT convert_to(to_jsonb(f.{}) #>> '{{}}', 'UTF8') FROM {table} f WHERE {} LIMIT 1",
+        quoted(column),
+        conditions.join(" AND "),
+    )
+}
+
+/// A type as SQL writes it.
+pub fn type_name(type_oid: pg_sys::Oid) -> String {
+    // SAFETY: returns a palloc'd C string for any OID.
+    unsafe {
+        let name = pg_sys::format_type_extended(
+            type_oid,
+            -1,
+            pg_sys::FORMAT_TYPE_FORCE_QUALIFY as pg_sys::bits16,
+        );
+        row::from_server(std::ffi::CStr::from_ptr(name).to_bytes()).into_owned()
+    }
+}
+
+fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {
+    let bind = |assignments: &Option<Vec<(String, StatusValue)>>| {
+        assignments.as_ref().map(|all| {
+            all.iter()
+                .filter_map(|(name, value)| columns.find(name).map(|c| (c, value.clone())))
+                .collect::<Vec<_>>()
+        })
+    };
+    let (moderate, spam) = (bind(&status.moderate), bind(&status.spam));
+    let names = status.columns();
+    let columns = names.iter().filter_map(|n| columns.find(n).map(|c| (n.to_string(), c))).collect();
+    BoundStatus { moderate, spam, columns }
+}

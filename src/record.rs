@@ -1,0 +1,253 @@
+//! The AFTER ROW trigger and its WHEN clause: what was found about a row is written down once the row
+//! is stored, in the row's own transaction, so a log row exists exactly when its row does. Entries are
+//! gathered and written a statement at a time. Rejected rows have no AFTER: their entries go out by the
+//! mailbox, past the rollback.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys, prelude::*};
+use serde_json::Value as Json;
+use spamcheck_engine::verdict::Judgement;
+use spamcheck_engine::{Facts, Field, FieldSet};
+
+use crate::checklog::{self, About};
+use crate::mailbox::{self, Unsettled};
+use crate::protection::Protection;
+use crate::row::Row;
+use crate::stash::{self, Address, Pending};
+use crate::submission::{self, Elsewhere};
+use crate::trigger::{Event, Trigger, VERSION_1};
+use crate::{key, lookups, rulebook, settings, shared, transaction};
+
+/// Entries that are written at once at most, so that a COPY of millions stays small.
+const AT_ONCE: usize = 500;
+
+struct Gathered {
+    subtransaction: pg_sys::SubTransactionId,
+    entries: Vec<Json>,
+    lookup: Option<Json>,
+}
+
+thread_local! {
+    static GATHERED: RefCell<Vec<Gathered>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The version-1 calling convention's record for `spamcheck_record`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_record() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_judged`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_judged() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// `_judged(protection integer, tableoid oid, ctid tid) RETURNS boolean`: whether something is to be
+/// written about the row that was just stored there.
+///
+/// # Safety
+/// To be called by the server with three arguments of these types, none of them NULL.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_judged(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the function is declared STRICT with three arguments; tid is passed by reference.
+    unsafe {
+        let args = (*fcinfo).args.as_slice(3);
+        let protection = args[0].value.value() as i32;
+        let table = pg_sys::Oid::from(args[1].value.value() as u32);
+        let tid = args[2].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
+        let address = Address { table, place: place(*tid) };
+        pg_sys::Datum::from(stash::stored(protection, address))
+    }
+}
+
+fn place(tid: pg_sys::ItemPointerData) -> (u32, u16) {
+    let block = (u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo);
+    (block, tid.ip_posid)
+}
+
+/// The AFTER trigger.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_record(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: Trigger checks the protocol; the tuple is of the relation's row type.
+    unsafe {
+        let trigger = Trigger::of(fcinfo);
+        let tuple = trigger.new_tuple();
+        let address = Address {
+            table: (*trigger.relation()).rd_id,
+            place: place((*tuple).t_self),
+        };
+        if let Some(pending) = stash::take(address) {
+            let row = Row::of_tuple(tuple, trigger.tupdesc());
+            gather(&trigger, row, pending);
+        }
+    }
+    if !stash::waiting() {
+        flush();
+    }
+    pg_sys::Datum::null()
+}
+
+fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
+    // A row that moved was judged in one partition and is stored in another, whose columns may be
+    // numbered otherwise.
+    // SAFETY: the server keeps the trigger's relation open.
+    let here = unsafe { rulebook::protection(trigger.protection_id(), trigger.relation()) };
+    let protection = here.unwrap_or_else(|_| pending.protection.clone());
+    let elsewhere = Elsewhere::new(&protection, row);
+    let submission = submission::read(&protection, row, FieldSet::of(&Field::ALL), &elsewhere);
+    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
+    let row_key = key::of_row(&protection, row);
+    let mut submission_id = None;
+    let mut entries = Vec::new();
+    if !pending.judgement.findings.is_empty() {
+        let id = checklog::next_submission_id();
+        submission_id = Some(id);
+        let about = About {
+            protection: protection.id,
+            relation: &protection.relation,
+            row_key: row_key.as_ref(),
+            former: pending.former.as_ref(),
+            whole_row: None,
+        };
+        entries = checklog::entries(&protection.policy, &about, &facts, &pending.judgement, id);
+    }
+    let lookup = pending.lookup.then(|| {
+        lookups::entry(
+            &protection,
+            row,
+            row_key.as_ref(),
+            facts.to_json(),
+            submission_id,
+            &pending,
+            trigger.event == Event::Update || pending.edited,
+        )
+    });
+    // SAFETY: plain call.
+    let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
+    let full = GATHERED.with_borrow_mut(|all| {
+        all.push(Gathered { subtransaction, entries, lookup });
+        all.len() >= AT_ONCE
+    });
+    if full {
+        flush();
+    }
+}
+
+/// Writes what was gathered.
+fn flush() {
+    let gathered = GATHERED.take();
+    if gathered.is_empty() {
+        return;
+    }
+    let mut entries = Vec::new();
+    let mut queue = Vec::new();
+    for one in gathered {
+        entries.extend(one.entries);
+        queue.extend(one.lookup);
+    }
+    if !entries.is_empty() {
+        checklog::write(&Json::Array(entries).to_string());
+    }
+    if !queue.is_empty() {
+        lookups::enqueue(&Json::Array(queue).to_string());
+        transaction::call_worker_at_commit();
+    }
+}
+
+/// Before a commit: writes what a statement's AFTER triggers did not get to. Nothing in the server is
+/// known to leave them out, but a log that lacks a row is worse than one look at an empty list.
+pub fn flush_leftovers() {
+    if GATHERED.with_borrow(|all| !all.is_empty()) {
+        // SAFETY: the transaction still runs; SPI needs a snapshot.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+        flush();
+        // SAFETY: pairs with the push above.
+        unsafe { pg_sys::PopActiveSnapshot() };
+    }
+}
+
+/// The transaction is rolled back.
+pub fn discard() {
+    GATHERED.with_borrow_mut(Vec::clear);
+}
+
+/// A subtransaction, and all inside it, is rolled back.
+pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
+    GATHERED.with_borrow_mut(|all| all.retain(|g| g.subtransaction < subtransaction));
+}
+
+/// Logs a row that is silently not inserted; its transaction goes on.
+pub fn log_dropped(
+    protection: &Rc<Protection>,
+    facts: &Facts<'_>,
+    judgement: &Judgement,
+    whole_row: Json,
+) {
+    checklog::write(&rejected_entries(protection, facts, judgement, whole_row));
+}
+
+/// Logs a row whose rejection is about to roll its transaction back: by way of the worker, which
+/// commits for itself. When that cannot be, the server's log and a counter say so.
+pub fn log_rejected(
+    protection: &Rc<Protection>,
+    facts: &Facts<'_>,
+    judgement: &Judgement,
+    whole_row: Json,
+) {
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let entry = shared::shared().and_then(|shared| shared.enlist(database));
+    let letter = rejected_entries(protection, facts, judgement, whole_row);
+    let sent = match entry {
+        Some(entry) => mailbox::send(entry, letter.as_bytes()),
+        None => Err(Unsettled::NoWorker),
+    };
+    let Err(unsettled) = sent else { return };
+    if let Some(entry) = entry
+        && unsettled != Unsettled::Late
+    {
+        entry.unlogged.fetch_add(1, Ordering::Relaxed);
+    }
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        format!("the rejection of a submission to {} is not in spam_checklog yet", protection.relation),
+        function_name!(),
+    )
+    .set_detail(format!("{}.", first_upper(unsettled.reason())))
+    .report(PgLogLevel::LOG);
+}
+
+fn first_upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+fn rejected_entries(
+    protection: &Rc<Protection>,
+    facts: &Facts<'_>,
+    judgement: &Judgement,
+    whole_row: Json,
+) -> String {
+    let about = About {
+        protection: protection.id,
+        relation: &protection.relation,
+        row_key: None,
+        former: None,
+        whole_row: Some(whole_row),
+    };
+    let id = checklog::next_submission_id();
+    Json::Array(checklog::entries(&protection.policy, &about, facts, judgement, id)).to_string()
+}

@@ -1,0 +1,117 @@
+//! How the extension speaks to clients: the error of a refused submission (message, DETAIL as JSON,
+//! HINT, SQLSTATE, constraint), and refusals of bad input as errors. No other file chooses a SQLSTATE
+//! or words a public message; what a spammer must not learn stays out of them.
+
+use std::ffi::{CString, c_char, c_int};
+
+use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys, prelude::*};
+use spamcheck_engine::refusal::Refusal;
+
+/// The constraint that a rejection names.
+pub const REJECT_CONSTRAINT: &str = "spamcheck_reject";
+
+/// A rejection, in memory of the server: raising it must leave no Rust value behind.
+#[derive(Clone, Copy)]
+pub struct Rejection {
+    sqlstate: c_int,
+    message: *mut c_char,
+    detail: *mut c_char,
+    hint: *mut c_char,
+    constraint: *mut c_char,
+    schema: *mut c_char,
+    table: *mut c_char,
+}
+
+/// Prepares the rejection of a submission to `relation` (its display name, and its two parts).
+/// `sqlstate` is the policy's five characters.
+pub fn rejection(relation: &str, schema: &str, table: &str, sqlstate: &str) -> Rejection {
+    let detail = serde_json::json!({ "code": REJECT_CONSTRAINT, "relation": relation });
+    Rejection {
+        sqlstate: pack_sqlstate(sqlstate),
+        message: palloc_text("This submission was refused as spam."),
+        detail: palloc_text(&detail.to_string()),
+        hint: palloc_text(
+            "Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.",
+        ),
+        constraint: palloc_text(REJECT_CONSTRAINT),
+        schema: palloc_text(schema),
+        table: palloc_text(table),
+    }
+}
+
+fn palloc_text(text: &str) -> *mut c_char {
+    let text = CString::new(text.replace('\0', "")).unwrap_or_default();
+    // SAFETY: pstrdup copies a valid C string into the current memory context.
+    unsafe { pg_sys::pstrdup(text.as_ptr()) }
+}
+
+/// Five characters to the server's packed form (MAKE_SQLSTATE); not five: check_violation.
+fn pack_sqlstate(text: &str) -> c_int {
+    let bytes = text.as_bytes();
+    let bytes = if bytes.len() == 5 { bytes } else { b"23514" };
+    bytes.iter().rev().fold(0, |packed, b| (packed << 6) + ((c_int::from(*b) - 0x30) & 0x3f))
+}
+
+unsafe extern "C-unwind" {
+    fn errstart(elevel: c_int, domain: *const c_char) -> bool;
+    fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
+    fn errcode(sqlerrcode: c_int) -> c_int;
+    fn errmsg(fmt: *const c_char, ...) -> c_int;
+    fn errdetail(fmt: *const c_char, ...) -> c_int;
+    fn errhint(fmt: *const c_char, ...) -> c_int;
+    fn err_generic_string(field: c_int, str: *const c_char) -> c_int;
+}
+
+/// Raises a rejection; does not return. pgrx's own reports can carry neither a constraint nor a
+/// SQLSTATE of the user's choice.
+///
+/// # Safety
+/// Jumps over the caller's frame: no value with a destructor may be alive there.
+pub unsafe fn raise(rejection: &Rejection) -> ! {
+    // SAFETY: the ereport sequence of elog.h with C strings made by palloc_text.
+    unsafe {
+        errstart(PgLogLevel::ERROR as c_int, std::ptr::null());
+        errcode(rejection.sqlstate);
+        errmsg(c"%s".as_ptr(), rejection.message);
+        errdetail(c"%s".as_ptr(), rejection.detail);
+        errhint(c"%s".as_ptr(), rejection.hint);
+        err_generic_string(pg_sys::PG_DIAG_CONSTRAINT_NAME as c_int, rejection.constraint);
+        err_generic_string(pg_sys::PG_DIAG_SCHEMA_NAME as c_int, rejection.schema);
+        err_generic_string(pg_sys::PG_DIAG_TABLE_NAME as c_int, rejection.table);
+        errfinish(c"report.rs".as_ptr(), 0, c"raise".as_ptr());
+    }
+    unreachable!("errfinish(ERROR) does not return")
+}
+
+/// Raises a refusal of bad input as an error with the given code.
+#[track_caller]
+pub fn refuse(code: PgSqlErrorCode, refusal: Refusal) -> ! {
+    let mut report = pg_sys::panic::ErrorReport::new(code, refusal.message, function_name!());
+    if let Some(detail) = refusal.detail {
+        report = report.set_detail(detail);
+    }
+    if let Some(hint) = refusal.hint {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::ERROR);
+    unreachable!("an ERROR does not return")
+}
+
+/// Raises a refusal of a value that an option, a column or an argument does not take.
+#[track_caller]
+pub fn refuse_value(refusal: Refusal) -> ! {
+    refuse(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, refusal)
+}
+
+/// A NOTICE to whoever called.
+pub fn notice(text: &str) {
+    ereport!(NOTICE, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text.to_string());
+}
+
+/// A line for the server's log and the client.
+pub fn warn(code: PgSqlErrorCode, message: String, detail: String, hint: &str) {
+    pg_sys::panic::ErrorReport::new(code, message, function_name!())
+        .set_detail(detail)
+        .set_hint(hint)
+        .report(PgLogLevel::WARNING);
+}

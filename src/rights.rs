@@ -1,0 +1,92 @@
+//! Whose rights a piece of work has. Owns every change of the current user: our own tables are
+//! touched as their owner, a user's table as that table's owner, both in a security-restricted
+//! operation with a pinned search_path, so that nobody's trigger or function runs with more rights
+//! than its owner has. On an error the (sub)transaction's abort restores user and settings.
+
+use std::ffi::CString;
+
+use pgrx::pg_sys;
+
+/// Runs `work` as the owner of the extension's tables.
+pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
+    as_role(extension_owner(), c"pg_catalog, pg_temp", work)
+}
+
+/// Runs `work` as the owner of a table. The owner's own triggers find what is in the table's schema.
+pub fn as_owner_of<T>(relation: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
+    // SAFETY: catalog look-ups by OID; both give null or InvalidOid for what is not there.
+    let (owner, path) = unsafe {
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        let path = if schema.is_null() {
+            c"pg_catalog, pg_temp".to_owned()
+        } else {
+            let quoted = std::ffi::CStr::from_ptr(pg_sys::quote_identifier(schema));
+            let path = format!("pg_catalog, {}, pg_temp", quoted.to_string_lossy());
+            CString::new(path).unwrap_or_else(|_| c"pg_catalog, pg_temp".to_owned())
+        };
+        (owner_of(relation), path)
+    };
+    as_role(owner, &path, work)
+}
+
+fn as_role<T>(role: pg_sys::Oid, search_path: &std::ffi::CStr, work: impl FnOnce() -> T) -> T {
+    // SAFETY: the pattern of ri_triggers.c and of REINDEX: switch, run, switch back; settings changed
+    // meanwhile end with the nest level.
+    unsafe {
+        let mut user = pg_sys::Oid::INVALID;
+        let mut context = 0;
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let restricted =
+            (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            search_path.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        pg_sys::SetUserIdAndSecContext(role, context | restricted);
+        let result = work();
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+        result
+    }
+}
+
+/// The role that owns a relation; the bootstrap superuser if the relation is gone.
+pub fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: syscache look-up with release; the struct is read while the tuple is pinned.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            relation.into(),
+        );
+        if tuple.is_null() {
+            return pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>();
+        let owner = (*form).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        owner
+    }
+}
+
+fn extension_owner() -> pg_sys::Oid {
+    owner_of(own_relation(c"policy"))
+}
+
+/// The OID of one of the extension's own tables; InvalidOid when the extension is not installed.
+pub fn own_relation(name: &std::ffi::CStr) -> pg_sys::Oid {
+    // SAFETY: look-ups by name; both take missing objects.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"spamcheck".as_ptr(), true);
+        if schema == pg_sys::Oid::INVALID {
+            return schema;
+        }
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    }
+}

@@ -1,0 +1,318 @@
+//! Reading values out of a row: by column number, without a copy where the type allows it. Owns the
+//! knowledge of how types lie in memory, and nothing about what the values mean.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pgrx::pg_sys;
+use spamcheck_engine::{Field, Value};
+
+/// Microseconds between the Unix epoch and the server's, 2000-01-01.
+pub const EPOCH_OFFSET: i64 = 946_684_800_000_000;
+
+/// How a column's values are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// text, varchar, citext
+    Text,
+    /// char(n): trailing blanks do not count
+    Padded,
+    /// inet, cidr
+    Address,
+    /// timestamptz, and timestamp taken as UTC
+    Time,
+    /// date
+    Date,
+    /// smallint, integer, bigint: bytes
+    Integer(u8),
+    /// json, jsonb: the strings inside
+    Json,
+    /// anything else, through its output function
+    Output,
+}
+
+/// A column of a row type.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Attribute number less one.
+    pub index: usize,
+    /// The column's type.
+    pub type_oid: pg_sys::Oid,
+    /// How it is read.
+    pub reader: Reader,
+}
+
+/// The deformed values of one row; they live as long as the row does.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    values: &'a [pg_sys::Datum],
+    nulls: &'a [bool],
+}
+
+impl<'a> Row<'a> {
+    /// The first `count` columns of the row in a slot.
+    ///
+    /// # Safety
+    /// The slot must hold a row of at least `count` columns and must not change meanwhile.
+    pub unsafe fn of_slot(slot: *mut pg_sys::TupleTableSlot, count: usize) -> Row<'a> {
+        // SAFETY: the caller's promise; slot_getsomeattrs_int fills the arrays up to `count`.
+        unsafe {
+            if ((*slot).tts_nvalid as usize) < count {
+                pg_sys::slot_getsomeattrs_int(slot, count as i32);
+            }
+            Row {
+                values: std::slice::from_raw_parts((*slot).tts_values, count),
+                nulls: std::slice::from_raw_parts((*slot).tts_isnull, count),
+            }
+        }
+    }
+
+    /// All columns of a heap tuple; the arrays are palloc'd.
+    ///
+    /// # Safety
+    /// The tuple must be of the type that `tupdesc` describes.
+    pub unsafe fn of_tuple(tuple: pg_sys::HeapTuple, tupdesc: pg_sys::TupleDesc) -> Row<'a> {
+        // SAFETY: the caller's promise; the arrays have room for every column.
+        unsafe {
+            let count = (*tupdesc).natts as usize;
+            let values = pg_sys::palloc0(count.max(1) * size_of::<pg_sys::Datum>()).cast();
+            let nulls = pg_sys::palloc0(count.max(1)).cast();
+            pg_sys::heap_deform_tuple(tuple, tupdesc, values, nulls);
+            Row {
+                values: std::slice::from_raw_parts(values, count),
+                nulls: std::slice::from_raw_parts(nulls, count),
+            }
+        }
+    }
+
+    /// A column's raw value; None: NULL.
+    pub fn datum(&self, column: Column) -> Option<pg_sys::Datum> {
+        (!self.nulls[column.index]).then(|| self.values[column.index])
+    }
+
+    /// A column's value for a field.
+    pub fn value(&self, column: Column, field: Field) -> Value<'a> {
+        let Some(datum) = self.datum(column) else { return Value::Absent };
+        // SAFETY: the datum is of the column's type, and the reader was chosen by that type.
+        unsafe {
+            match column.reader {
+                Reader::Address => address(datum).map_or(Value::Absent, Value::Ip),
+                Reader::Time => time(datum.value() as i64),
+                Reader::Date => match datum.value() as i32 {
+                    i32::MIN | i32::MAX => Value::Absent,
+                    days => Value::Time(i64::from(days) * 86_400_000_000 + EPOCH_OFFSET),
+                },
+                Reader::Integer(bytes) => match field {
+                    Field::CreatedAt | Field::ArticleCreatedAt | Field::FormSeconds => {
+                        Value::Number(integer(datum, bytes) as f64)
+                    }
+                    _ => Value::Text(integer(datum, bytes).to_string().into()),
+                },
+                Reader::Json => Value::Text(strings_inside(&self.output(column, datum)).into()),
+                Reader::Text => Value::Text(text(datum)),
+                Reader::Padded => Value::Text(trimmed(text(datum))),
+                Reader::Output => Value::Text(self.output(column, datum).into()),
+            }
+        }
+    }
+
+    /// A column's value as text, as its output function gives it; None: NULL.
+    pub fn text(&self, column: Column) -> Option<String> {
+        self.datum(column).map(|datum| self.output(column, datum))
+    }
+
+    /// A text column without a copy, anything else through its output function; None: NULL.
+    pub fn text_borrowed(&self, column: Column) -> Option<Cow<'a, str>> {
+        let datum = self.datum(column)?;
+        // SAFETY: as in `value`.
+        Some(match column.reader {
+            Reader::Text => unsafe { text(datum) },
+            Reader::Padded => trimmed(unsafe { text(datum) }),
+            _ => self.output(column, datum).into(),
+        })
+    }
+
+    fn output(&self, column: Column, datum: pg_sys::Datum) -> String {
+        // SAFETY: the datum is of the column's type; output functions return C strings.
+        unsafe {
+            let mut function = pg_sys::Oid::INVALID;
+            let mut varlena = false;
+            pg_sys::getTypeOutputInfo(column.type_oid, &mut function, &mut varlena);
+            let c = pg_sys::OidOutputFunctionCall(function, datum);
+            from_server(CStr::from_ptr(c).to_bytes()).into_owned()
+        }
+    }
+}
+
+/// How values of a type are read. `type_oid` may be a domain.
+pub fn reader(type_oid: pg_sys::Oid) -> Reader {
+    // SAFETY: catalog look-ups by OID.
+    let base = unsafe { pg_sys::getBaseType(type_oid) };
+    match base {
+        pg_sys::TEXTOID | pg_sys::VARCHAROID => Reader::Text,
+        pg_sys::BPCHAROID => Reader::Padded,
+        pg_sys::INETOID | pg_sys::CIDROID => Reader::Address,
+        pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID => Reader::Time,
+        pg_sys::DATEOID => Reader::Date,
+        pg_sys::INT2OID => Reader::Integer(2),
+        pg_sys::INT4OID => Reader::Integer(4),
+        pg_sys::INT8OID => Reader::Integer(8),
+        pg_sys::JSONOID | pg_sys::JSONBOID => Reader::Json,
+        _ => Reader::Output,
+    }
+}
+
+fn integer(datum: pg_sys::Datum, bytes: u8) -> i64 {
+    match bytes {
+        2 => i64::from(datum.value() as i16),
+        4 => i64::from(datum.value() as i32),
+        _ => datum.value() as i64,
+    }
+}
+
+fn time(stored: i64) -> Value<'static> {
+    // The two ends stand for infinity.
+    if stored == i64::MIN || stored == i64::MAX {
+        return Value::Absent;
+    }
+    Value::Time(stored.saturating_add(EPOCH_OFFSET))
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_end_matches(' ')),
+        Cow::Owned(text) => Cow::Owned(text.trim_end_matches(' ').to_owned()),
+    }
+}
+
+/// # Safety
+/// The datum must be a varlena.
+unsafe fn bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    // SAFETY: the caller's promise; a detoasted copy lives in the current memory context.
+    unsafe {
+        let raw = datum.cast_mut_ptr::<pg_sys::varlena>();
+        let plain = pgrx::varlena::varatt_is_4b_u(raw)
+            || (pgrx::varlena::varatt_is_1b(raw) && !pgrx::varlena::varatt_is_1b_e(raw));
+        let flat = if plain { raw } else { pg_sys::pg_detoast_datum_packed(raw) };
+        std::slice::from_raw_parts(
+            pgrx::varlena::vardata_any(flat).cast::<u8>(),
+            pgrx::varlena::varsize_any_exhdr(flat),
+        )
+    }
+}
+
+/// # Safety
+/// The datum must be of a type stored as text.
+unsafe fn text<'a>(datum: pg_sys::Datum) -> Cow<'a, str> {
+    // SAFETY: the caller's promise.
+    from_server(unsafe { bytes(datum) })
+}
+
+/// The text in a datum.
+///
+/// # Safety
+/// The datum must be of a type stored as text, and outlive the result.
+pub unsafe fn text_of_datum<'a>(datum: pg_sys::Datum) -> Cow<'a, str> {
+    // SAFETY: the caller's promise.
+    unsafe { text(datum) }
+}
+
+/// Text of the database's encoding as UTF-8. What cannot be converted shows as U+FFFD: a strange byte
+/// is no reason to lose a row.
+pub fn from_server(bytes: &[u8]) -> Cow<'_, str> {
+    const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
+    // SAFETY: plain calls; the converted copy is a palloc'd C string.
+    unsafe {
+        if pg_sys::GetDatabaseEncoding() == UTF8 || bytes.is_ascii() {
+            return String::from_utf8_lossy(bytes);
+        }
+        let given = bytes.as_ptr().cast();
+        let converted = pg_sys::pg_server_to_any(given, bytes.len() as i32, UTF8);
+        if std::ptr::eq(converted, given) {
+            return String::from_utf8_lossy(bytes);
+        }
+        Cow::Owned(CStr::from_ptr(converted).to_string_lossy().into_owned())
+    }
+}
+
+/// UTF-8 text in the database's encoding, as a C string.
+pub fn to_server(text: &str) -> CString {
+    const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
+    let plain = CString::new(text.replace('\0', "")).unwrap_or_default();
+    // SAFETY: as in from_server.
+    unsafe {
+        if pg_sys::GetDatabaseEncoding() == UTF8 || text.is_ascii() {
+            return plain;
+        }
+        let length = plain.as_bytes().len() as i32;
+        let converted = pg_sys::pg_any_to_server(plain.as_ptr(), length, UTF8);
+        if std::ptr::eq(converted.cast_const(), plain.as_ptr()) {
+            return plain;
+        }
+        CStr::from_ptr(converted).to_owned()
+    }
+}
+
+/// # Safety
+/// The datum must be an inet or cidr.
+unsafe fn address(datum: pg_sys::Datum) -> Option<IpAddr> {
+    // SAFETY: the caller's promise. inet_struct: family, bits, then 4 or 16 bytes of address.
+    let bytes = unsafe { bytes(datum) };
+    match bytes.len() {
+        6 => Some(IpAddr::V4(Ipv4Addr::new(bytes[2], bytes[3], bytes[4], bytes[5]))),
+        18 => {
+            let octets: [u8; 16] = bytes[2..18].try_into().ok()?;
+            Some(IpAddr::V6(Ipv6Addr::from(octets)))
+        }
+        _ => None,
+    }
+}
+
+/// All strings inside a JSON text, a line each; what is not JSON stays as it is.
+fn strings_inside(json: &str) -> String {
+    fn walk(json: &serde_json::Value, out: &mut Vec<String>) {
+        match json {
+            serde_json::Value::String(text) => out.push(text.clone()),
+            serde_json::Value::Array(items) => items.iter().for_each(|i| walk(i, out)),
+            serde_json::Value::Object(map) => map.values().for_each(|v| walk(v, out)),
+            _ => {}
+        }
+    }
+    match serde_json::from_str(json) {
+        Ok(value) => {
+            let mut out = Vec::new();
+            walk(&value, &mut out);
+            out.join("\n")
+        }
+        Err(_) => json.to_owned(),
+    }
+}
+
+/// Runs `work` with settings under which output functions write what input functions read anywhere.
+pub fn with_portable_output<T>(work: impl FnOnce() -> T) -> T {
+    const PORTABLE: [(&CStr, &CStr); 3] = [
+        (c"datestyle", c"ISO, YMD"),
+        (c"intervalstyle", c"postgres"),
+        (c"extra_float_digits", c"3"),
+    ];
+    // SAFETY: a GUC nest level is opened and closed; on an error the abort closes it.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        for (name, value) in PORTABLE {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+        let result = work();
+        pg_sys::AtEOXact_GUC(false, level);
+        result
+    }
+}

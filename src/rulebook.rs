@@ -1,0 +1,253 @@
+//! What a backend knows of policies, lists and protected tables: read from the extension's tables on
+//! first use, compiled once, and thrown away when an invalidation says that something changed. Owns
+//! the caches and the reading; what the rules mean is the engine's.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use spamcheck_engine::lists::{List, ListKind};
+use spamcheck_engine::policy::{CheckSetting, ListSource, Policy, PolicySettings};
+
+use crate::protection::{Described, Protection, Stored};
+use crate::rights;
+use crate::spi::{self, Arg};
+use crate::subtransaction;
+
+#[derive(Default)]
+struct Rulebook {
+    policies: HashMap<String, Rc<Policy>>,
+    lists: HashMap<String, Rc<List>>,
+    list_kinds: HashMap<String, ListKind>,
+    protections: HashMap<(i32, pg_sys::Oid), Rc<Protection>>,
+    /// When the first list entry expires, in microseconds as the server counts.
+    fresh_until: i64,
+}
+
+thread_local! {
+    static RULEBOOK: RefCell<Rulebook> = RefCell::new(Rulebook::default());
+    static STALE: Cell<bool> = const { Cell::new(true) };
+    static SENTINEL: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::Oid::INVALID) };
+    static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+    static STALE_RELATIONS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Why a protection cannot be used.
+pub enum Unusable {
+    /// There is no such protection: its row in `_protection` is gone.
+    Unknown,
+    /// Something is wrong with what is stored; a sentence.
+    Broken(String),
+}
+
+/// Registers the invalidation callback of this backend.
+///
+/// # Safety
+/// Once in a backend's life.
+pub unsafe fn register_invalidation() {
+    // SAFETY: the callback is a function of this library, which is never unloaded.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null()) };
+}
+
+/// Only flags are set here: the callback runs in the middle of anything.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    if relation == pg_sys::Oid::INVALID || relation == SENTINEL.get() {
+        STALE.set(true);
+    } else if WATCHED.try_with(|w| w.try_borrow().map_or(true, |w| w.contains(&relation))).unwrap_or(true)
+    {
+        STALE_RELATIONS.set(true);
+    }
+}
+
+/// Tells every session, from this transaction's commit on, that settings or lists changed.
+pub fn announce_change() {
+    let sentinel = rights::own_relation(c"policy");
+    if sentinel != pg_sys::Oid::INVALID {
+        // SAFETY: the relation exists.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(sentinel) };
+    }
+}
+
+/// The protection that the triggers on `relation` name by `id`.
+///
+/// # Safety
+/// `relation` must be open.
+pub unsafe fn protection(id: i32, relation: pg_sys::Relation) -> Result<Rc<Protection>, Unusable> {
+    crate::transaction::register();
+    drop_stale();
+    // SAFETY: the caller's promise.
+    let oid = unsafe { (*relation).rd_id };
+    if let Some(known) = RULEBOOK.with_borrow(|book| book.protections.get(&(id, oid)).cloned()) {
+        return Ok(known);
+    }
+    // Flags set by invalidations that come in while we read are kept for the next call.
+    let read = subtransaction::attempt(AssertUnwindSafe(|| {
+        rights::as_extension(|| read_protection(id, relation))
+    }));
+    let protection = match read {
+        Ok(result) => Rc::new(result?),
+        Err(failure) => return Err(Unusable::Broken(failure.message)),
+    };
+    WATCHED.with_borrow_mut(|watched| {
+        for relation in [oid, protection.root] {
+            if !watched.contains(&relation) {
+                watched.push(relation);
+            }
+        }
+    });
+    RULEBOOK.with_borrow_mut(|book| {
+        book.protections.insert((id, oid), protection.clone());
+    });
+    Ok(protection)
+}
+
+/// A compiled policy by name, for `explain` and the worker.
+pub fn policy(name: &str) -> Option<Rc<Policy>> {
+    crate::transaction::register();
+    drop_stale();
+    rights::as_extension(|| read_policy(name))
+}
+
+/// The kind of a list, kept until the next change of settings: a COPY into list_entry asks for it
+/// with every row.
+pub fn kept_list_kind(name: &str, read: impl FnOnce() -> Option<ListKind>) -> Option<ListKind> {
+    crate::transaction::register();
+    drop_stale();
+    if let Some(known) = RULEBOOK.with_borrow(|book| book.list_kinds.get(name).copied()) {
+        return Some(known);
+    }
+    let kind = read()?;
+    RULEBOOK.with_borrow_mut(|book| book.list_kinds.insert(name.to_owned(), kind));
+    Some(kind)
+}
+
+fn drop_stale() {
+    let expired = RULEBOOK.with_borrow(|book| {
+        // SAFETY: plain call.
+        book.fresh_until != 0 && book.fresh_until <= unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
+    });
+    if STALE.replace(false) || expired {
+        RULEBOOK.with_borrow_mut(|book| *book = Rulebook::default());
+        SENTINEL.set(rights::own_relation(c"policy"));
+        WATCHED.with_borrow_mut(Vec::clear);
+        STALE_RELATIONS.set(false);
+    } else if STALE_RELATIONS.replace(false) {
+        RULEBOOK.with_borrow_mut(|book| book.protections.clear());
+        WATCHED.with_borrow_mut(Vec::clear);
+    }
+}
+
+fn read_protection(id: i32, relation: pg_sys::Relation) -> Result<Protection, Unusable> {
+    let stored = stored(id).ok_or(Unusable::Unknown)?;
+    let described = describe(id).ok_or(Unusable::Unknown)?;
+    let policy = read_policy(&stored.policy)
+        .ok_or_else(|| Unusable::Broken(format!("policy \"{}\" does not exist", stored.policy)))?;
+    // SAFETY: the relation is open (the caller's promise); its descriptor lives as long.
+    unsafe {
+        let is_partition = (*(*relation).rd_rel).relispartition;
+        Protection::bind(&stored, &described, policy, (*relation).rd_att, is_partition)
+            .map_err(|refusal| Unusable::Broken(refusal.message))
+    }
+}
+
+/// What protect() stored under an id.
+pub fn stored(id: i32) -> Option<Stored> {
+    spi::json_now(
+        "SELECT convert_to(to_jsonb(p)::text, 'UTF8') FROM spamcheck._protection p WHERE p.id = $1",
+        &[Arg::Int(id)],
+    )
+}
+
+/// The protected table of an id, as its triggers say; None: no table has them.
+pub fn describe(id: i32) -> Option<Described> {
+    spi::json_now(
+        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'key', coalesce(k.key, '[]'))::text, 'UTF8')
+           FROM spamcheck._protected_relation r
+           JOIN pg_class c ON c.oid = r.relation
+           JOIN pg_namespace n ON n.oid = c.relnamespace
+           LEFT JOIN LATERAL (
+               SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, NULL),
+                                'OPERATOR(' || quote_ident(onsp.nspname) || '.' || o.oprname || ')')
+                                ORDER BY x.n) AS key
+                 FROM (SELECT i.indkey, i.indclass, i.indnkeyatts FROM pg_index i
+                        WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
+                          AND i.indpred IS NULL AND i.indexprs IS NULL
+                          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+                                           AND a.attnum = ANY (i.indkey::int2[]) AND NOT a.attnotnull)
+                        ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) i,
+                      generate_series(0, i.indnkeyatts - 1) AS x(n),
+                      pg_attribute a, pg_opclass oc, pg_amop ao, pg_operator o, pg_namespace onsp
+                WHERE a.attrelid = c.oid AND a.attnum = i.indkey[x.n]
+                  AND oc.oid = i.indclass[x.n] AND ao.amopfamily = oc.opcfamily
+                  AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+                  AND ao.amopstrategy = 3 AND o.oid = ao.amopopr AND onsp.oid = o.oprnamespace) k ON true
+          WHERE r.id = $1",
+        &[Arg::Int(id)],
+    )
+}
+
+fn read_policy(name: &str) -> Option<Rc<Policy>> {
+    if let Some(known) = RULEBOOK.with_borrow(|book| book.policies.get(name).cloned()) {
+        return Some(known);
+    }
+    let settings: PolicySettings = spi::json_now(
+        "SELECT convert_to(to_jsonb(p)::text, 'UTF8') FROM spamcheck.policy p
+          WHERE p.name = convert_from($1, 'UTF8')",
+        &[Arg::Text(name)],
+    )?;
+    let checks: Vec<CheckSetting> = spi::json_now(
+        "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.check_name), '[]')::text, 'UTF8')
+           FROM spamcheck.check_setting s WHERE s.policy = convert_from($1, 'UTF8')",
+        &[Arg::Text(name)],
+    )?;
+    let policy = Rc::new(Policy::compile(settings, checks, &mut Lists));
+    RULEBOOK.with_borrow_mut(|book| book.policies.insert(name.to_owned(), policy.clone()));
+    Some(policy)
+}
+
+/// Lists as the engine asks for them: only those that an enabled check names are read.
+struct Lists;
+
+impl ListSource for Lists {
+    fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
+        if let Some(known) = RULEBOOK.with_borrow(|book| book.lists.get(name).cloned()) {
+            return Ok(known);
+        }
+        let kind = spi::text_now(
+            "SELECT convert_to(l.kind, 'UTF8') FROM spamcheck.list l WHERE l.name = convert_from($1, 'UTF8')",
+            &[Arg::Text(name)],
+        )
+        .ok_or_else(|| format!("there is no list \"{name}\""))?;
+        let kind = ListKind::from_name(&kind).ok_or_else(|| format!("list \"{name}\" is of no known kind"))?;
+        // Entries hold no line breaks (validation.rs), so one text carries them all.
+        let entries = spi::text_now(
+            "SELECT convert_to(string_agg(e.value, E'\\n' ORDER BY e.value), 'UTF8') FROM spamcheck.list_entry e
+              WHERE e.list = convert_from($1, 'UTF8') AND (e.expires_at IS NULL OR e.expires_at > now())",
+            &[Arg::Text(name)],
+        )
+        .unwrap_or_default();
+        let expires: Option<i64> = spi::json_now(
+            "SELECT convert_to(coalesce(extract(epoch FROM min(e.expires_at))::bigint::text, 'null'), 'UTF8')
+               FROM spamcheck.list_entry e
+              WHERE e.list = convert_from($1, 'UTF8') AND e.expires_at > now() AND e.expires_at < 'infinity'",
+            &[Arg::Text(name)],
+        )
+        .flatten();
+        let mut lines = entries.lines().filter(|line| !line.is_empty());
+        let list = List::compile(kind, &mut lines).map_err(|refusal| refusal.message)?;
+        let list = Rc::new(list);
+        RULEBOOK.with_borrow_mut(|book| {
+            book.lists.insert(name.to_owned(), list.clone());
+            if let Some(seconds) = expires {
+                let at = seconds.saturating_mul(1_000_000).saturating_sub(crate::row::EPOCH_OFFSET);
+                if book.fresh_until == 0 || at < book.fresh_until {
+                    book.fresh_until = at;
+                }
+            }
+        });
+        Ok(list)
+    }
+}

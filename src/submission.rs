@@ -1,0 +1,155 @@
+//! From a row to a submission: the mapping is applied, settings fill what no column holds, and columns
+//! of other tables are fetched only when something asks for them. Owns no judgement of what it reads.
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys;
+use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value};
+
+use crate::protection::{Bound, Protection};
+use crate::row::{EPOCH_OFFSET, Row};
+use crate::spi::{self, Arg};
+use crate::{rights, settings, subtransaction};
+
+/// A row and what it takes to read the rest of its submission from other tables.
+pub struct Elsewhere<'a> {
+    protection: &'a Protection,
+    row: Row<'a>,
+}
+
+impl<'a> Elsewhere<'a> {
+    /// For one row.
+    pub fn new(protection: &'a Protection, row: Row<'a>) -> Self {
+        Self { protection, row }
+    }
+}
+
+impl Remote for Elsewhere<'_> {
+    fn fetch(&self, field: Field) -> Result<Value<'static>, String> {
+        let found = self.protection.sources.iter().find(|(f, _)| *f == field);
+        let Some((_, Bound::Foreign { query, from })) = found else { return Ok(Value::Absent) };
+        let Some(texts) = from.iter().map(|c| self.row.text(*c)).collect::<Option<Vec<_>>>() else {
+            return Ok(Value::Absent);
+        };
+        let args: Vec<Arg<'_>> = texts.iter().map(|t| Arg::Text(t)).collect();
+        // With the rights of the table's owner, who set the mapping up, never with more.
+        let root = self.protection.root;
+        let read = subtransaction::attempt(AssertUnwindSafe(|| {
+            rights::as_owner_of(root, || spi::text_now(query, &args))
+        }));
+        match read {
+            Ok(Some(text)) => Ok(Value::Text(text.into())),
+            Ok(None) => Ok(Value::Absent),
+            Err(failure) => {
+                Err(format!("field \"{}\" could not be read: {}", field.name(), failure.message))
+            }
+        }
+    }
+}
+
+/// The submission in a row, as far as `wanted` goes; columns of other tables are left for later.
+pub fn read<'a>(
+    protection: &'a Protection,
+    row: Row<'a>,
+    wanted: FieldSet,
+    elsewhere: &'a Elsewhere<'a>,
+) -> Submission<'a> {
+    let mut submission = Submission::new().with_remote(elsewhere);
+    for (field, bound) in &protection.sources {
+        if wanted.contains(*field) {
+            set(&mut submission, *field, bound, row);
+        }
+    }
+    submission
+}
+
+fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row: Row<'a>) {
+    match bound {
+        Bound::Column(column) => submission.set(field, row.value(*column, field)),
+        Bound::Joined(columns) => {
+            let texts: Vec<Cow<'a, str>> = columns
+                .iter()
+                .filter_map(|c| row.text_borrowed(*c))
+                .filter(|t| !t.trim().is_empty())
+                .collect();
+            if !texts.is_empty() {
+                submission.set(field, Value::Text(texts.join("\n").into()));
+            }
+        }
+        Bound::Texts(columns) => {
+            for (name, column) in columns {
+                if let Some(text) = row.text_borrowed(*column) {
+                    submission.push_field(name.as_str().into(), text);
+                }
+            }
+        }
+        Bound::TextsInside(column) => {
+            let Some(text) = row.text(*column) else { return };
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(json) => submission.push_strings(String::new(), &json),
+                Err(_) => hstore_texts(submission, &text),
+            }
+        }
+        Bound::Setting(name) => {
+            if let Some(text) = settings::by_name(name) {
+                submission.set(field, Value::Text(text.into()));
+            }
+        }
+        Bound::Value(text) => submission.set(field, Value::Text(text.as_str().into())),
+        Bound::Foreign { .. } => submission.set(field, Value::Later),
+    }
+}
+
+/// The values of an hstore's text form, `"a"=>"1", "b"=>NULL`, which quotes every key and value.
+fn hstore_texts(submission: &mut Submission<'_>, text: &str) {
+    let mut rest = text;
+    while let Some((key, after)) = quoted(rest) {
+        let Some(after) = after.strip_prefix("=>") else { return };
+        rest = match quoted(after) {
+            Some((value, after)) => {
+                submission.push_field(key.into(), value.into());
+                after
+            }
+            None => after.strip_prefix("NULL").unwrap_or(""),
+        };
+        rest = rest.trim_start_matches([',', ' ']);
+    }
+}
+
+/// A quoted string at the start of `text`, unescaped, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut chars = text.strip_prefix('"')?.char_indices();
+    let mut value = String::new();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, &text[at + 2..])),
+            '\\' => value.push(chars.next()?.1),
+            c => value.push(c),
+        }
+    }
+    None
+}
+
+/// Now, for the engine: the transaction's start, in microseconds since the Unix epoch.
+pub fn now() -> i64 {
+    // SAFETY: plain call.
+    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }.saturating_add(EPOCH_OFFSET)
+}
+
+/// A hash of the watched columns, to tell later whether a row was edited.
+pub fn fingerprint(protection: &Protection, row: Row<'_>) -> i64 {
+    let mut hash = 0_u64;
+    for column in &protection.watched {
+        let text = row.text_borrowed(*column);
+        let bytes = text.as_deref().unwrap_or("\u{1}NULL").as_bytes();
+        hash = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, hash.wrapping_add(1));
+    }
+    hash as i64
+}
+
+/// The time by the clock, in microseconds since the Unix epoch.
+pub fn wall_clock() -> i64 {
+    // SAFETY: plain call.
+    unsafe { pg_sys::GetCurrentTimestamp() }.saturating_add(EPOCH_OFFSET)
+}

@@ -1,0 +1,93 @@
+//! What happens at the ends of transactions: the worker is woken once lookups are committed, stashes
+//! go with what is rolled back, and nothing that was found is left unwritten. Callbacks are registered
+//! once in a backend's life and do nothing for transactions that touched no protected table.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use pgrx::pg_sys;
+
+use crate::{record, rulebook, shared, stash};
+
+thread_local! {
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Registers the callbacks of this backend, once.
+pub fn register() {
+    if REGISTERED.replace(true) {
+        return;
+    }
+    // SAFETY: the callbacks are functions of this library, which is never unloaded.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(at_transaction), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(at_subtransaction), std::ptr::null_mut());
+        rulebook::register_invalidation();
+    }
+}
+
+/// Wakes the worker once this transaction is committed.
+pub fn call_worker_at_commit() {
+    register();
+    CALL_WORKER.set(true);
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_transaction(
+    event: pg_sys::XactEvent::Type,
+    _arg: *mut std::ffi::c_void,
+) {
+    use pg_sys::XactEvent::{
+        XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PRE_COMMIT, XACT_EVENT_PRE_PREPARE,
+        XACT_EVENT_PREPARE,
+    };
+    match event {
+        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE => record::flush_leftovers(),
+        XACT_EVENT_COMMIT => {
+            stash::clear();
+            if CALL_WORKER.replace(false) {
+                wake(false);
+            }
+        }
+        XACT_EVENT_PREPARE => {
+            stash::clear();
+            // The rows show up at COMMIT PREPARED, in whatever session, without a word to us.
+            if CALL_WORKER.replace(false) {
+                wake(true);
+            }
+        }
+        XACT_EVENT_ABORT => {
+            stash::clear();
+            record::discard();
+            CALL_WORKER.set(false);
+        }
+        _ => {}
+    }
+}
+
+fn wake(prepared: bool) {
+    let Some(shared) = shared::shared() else { return };
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    if let Some(entry) = shared.enlist(database) {
+        if prepared {
+            entry.prepared.store(true, Ordering::Release);
+        }
+        entry.lookups.store(true, Ordering::Release);
+    }
+    shared.call_worker(database);
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    subtransaction: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _arg: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        stash::forget_from(subtransaction);
+        record::discard_from(subtransaction);
+    }
+}

@@ -1,0 +1,202 @@
+//! The server's trigger protocol: what a trigger function is called with. Owns the checks that it is
+//! called as it should be and the access to its rows; the triggers themselves are guard.rs and record.rs.
+
+use std::ffi::CStr;
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+use spamcheck_engine::Refusal;
+
+use crate::report;
+use crate::row::{self, Column, Row};
+
+/// The version-1 calling convention's record, the same for every function.
+pub static VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+
+/// What fired.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A row is inserted.
+    Insert,
+    /// A row is updated.
+    Update,
+}
+
+/// One call of a trigger function.
+pub struct Trigger {
+    fcinfo: pg_sys::FunctionCallInfo,
+    data: *mut pg_sys::TriggerData,
+    /// What fired.
+    pub event: Event,
+}
+
+impl Trigger {
+    /// Reads the call. Anything but a trigger on INSERT or UPDATE, FOR EACH ROW, is an error.
+    ///
+    /// # Safety
+    /// `fcinfo` must be that of the running call.
+    pub unsafe fn of(fcinfo: pg_sys::FunctionCallInfo) -> Trigger {
+        // SAFETY: the caller's promise; `context` is a node or null.
+        unsafe {
+            let context = (*fcinfo).context;
+            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+                protocol("this function of pg_spamcheck is only for its triggers");
+            }
+            let data = context.cast::<pg_sys::TriggerData>();
+            let event = match (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+                pg_sys::TRIGGER_EVENT_INSERT => Event::Insert,
+                pg_sys::TRIGGER_EVENT_UPDATE => Event::Update,
+                _ => wrong_event(),
+            };
+            if (*data).tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
+                wrong_event();
+            }
+            Trigger { fcinfo, data, event }
+        }
+    }
+
+    /// Makes sure that the trigger is a BEFORE trigger.
+    pub fn must_be_before_row(&self, _name: &str) {
+        // SAFETY: checked in `of`.
+        let timing = unsafe { (*self.data).tg_event } & pg_sys::TRIGGER_EVENT_TIMINGMASK;
+        if timing != pg_sys::TRIGGER_EVENT_BEFORE {
+            wrong_event();
+        }
+    }
+
+    /// The function's call information, with room for what a statement wants to keep.
+    pub fn flinfo(&self) -> *mut pg_sys::FmgrInfo {
+        // SAFETY: checked in `of`.
+        unsafe { (*self.fcinfo).flinfo }
+    }
+
+    /// The relation at hand: the protected table or a partition of it.
+    pub fn relation(&self) -> pg_sys::Relation {
+        // SAFETY: checked in `of`.
+        unsafe { (*self.data).tg_relation }
+    }
+
+    /// The relation's row type.
+    pub fn tupdesc(&self) -> pg_sys::TupleDesc {
+        // SAFETY: the relation is open.
+        unsafe { (*self.relation()).rd_att }
+    }
+
+    /// Columns of the row type, dropped ones too.
+    pub fn columns(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.tupdesc()).natts as usize }
+    }
+
+    /// The relation's name.
+    pub fn table_name(&self) -> String {
+        // SAFETY: names are C strings within their array.
+        let name = unsafe { CStr::from_ptr((*(*self.relation()).rd_rel).relname.data.as_ptr()) };
+        row::from_server(name.to_bytes()).into_owned()
+    }
+
+    /// The id that the trigger carries; 0, which no protection has, when it carries none.
+    pub fn protection_id(&self) -> i32 {
+        // SAFETY: tgargs has tgnargs C strings.
+        unsafe {
+            let trigger = (*self.data).tg_trigger;
+            if (*trigger).tgnargs < 1 {
+                return 0;
+            }
+            let argument = CStr::from_ptr(*(*trigger).tgargs);
+            argument.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+        }
+    }
+
+    /// The slot with the new row.
+    pub fn new_slot(&self) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: checked in `of`.
+        unsafe {
+            match self.event {
+                Event::Insert => (*self.data).tg_trigslot,
+                Event::Update => (*self.data).tg_newslot,
+            }
+        }
+    }
+
+    /// The slot with the old row; the new one for an INSERT.
+    pub fn old_slot(&self) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: checked in `of`.
+        unsafe { (*self.data).tg_trigslot }
+    }
+
+    /// The new row.
+    pub fn new_tuple(&self) -> pg_sys::HeapTuple {
+        // SAFETY: checked in `of`.
+        unsafe {
+            match self.event {
+                Event::Insert => (*self.data).tg_trigtuple,
+                Event::Update => (*self.data).tg_newtuple,
+            }
+        }
+    }
+
+    /// What a BEFORE trigger returns to leave the row as it is.
+    pub fn unchanged(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.new_tuple())
+    }
+
+    /// The new row as `row_to_json` gives it.
+    pub fn new_row_json(&self) -> serde_json::Value {
+        self.tuple_json(self.new_tuple())
+    }
+
+    /// The old row as `row_to_json` gives it.
+    pub fn old_row_json(&self) -> serde_json::Value {
+        // SAFETY: checked in `of`.
+        self.tuple_json(unsafe { (*self.data).tg_trigtuple })
+    }
+
+    fn tuple_json(&self, tuple: pg_sys::HeapTuple) -> serde_json::Value {
+        // SAFETY: the tuple is of the relation's row type, which the composite datum names.
+        let json = unsafe {
+            let record = pg_sys::heap_copy_tuple_as_datum(tuple, self.tupdesc());
+            pgrx::direct_function_call_as_datum(pg_sys::row_to_json, &[Some(record)])
+                .map(|datum| row::text_of_datum(datum).into_owned())
+        };
+        json.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// A column's type modifier.
+    pub fn type_modifier(&self, index: usize) -> i32 {
+        // SAFETY: the relation is open; `get` checks the bounds.
+        let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc()) };
+        tupdesc.get(index).map_or(-1, |a| a.atttypmod)
+    }
+
+    /// The whole row as an object of column to text or null, so that it can be inserted again: each
+    /// value as its type's output function gives it, in forms that no session setting changes.
+    pub fn row_as_json(&self, row: Row<'_>) -> serde_json::Value {
+        // SAFETY: as in type_modifier.
+        let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc()) };
+        row::with_portable_output(|| {
+            let columns = tupdesc.iter().enumerate().filter(|(_, a)| {
+                !a.attisdropped && a.attgenerated == 0
+            });
+            let values = columns.map(|(index, attribute)| {
+                // SAFETY: names are C strings within their array.
+                let name = unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) };
+                let column =
+                    Column { index, type_oid: attribute.atttypid, reader: row::Reader::Output };
+                let value = row.text(column).map_or(serde_json::Value::Null, Into::into);
+                (row::from_server(name.to_bytes()).into_owned(), value)
+            });
+            serde_json::Value::Object(values.collect())
+        })
+    }
+}
+
+fn protocol(message: &str) -> ! {
+    report::refuse(
+        PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        Refusal::new(message).with_hint("Call spamcheck.protect() to have the triggers made."),
+    )
+}
+
+fn wrong_event() -> ! {
+    protocol("this function of pg_spamcheck is for triggers FOR EACH ROW on INSERT or UPDATE")
+}

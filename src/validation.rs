@@ -1,0 +1,235 @@
+//! The triggers on the extension's own tables: what is written there is checked at once, and every
+//! session hears of it at commit. Owns the way from a row to the engine's checks; what a policy, an
+//! option or an entry may be is the engine's to say.
+
+use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
+use serde_json::Value as Json;
+use spamcheck_engine::lists::{self, ListKind};
+use spamcheck_engine::policy;
+use spamcheck_engine::{CHECKS, Refusal};
+
+use crate::report;
+use crate::rights;
+use crate::rulebook;
+use crate::spi::{self, Arg};
+use crate::trigger::{Event, Trigger, VERSION_1};
+
+/// The version-1 calling convention's record for `spamcheck_valid`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_valid() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_changed`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_changed() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// AFTER STATEMENT: tells all sessions.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_changed(
+    _fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    rulebook::announce_change();
+    pg_sys::Datum::null()
+}
+
+/// BEFORE ROW: refuses what makes no sense, with a sentence.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: Trigger checks the protocol.
+    let trigger = unsafe { Trigger::of(fcinfo) };
+    let row = trigger.new_row_json();
+    let checked = match trigger.table_name().as_str() {
+        "policy" => valid_policy(&row),
+        "check_setting" => valid_check_setting(&row),
+        "list" => valid_list(&trigger, &row),
+        "list_entry" => valid_list_entry(&row),
+        other => Err(Refusal::new(format!("table \"{other}\" is not checked by this trigger"))),
+    };
+    if let Err(refusal) = checked {
+        report::refuse_value(refusal);
+    }
+    if trigger.event == Event::Insert {
+        replace_shipped(&trigger.table_name(), &row);
+    }
+    trigger.unchanged()
+}
+
+fn text<'a>(row: &'a Json, column: &str) -> &'a str {
+    row[column].as_str().unwrap_or_default()
+}
+
+fn valid_policy(row: &Json) -> Result<(), Refusal> {
+    policy::validate_policy(row)?;
+    for column in ["unsubscribe", "log_to", "retention", "notify_channel", "mail_to"] {
+        let set = match &row[column] {
+            Json::Null | Json::Bool(false) => false,
+            Json::String(text) => text != "table",
+            _ => true,
+        };
+        if set {
+            report::warn(
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("policy column \"{column}\" has no effect in this version"),
+                "It is stored and will count once it is served.".into(),
+                "See CHANGELOG.md for what each version serves.",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
+    let name = text(row, "check_name");
+    policy::validate_check_setting(name, text(row, "action"), &row["options"])?;
+    if name == "akismet" {
+        valid_akismet(&row["options"])?;
+    }
+    // Not refused: a dump may bring the list later than the setting.
+    for list in named_lists(name, &row["options"]) {
+        if list_kind(&list).is_none() {
+            report::warn(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("check {name} names the list \"{list}\", which does not exist"),
+                "Until it exists the check fails on every submission, and on_error decides.".into(),
+                "INSERT INTO spamcheck.list (name, kind) first.",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What the engine cannot know of akismet's options: the server's intervals, and what is served.
+fn valid_akismet(options: &Json) -> Result<(), Refusal> {
+    if let Some(text) = options["give_up_after"].as_str() {
+        let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
+            rights::as_extension(|| {
+                spi::text_now(
+                    "SELECT convert_to('yes', 'UTF8') WHERE convert_from($1, 'UTF8')::interval > interval '0'",
+                    &[Arg::Text(text)],
+                )
+            })
+        }));
+        if !matches!(read, Ok(Some(_))) {
+            return Err(Refusal::new(format!(
+                "option \"give_up_after\" of check akismet takes an interval above zero, not \"{text}\""
+            ))
+            .with_hint("Write it as PostgreSQL does: \"15 days\"."));
+        }
+    }
+    if options["mode"] == "wait" {
+        return Err(Refusal::new("option \"mode\" of check akismet is not served as \"wait\" in this version")
+            .with_hint("Use \"hold\" to keep a row moderated until Akismet answers, or \"async\"."));
+    }
+    Ok(())
+}
+
+/// The lists that a check's options name, its defaults included.
+fn named_lists(check: &str, options: &Json) -> Vec<String> {
+    let Some(check) = CHECKS.iter().find(|c| c.name() == check) else { return Vec::new() };
+    let spec = check.options().iter().find(|o| o.name == "lists");
+    let Some(spec) = spec else { return Vec::new() };
+    let given = options.get("lists").filter(|l| !l.is_null()).cloned();
+    let lists = given.or_else(|| serde_json::from_str(spec.default).ok()).unwrap_or_default();
+    lists.as_array().map_or_else(Vec::new, |all| {
+        all.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect()
+    })
+}
+
+fn list_kind(name: &str) -> Option<ListKind> {
+    let kind = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(l.kind, 'UTF8') FROM spamcheck.list l WHERE l.name = convert_from($1, 'UTF8')",
+            &[Arg::Text(name)],
+        )
+    })?;
+    ListKind::from_name(&kind)
+}
+
+fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
+    let (name, kind) = (text(row, "name"), text(row, "kind"));
+    if name.trim().is_empty() {
+        return Err(Refusal::new("a list needs a name"));
+    }
+    if ListKind::from_name(kind).is_none() {
+        return Err(Refusal::new(format!("the kind of list \"{name}\" is \"{kind}\", which does not exist"))
+            .with_hint("A list is of kind word, regex, ip or domain."));
+    }
+    let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
+    if let Some(old) = old
+        && text(&old, "kind") != kind
+        && has_entries(text(&old, "name"))
+    {
+        return Err(Refusal::new(format!(
+            "list \"{name}\" has entries of kind {}: its kind cannot become {kind}",
+            text(&old, "kind")
+        ))
+        .with_hint("Delete the entries first, or make another list."));
+    }
+    Ok(())
+}
+
+fn has_entries(list: &str) -> bool {
+    rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.list_entry e WHERE e.list = convert_from($1, 'UTF8') LIMIT 1",
+            &[Arg::Text(list)],
+        )
+        .is_some()
+    })
+}
+
+fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
+    let (list, value) = (text(row, "list"), text(row, "value"));
+    if value.contains(['\n', '\r']) {
+        return Err(Refusal::new(format!("an entry of list \"{list}\" holds a line break"))
+            .with_hint("Write one row for each entry."));
+    }
+    // The foreign key says it better when there is no such list.
+    let Some(kind) = list_kind_kept(list) else { return Ok(()) };
+    lists::validate_entry(kind, value)
+        .map_err(|mut refusal| {
+            refusal.message = format!("list \"{list}\": {}", refusal.message);
+            refusal
+        })
+}
+
+/// The kind of a list, asked once for the many rows of a COPY; forgotten with every invalidation.
+fn list_kind_kept(name: &str) -> Option<ListKind> {
+    rulebook::kept_list_kind(name, || list_kind(name))
+}
+
+/// Rows that came with CREATE EXTENSION give way to those of a dump that is being restored. They are
+/// told by their xmin, which is that of the extension itself as long as nobody changed them.
+fn replace_shipped(table: &str, row: &Json) {
+    let (condition, args) = match table {
+        "policy" | "list" => ("t.name = convert_from($1, 'UTF8')", [text(row, "name"), ""]),
+        "check_setting" => (
+            "t.policy = convert_from($1, 'UTF8') AND t.check_name = convert_from($2, 'UTF8')",
+            [text(row, "policy"), text(row, "check_name")],
+        ),
+        // Lists are shipped empty.
+        _ => return,
+    };
+    let args: Vec<Arg<'_>> =
+        args.iter().take(if table == "check_setting" { 2 } else { 1 }).map(|a| Arg::Text(a)).collect();
+    rights::as_extension(|| {
+        spi::write(
+            &format!(
+                "DELETE FROM spamcheck.{table} t WHERE {condition}
+                    AND t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')"
+            ),
+            &args,
+        )
+    });
+}

@@ -1,0 +1,134 @@
+//! From a claimed lookup to a request, and from an answer to what is to be settled. Owns the judgement
+//! of answers; the protocol itself is the engine's, sockets are http.rs's, rows are settle.rs's.
+
+use std::time::Duration;
+
+use spamcheck_engine::akismet::{self, Answer, Key, Options, Reading, Recheck, Request, Target};
+
+use crate::lookups::{Claimed, Postponed};
+use crate::settings::Network;
+use crate::submission;
+use crate::worker::http::{Job, Response};
+use crate::worker::lane::Lane;
+
+/// What an answer comes to.
+pub enum Verdict {
+    /// Akismet calls it spam.
+    Spam {
+        /// What the log's detail says.
+        detail: serde_json::Value,
+    },
+    /// Akismet calls it ham.
+    Ham,
+    /// No verdict.
+    None(Postponed),
+}
+
+/// The User-Agent of every request: `PostgreSQL/15.1 | pg_spamcheck/0.1.0`.
+pub fn user_agent() -> String {
+    // SAFETY: a constant C string of the server.
+    let version = unsafe { std::ffi::CStr::from_ptr(pgrx::pg_sys::PG_VERSION.as_ptr().cast()) };
+    let version = version.to_string_lossy();
+    let version = version.split_whitespace().next().unwrap_or("unknown").to_owned();
+    akismet::user_agent(&version, env!("CARGO_PKG_VERSION"))
+}
+
+/// The request for a lookup.
+pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network) -> Job {
+    let target = Target { key, blog: blog(options, lookup), lang: None };
+    let recheck = match lookup.reason.as_deref() {
+        Some("edit") => Some(Recheck::Edit),
+        Some(_) => Some(Recheck::Retry),
+        None if lookup.attempts > 1 => Some(Recheck::Retry),
+        None => None,
+    };
+    let request = Request::comment_check(&target, &lookup.submission, options, recheck);
+    let url = format!("{}{}", network.akismet_url.trim_end_matches('/'), request.path());
+    Job { id: lookup.id, url, body: request.body().to_owned() }
+}
+
+/// The site that the key is for: as set, or else where the article is, or else this machine's name.
+fn blog(options: &Options, lookup: &Claimed) -> String {
+    if let Some(blog) = &options.blog {
+        return blog.clone();
+    }
+    let permalink = lookup.submission["permalink"].as_str().unwrap_or_default();
+    if let Ok(uri) = permalink.parse::<ureq::http::Uri>()
+        && let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.authority())
+    {
+        return format!("{scheme}://{host}/");
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    format!("http://{}/", if name.is_empty() { "localhost" } else { name })
+}
+
+/// Reads an answer and tells the lane how it went.
+pub fn read(
+    lookup: &Claimed,
+    answer: Result<Response, String>,
+    key: &Key,
+    lane: &mut Lane,
+) -> Verdict {
+    let postponed = |error: String, counted: bool, wait: Duration| {
+        Verdict::None(Postponed {
+            id: lookup.id,
+            state: "queued",
+            error: key.redact(&error),
+            counted,
+            seconds: wait.as_secs_f64(),
+            answer: None,
+        })
+    };
+    let backoff = |asked| akismet::delay((lookup.attempts - 1).max(0) as u32, random(), asked);
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            let services_fault = lane.failed(&key.redact(&error));
+            return postponed(error, !services_fault, backoff(None));
+        }
+    };
+    let answer =
+        Answer { status: response.status, headers: &response.headers, body: &response.body };
+    match answer.comment_check(key, submission::wall_clock()) {
+        Reading::Spam { discard, guid, notice } => {
+            lane.answered();
+            let notice = notice.map(|n| format!("{} {}", n.code, n.message));
+            let detail = serde_json::json!({ "guid": guid, "discard": discard, "alert": notice });
+            Verdict::Spam { detail }
+        }
+        Reading::Ham { .. } => {
+            lane.answered();
+            Verdict::Ham
+        }
+        Reading::Config { reason, .. } => {
+            lane.refused(&reason);
+            postponed(reason, false, Duration::ZERO)
+        }
+        Reading::Held { reason, .. } => {
+            lane.failed(&reason);
+            postponed(reason, false, Duration::from_secs(60))
+        }
+        Reading::Transient { reason, retry_after } => {
+            let services_fault = lane.failed(&reason);
+            postponed(reason, !services_fault, backoff(retry_after))
+        }
+        Reading::RequestRefused { reason } => Verdict::None(Postponed {
+            id: lookup.id,
+            state: "failed",
+            error: key.redact(&reason),
+            counted: true,
+            seconds: 0.0,
+            answer: None,
+        }),
+        Reading::Accepted => {
+            postponed("the answer is not one to comment-check".into(), true, backoff(None))
+        }
+    }
+}
+
+/// A number for jitter; not for secrets.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,163 @@
+//! The Akismet lane: whether lookups may be made now, and with which key. Owns the circuit breaker: when
+//! the key is refused or the service is down, everything waits and one request at a time tries, later
+//! and later. Neither is the fault of the lookups that wait, so their attempts are not counted then.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pgrx::{PgSqlErrorCode, ereport};
+use spamcheck_engine::akismet::Key;
+
+use crate::settings::Network;
+use crate::shared::{Database, Lane as State};
+use crate::worker::secrets::Secrets;
+
+/// Failures in a row after which the service counts as down.
+const DOWN_AFTER: u32 = 3;
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The lane.
+pub struct Lane {
+    database: &'static Database,
+    secrets: Secrets,
+    looked: Option<Instant>,
+    state: State,
+    failures: u32,
+    probes: u32,
+    resume: Option<Instant>,
+}
+
+impl Lane {
+    /// A lane that is open until something speaks against it.
+    pub fn new(database: &'static Database) -> Self {
+        Self {
+            database,
+            secrets: Secrets::default(),
+            looked: None,
+            state: State::Open,
+            failures: 0,
+            probes: 0,
+            resume: None,
+        }
+    }
+
+    /// How many requests may be started, of `free` at most.
+    pub fn room(&self, free: usize) -> usize {
+        match self.state {
+            State::Open => free,
+            State::NoKey | State::BadSecrets => 0,
+            State::InvalidKey | State::Down => {
+                let due = self.resume.is_none_or(|at| Instant::now() >= at);
+                usize::from(due && self.database.in_flight.load(Ordering::Relaxed) == 0).min(free)
+            }
+        }
+    }
+
+    /// How long nothing needs to be tried; None: no limit from here.
+    pub fn pause(&self) -> Option<Duration> {
+        match self.state {
+            State::Open => None,
+            State::NoKey | State::BadSecrets => Some(Duration::from_secs(1)),
+            State::InvalidKey | State::Down => {
+                Some(self.resume.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now())))
+            }
+        }
+    }
+
+    /// The key. Looks at the secrets file again, at most once a second.
+    pub fn key(&mut self, network: &Network) -> Option<Key> {
+        let due = self.looked.is_none_or(|at| at.elapsed() >= Duration::from_secs(1));
+        if due {
+            self.looked = Some(Instant::now());
+            let news = self.secrets.refresh(network.secrets_file.as_deref());
+            match (self.secrets.fault(), self.secrets.akismet()) {
+                (Some(fault), _) => {
+                    let fault = fault.to_owned();
+                    self.turn(State::BadSecrets, &fault);
+                }
+                (None, None) => self.turn(State::NoKey, "The secrets file has no \"akismet\"."),
+                (None, Some(_)) if news || matches!(self.state, State::NoKey | State::BadSecrets) => {
+                    self.open();
+                }
+                (None, Some(_)) => {}
+            }
+        }
+        self.secrets.akismet().cloned()
+    }
+
+    /// A verdict came: all is well.
+    pub fn answered(&mut self) {
+        self.open();
+    }
+
+    /// The key or the site is not accepted.
+    pub fn refused(&mut self, reason: &str) {
+        self.turn(State::InvalidKey, reason);
+        self.back_off();
+    }
+
+    /// A request failed for reasons that may pass. Whether it is the service's fault rather than the
+    /// request's: then the attempt does not count.
+    pub fn failed(&mut self, reason: &str) -> bool {
+        self.failures += 1;
+        if self.state == State::Open && self.failures < DOWN_AFTER {
+            return false;
+        }
+        if self.state != State::InvalidKey {
+            self.turn(State::Down, reason);
+        }
+        self.back_off();
+        true
+    }
+
+    fn open(&mut self) {
+        self.failures = 0;
+        self.probes = 0;
+        self.resume = None;
+        self.turn(State::Open, "");
+    }
+
+    /// 1, 2, 4, … seconds, at most a minute. Requests that were out together fail together: only the
+    /// first of them makes the pause longer.
+    fn back_off(&mut self) {
+        if self.resume.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        let pause = Duration::from_secs(1 << self.probes.min(6)).min(LONGEST_PAUSE);
+        self.probes += 1;
+        self.resume = Some(Instant::now() + pause);
+    }
+
+    /// One line in the server's log for each change.
+    fn turn(&mut self, state: State, reason: &str) {
+        if self.state == state {
+            return;
+        }
+        self.state = state;
+        self.database.lane.store(state as u32, Ordering::Release);
+        let code = PgSqlErrorCode::ERRCODE_CONNECTION_EXCEPTION;
+        match state {
+            State::Open => ereport!(LOG, code, "pg_spamcheck asks Akismet again"),
+            // The usual state of a database that does not use Akismet.
+            State::NoKey => ereport!(DEBUG1, code, "pg_spamcheck has no Akismet key", reason.to_owned()),
+            State::BadSecrets => ereport!(
+                WARNING,
+                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                "pg_spamcheck.secrets_file cannot be used; lookups wait",
+                reason.to_owned()
+            ),
+            State::InvalidKey => ereport!(
+                WARNING,
+                PgSqlErrorCode::ERRCODE_INVALID_PASSWORD,
+                "Akismet does not accept the key; lookups wait",
+                reason.to_owned()
+            ),
+            State::Down => ereport!(
+                WARNING,
+                code,
+                "Akismet does not answer as it should; lookups wait and are tried again",
+                reason.to_owned()
+            ),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The launcher: one static process that knows which databases have the extension and keeps a worker
+//! running in each. It is connected to no database, so it is in nobody's way, and runs no statement:
+//! databases are found by a worker that starts, looks, and leaves when there is nothing for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker};
+use pgrx::{IntoDatum, pg_sys, prelude::*};
+
+use crate::settings;
+use crate::shared::{self, Shared};
+use crate::worker::process;
+
+/// A worker that lived shorter than this has failed; the next start waits.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Registers the launcher with the postmaster.
+pub fn register() {
+    BackgroundWorkerBuilder::new("pg_spamcheck launcher")
+        .set_type("pg_spamcheck launcher")
+        .set_library("pg_spamcheck")
+        .set_function("spamcheck_launcher")
+        .set_restart_time(Some(Duration::from_secs(1)))
+        .enable_spi_access()
+        .load();
+}
+
+struct Child {
+    handle: DynamicBackgroundWorker,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Launcher {
+    /// Databases to look into once, found at start.
+    unseen: VecDeque<pg_sys::Oid>,
+    children: HashMap<u32, Child>,
+    /// Failures in a row, and when the next start may be.
+    waits: HashMap<u32, (u32, Instant)>,
+    full: bool,
+}
+
+/// The launcher's main function.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn spamcheck_launcher(_arg: pg_sys::Datum) {
+    process::start();
+    BackgroundWorker::connect_worker_to_spi(None, None);
+    let Some(shared) = shared::shared() else { return };
+    // SAFETY: set in every process.
+    shared.launcher.store(unsafe { pg_sys::MyLatch }, Ordering::Release);
+    let mut launcher = Launcher::default();
+    launcher.unseen.extend(databases());
+    loop {
+        launcher.reap(shared);
+        launcher.start_wanted(shared);
+        launcher.look_into_next();
+        process::wait(launcher.pause(), None);
+        process::reload_if_asked();
+    }
+}
+
+impl Launcher {
+    /// Notices workers that ended. One that failed at once starts again later and later.
+    fn reap(&mut self, shared: &'static Shared) {
+        let ended: Vec<u32> = self
+            .children
+            .iter()
+            .filter(|(_, c)| matches!(c.handle.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied)))
+            .map(|(oid, _)| *oid)
+            .collect();
+        for oid in ended {
+            let Some(child) = self.children.remove(&oid) else { continue };
+            self.full = false;
+            let Some(entry) = shared.database(oid.into()) else {
+                self.waits.remove(&oid);
+                continue;
+            };
+            if !databases().contains(&oid.into()) {
+                entry.free();
+                continue;
+            }
+            if child.started.elapsed() < SHORT_LIFE {
+                let failures = self.waits.get(&oid).map_or(0, |w| w.0) + 1;
+                let wait = Duration::from_secs(1 << failures.min(6)).min(LONGEST_WAIT) / 2;
+                self.waits.insert(oid, (failures, Instant::now() + wait));
+            } else {
+                self.waits.remove(&oid);
+            }
+        }
+    }
+
+    fn start_wanted(&mut self, shared: &'static Shared) {
+        for entry in &shared.databases {
+            let oid = entry.oid.load(Ordering::Acquire);
+            let due = self.waits.get(&oid).is_none_or(|(_, at)| Instant::now() >= *at);
+            // A worker of an earlier launcher may still be there.
+            if oid != 0 && entry.wanted.load(Ordering::Acquire) && !entry.runs() && due {
+                self.start(oid.into());
+            }
+        }
+    }
+
+    /// One after the other: looking into hundreds of databases must not take all worker slots.
+    fn look_into_next(&mut self) {
+        while let Some(oid) = self.unseen.front().copied() {
+            if self.children.contains_key(&oid.to_u32()) {
+                self.unseen.pop_front();
+                continue;
+            }
+            if self.start(oid) {
+                self.unseen.pop_front();
+            }
+            return;
+        }
+    }
+
+    fn start(&mut self, oid: pg_sys::Oid) -> bool {
+        if self.children.contains_key(&oid.to_u32()) {
+            return true;
+        }
+        let started = if self.children.len() >= settings::max_workers() {
+            Err("pg_spamcheck.max_workers")
+        } else {
+            BackgroundWorkerBuilder::new("pg_spamcheck worker")
+                .set_type("pg_spamcheck worker")
+                .set_library("pg_spamcheck")
+                .set_function("spamcheck_worker")
+                .set_argument(oid.into_datum())
+                .set_restart_time(None)
+                // SAFETY: set in every process.
+                .set_notify_pid(unsafe { pg_sys::MyProcPid })
+                .enable_spi_access()
+                .load_dynamic()
+                .map_err(|_| "max_worker_processes")
+        };
+        match started {
+            Ok(handle) => {
+                self.children.insert(oid.to_u32(), Child { handle, started: Instant::now() });
+                true
+            }
+            Err(setting) => {
+                if !std::mem::replace(&mut self.full, true) {
+                    ereport!(
+                        WARNING,
+                        PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+                        "pg_spamcheck could not start a worker for a database",
+                        format!("{setting} is too small. Its lookups wait until another worker ends.")
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        if !self.unseen.is_empty() || !self.waits.is_empty() || self.full {
+            Duration::from_millis(500)
+        } else {
+            Duration::from_secs(10)
+        }
+    }
+}
+
+/// The databases that can be connected to.
+fn databases() -> Vec<pg_sys::Oid> {
+    BackgroundWorker::transaction(|| {
+        let mut found = Vec::new();
+        // SAFETY: the scan of autovacuum's get_database_list: a shared catalog, no database needed.
+        unsafe {
+            let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+            let scan = pg_sys::systable_beginscan(
+                relation,
+                pg_sys::InvalidOid,
+                false,
+                std::ptr::null_mut(),
+                0,
+                std::ptr::null_mut(),
+            );
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+                if (*form).datallowconn {
+                    found.push((*form).oid);
+                }
+            }
+            pg_sys::systable_endscan(scan);
+            pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+        }
+        found
+    })
+}

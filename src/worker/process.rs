@@ -1,0 +1,57 @@
+//! What launcher and worker have in common as processes of the server: signals, waiting, reloading.
+//! SIGTERM is the server's own `die`: it interrupts statements and lock waits, so a fast shutdown and
+//! pg_terminate_backend work at any point, and the exit code makes the postmaster start anew.
+
+use std::ffi::c_int;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
+use pgrx::pg_sys;
+
+unsafe extern "C-unwind" {
+    fn die(signal: c_int);
+}
+
+/// Sets the signals up.
+pub fn start() {
+    // SAFETY: `die` is the server's handler for this signal; it is installed before signals are
+    // unblocked, which attach_signal_handlers does.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(libc::SIGTERM, Some(die));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(libc::SIGTERM, Some(die));
+    }
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
+}
+
+/// Sleeps until the latch is set, `bell` rings (a descriptor becomes readable) or the time is over.
+pub fn wait(time: Duration, bell: Option<RawFd>) {
+    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    if bell.is_some() {
+        events |= pg_sys::WL_SOCKET_READABLE;
+    }
+    // SAFETY: plain latch calls on the process's own latch.
+    unsafe {
+        pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as c_int,
+            bell.unwrap_or(-1),
+            time.as_millis().max(1) as std::ffi::c_long,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}
+
+/// Reads the configuration again if SIGHUP came; whether it did.
+pub fn reload_if_asked() -> bool {
+    let asked = BackgroundWorker::sighup_received();
+    if asked {
+        // SAFETY: the server's own way to reload, between transactions.
+        unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+    }
+    asked
+}

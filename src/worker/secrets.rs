@@ -1,0 +1,99 @@
+//! The secrets file: read when it changed, refused when others could read it. Its contents stay in this
+//! process's memory; errors name the file's fault and never its words.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+use spamcheck_engine::akismet::Key;
+
+/// More than a few keys is not a secrets file.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// What is known of the secrets.
+#[derive(Default)]
+pub struct Secrets {
+    seen: Option<(String, u64, i64, i64, u64)>,
+    akismet: Option<Key>,
+    fault: Option<String>,
+}
+
+impl Secrets {
+    /// Looks whether the file changed and reads it if so; whether it was read.
+    pub fn refresh(&mut self, path: Option<&str>) -> bool {
+        let Some(path) = path else {
+            let was = self.akismet.take().is_some() || self.fault.take().is_some();
+            self.seen = None;
+            return was;
+        };
+        let now = std::fs::metadata(path)
+            .map(|m| (path.to_owned(), m.ino(), m.mtime(), m.mtime_nsec(), m.size()))
+            .ok();
+        if now.is_some() && now == self.seen {
+            return false;
+        }
+        let before = self.fault.take();
+        self.akismet = None;
+        match read(path) {
+            Ok(key) => self.akismet = key,
+            Err(fault) => self.fault = Some(fault),
+        }
+        let news = now != self.seen || before != self.fault;
+        self.seen = now;
+        news
+    }
+
+    /// Akismet's key, if there is one.
+    pub fn akismet(&self) -> Option<&Key> {
+        self.akismet.as_ref()
+    }
+
+    /// Why the file cannot be used.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+}
+
+fn read(path: &str) -> Result<Option<Key>, String> {
+    // Not blocking: a FIFO in its place must not hold the worker up.
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(|e| format!("The file cannot be opened: {e}"))?;
+    acceptable(&file)?;
+    let mut text = String::new();
+    file.take(MAX_SIZE + 1)
+        .read_to_string(&mut text)
+        .map_err(|_| "The file cannot be read as text.".to_string())?;
+    if text.trim().is_empty() {
+        return Err("The file is empty.".into());
+    }
+    let secrets: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|e| format!("The file is not JSON (line {}, column {}).", e.line(), e.column()))?;
+    let Some(secrets) = secrets.as_object() else {
+        return Err("The file does not hold one JSON object.".into());
+    };
+    match secrets.get("akismet") {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(key)) if !key.trim().is_empty() => Ok(Some(Key::new(key))),
+        Some(_) => Err("Its \"akismet\" is not a text.".into()),
+    }
+}
+
+fn acceptable(file: &File) -> Result<(), String> {
+    let about = file.metadata().map_err(|e| format!("The file cannot be looked at: {e}"))?;
+    // SAFETY: plain call.
+    let own = unsafe { libc::geteuid() };
+    if !about.is_file() {
+        Err("It is not an ordinary file.".into())
+    } else if about.uid() != own {
+        Err(format!("The file belongs to user {}, not to the server's user {own}.", about.uid()))
+    } else if about.mode() & 0o077 != 0 {
+        Err(format!("Others may read or write the file: its mode is {:04o}, not 0600.", about.mode() & 0o7777))
+    } else if about.size() > MAX_SIZE {
+        Err(format!("The file has {} bytes; {MAX_SIZE} are taken.", about.size()))
+    } else {
+        Ok(())
+    }
+}

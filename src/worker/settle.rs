@@ -1,0 +1,302 @@
+//! What an answer means for its row: the verdict is applied once, to the row that it was asked about,
+//! as the table's owner. A row that was edited, decided by a human, moved or deleted meanwhile keeps
+//! what it has. Row, log and queue change in one transaction.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::{Spi, pg_sys};
+use serde_json::{Value as Json, json};
+use spamcheck_engine::mapping::StatusValue;
+use spamcheck_engine::policy::Mode;
+use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
+use spamcheck_engine::{Facts, Policy, Submission};
+
+use crate::checklog::{self, About};
+use crate::key;
+use crate::lookups::{self, Claimed, Postponed};
+use crate::protection::{Described, Protection, Stored};
+use crate::row::{Column, Row};
+use crate::rulebook;
+use crate::settings;
+use crate::shared::Database;
+use crate::spi::quoted;
+use crate::submission::{fingerprint, wall_clock};
+use crate::{protection, rights, subtransaction};
+
+/// Tries to write a verdict into a row before the lookup counts as failed.
+const MAX_TRIES: i32 = 20;
+
+/// An answered lookup.
+pub struct Answered {
+    /// The lookup.
+    pub lookup: Claimed,
+    /// Whether Akismet calls it spam.
+    pub spam: bool,
+    /// What the log's detail says.
+    pub detail: Json,
+}
+
+/// What became of a verdict.
+enum Settled {
+    /// It is in the row, or had nothing to change there.
+    Done,
+    /// It changed the row.
+    Applied,
+    /// The row is not what was asked about any more.
+    Overtaken,
+}
+
+/// Settles answers, in the transaction at hand.
+pub fn settle(database: &Database, answered: Vec<Answered>) {
+    let mut finished = Vec::with_capacity(answered.len());
+    let mut postponed = Vec::new();
+    for one in answered {
+        database.answered.fetch_add(1, Ordering::Relaxed);
+        if !one.spam && one.lookup.former == one.lookup.status {
+            // Ham that was never held: there is nothing to put back.
+            finished.push(one.lookup.id);
+            continue;
+        }
+        match subtransaction::attempt(AssertUnwindSafe(|| settle_one(&one))) {
+            Ok(settled) => {
+                if matches!(settled, Settled::Applied) {
+                    database.applied.fetch_add(1, Ordering::Relaxed);
+                }
+                finished.push(one.lookup.id);
+            }
+            Err(failure) => postponed.push(cannot_write(&one, failure.message)),
+        }
+    }
+    lookups::finish(&finished);
+    lookups::postpone(&postponed);
+}
+
+/// The table's own triggers or locks stand against it: the answer is kept, nobody is asked again.
+fn cannot_write(one: &Answered, error: String) -> Postponed {
+    let failed = one.lookup.attempts >= MAX_TRIES;
+    Postponed {
+        id: one.lookup.id,
+        state: if failed { "failed" } else { "queued" },
+        error: format!("the verdict could not be written: {error}"),
+        counted: true,
+        seconds: f64::from(1 << one.lookup.attempts.clamp(0, 9)),
+        answer: Some(json!({ "spam": one.spam, "detail": one.detail })),
+    }
+}
+
+fn settle_one(one: &Answered) -> Settled {
+    let lookup = &one.lookup;
+    let Some(described) = rights::as_extension(|| rulebook::describe(lookup.protection)) else {
+        return Settled::Overtaken;
+    };
+    let Some((stored, policy)) = stored(lookup.protection) else { return Settled::Overtaken };
+    let root = pg_sys::Oid::from(described.root);
+    let judgement = judgement(&policy, one);
+    rights::as_owner_of(root, || {
+        limit_locks();
+        apply(&stored, &described, &policy, lookup, &judgement)
+    })
+    .map_or(Settled::Overtaken, |changed| {
+        if !judgement.findings.is_empty() {
+            log(&policy, &described, lookup, &judgement);
+        }
+        if changed { Settled::Applied } else { Settled::Done }
+    })
+}
+
+fn stored(id: i32) -> Option<(Stored, Rc<Policy>)> {
+    let stored = rights::as_extension(|| rulebook::stored(id))?;
+    let policy = rulebook::policy(&stored.policy)?;
+    Some((stored, policy))
+}
+
+/// What the answer comes to under the policy as it is now.
+fn judgement(policy: &Policy, one: &Answered) -> Judgement {
+    let mut judgement = Judgement {
+        verdict: Verdict::Ham,
+        total: one.lookup.total,
+        findings: Vec::new(),
+        allowed: false,
+        lookups: false,
+    };
+    let Some(akismet) = policy.akismet().filter(|_| one.spam) else { return judgement };
+    if akismet.action == Action::Score {
+        judgement.total += akismet.score;
+    }
+    let verdict = akismet.action.verdict().max(policy.threshold(judgement.total));
+    judgement.verdict = match verdict {
+        // There is no undoing an insert that the app has seen, and nobody is there to be asked.
+        Verdict::Reject => Verdict::Spam,
+        Verdict::Challenge => Verdict::Moderate,
+        other => other,
+    };
+    judgement.findings.push(Finding {
+        check: "akismet",
+        action: akismet.action,
+        score: akismet.score,
+        why: "Akismet calls it spam".into(),
+        detail: one.detail.clone(),
+        allowed: false,
+    });
+    judgement
+}
+
+/// Limits for what the table's own triggers and other sessions' locks may take.
+fn limit_locks() {
+    // SAFETY: a plain setting for the rest of the subtransaction's nest level.
+    unsafe {
+        pg_sys::set_config_option(
+            c"lock_timeout".as_ptr(),
+            c"200ms".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// Writes the verdict; whether the row changed. None: it is not the row that was asked about.
+fn apply(
+    stored: &Stored,
+    described: &Described,
+    policy: &Rc<Policy>,
+    lookup: &Claimed,
+    judgement: &Judgement,
+) -> Option<bool> {
+    let table = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    let (condition, parameters) = condition(described, &lookup.row_key)?;
+    let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
+    let query = format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE");
+    let writes = Spi::connect_mut(|client| {
+        let found = client.update(&query, Some(1), &args).ok()?;
+        if found.is_empty() {
+            return None;
+        }
+        // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read
+        // before the next SPI call.
+        unsafe {
+            let rows = pg_sys::SPI_tuptable;
+            let tupdesc = (*rows).tupdesc;
+            let protection =
+                Protection::bind(stored, described, policy.clone(), tupdesc, false).ok()?;
+            let row = Row::of_tuple(*(*rows).vals, tupdesc);
+            if fingerprint(&protection, row) != lookup.fingerprint
+                || lookups::status(&protection, row) != lookup.status
+            {
+                return None;
+            }
+            Some(writes(&protection, policy.settings.mode, lookup, judgement.verdict))
+        }
+    })?;
+    if writes.is_empty() {
+        return Some(false);
+    }
+    update(&table, &condition, parameters, &writes);
+    Some(true)
+}
+
+fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<String>)> {
+    let nowhere = Column { index: 0, type_oid: pg_sys::InvalidOid, reader: crate::row::Reader::Output };
+    let columns: Vec<_> = described
+        .key
+        .iter()
+        .map(|(name, type_name, operator)| protection::KeyColumn {
+            name: name.clone(),
+            type_name: type_name.clone(),
+            operator: operator.clone(),
+            column: nowhere,
+        })
+        .collect();
+    key::condition(&columns, row_key)
+}
+
+/// Column and value: those of the verdict, or the row's own ones when it was held and is ham.
+fn writes(
+    protection: &Protection,
+    mode: Mode,
+    lookup: &Claimed,
+    verdict: Verdict,
+) -> Vec<(String, String, StatusValue)> {
+    let name_of = |column: Column| {
+        protection.status.columns.iter().find(|(_, c)| c.index == column.index).map(|(n, _)| n.clone())
+    };
+    let typed = |column: Column| protection::type_name(column.type_oid);
+    if mode != Mode::Enforce {
+        return Vec::new();
+    }
+    let assignments = match verdict {
+        Verdict::Spam | Verdict::Reject => protection.status.spam.as_ref(),
+        Verdict::Moderate | Verdict::Challenge => protection.status.moderate.as_ref(),
+        Verdict::Ham => {
+            let former = lookup.former.as_ref().and_then(Json::as_object);
+            return former.map_or_else(Vec::new, |former| {
+                protection
+                    .status
+                    .columns
+                    .iter()
+                    .filter_map(|(name, column)| {
+                        let value = match former.get(name)? {
+                            Json::String(text) => StatusValue::Text(text.clone()),
+                            _ => StatusValue::Null,
+                        };
+                        Some((name.clone(), typed(*column), value))
+                    })
+                    .collect()
+            });
+        }
+    };
+    assignments.map_or_else(Vec::new, |all| {
+        all.iter()
+            .filter_map(|(column, value)| Some((name_of(*column)?, typed(*column), value.clone())))
+            .collect()
+    })
+}
+
+fn update(
+    table: &str,
+    condition: &str,
+    mut parameters: Vec<String>,
+    writes: &[(String, String, StatusValue)],
+) {
+    let mut sets = Vec::with_capacity(writes.len());
+    for (name, type_name, value) in writes {
+        let value = match value {
+            StatusValue::Null => "NULL".to_owned(),
+            StatusValue::Now => "pg_catalog.now()".to_owned(),
+            StatusValue::Text(text) => {
+                parameters.push(text.clone());
+                format!("pg_catalog.convert_from(${}, 'UTF8')::{type_name}", parameters.len())
+            }
+        };
+        sets.push(format!("{} = {value}", quoted(name)));
+    }
+    let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
+    let statement = format!("UPDATE {table} t SET {} WHERE {condition}", sets.join(", "));
+    Spi::connect_mut(|client| {
+        if let Err(error) = client.update(&statement, None, &args) {
+            pgrx::error!("the status could not be written: {error}");
+        }
+    });
+}
+
+fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Judgement) {
+    let Ok(submission) = Submission::from_json(&lookup.submission) else { return };
+    let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
+    let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    let about = About {
+        protection: lookup.protection,
+        relation: &relation,
+        row_key: Some(&lookup.row_key),
+        former: lookup.former.as_ref(),
+        whole_row: None,
+    };
+    let id = lookup.submission_id.unwrap_or_else(checklog::next_submission_id);
+    let entries = checklog::entries(policy, &about, &facts, judgement, id);
+    checklog::write(&Json::Array(entries).to_string());
+}
