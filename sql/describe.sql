@@ -49,6 +49,7 @@ SELECT convert_to(json_build_object(
           JOIN spamcheck._protected_relation r ON r.relation = tree.relid
           JOIN pg_class dc ON dc.oid = tree.relid JOIN pg_namespace dn ON dn.oid = dc.relnamespace
          WHERE tree.relid <> c.oid AND c.relkind = 'p' LIMIT 1),
+    'triggers', coalesce((SELECT json_agg(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), '[]'),
     'protection', (SELECT r.id FROM spamcheck._protected_relation r WHERE r.relation = c.oid))::text, 'UTF8')
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace

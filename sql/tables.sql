@@ -199,6 +199,7 @@ CREATE TABLE spamcheck.lookup (
     _fingerprint  bigint NOT NULL,
     _status       jsonb,
     _former       jsonb,
+    _held         boolean NOT NULL DEFAULT false,
     _total        real NOT NULL DEFAULT 0,
     _answer       jsonb,
     CONSTRAINT lookup_state CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued'::text, 'running'::text, 'failed'::text, 'expired'::text]))
@@ -227,12 +228,19 @@ COMMENT ON COLUMN spamcheck.lookup._protection IS 'Internal: the protection in f
 COMMENT ON COLUMN spamcheck.lookup._fingerprint IS 'Internal: hash of the text, to tell an edit';
 COMMENT ON COLUMN spamcheck.lookup._status IS 'Internal: the row''s status when it was written, to tell a human decision';
 COMMENT ON COLUMN spamcheck.lookup._former IS 'Internal: the row''s own status before the verdict';
+COMMENT ON COLUMN spamcheck.lookup._held IS 'Internal: the row is moderated only until the answer comes';
 COMMENT ON COLUMN spamcheck.lookup._total IS 'Internal: the sum of scores that the local checks gave';
 COMMENT ON COLUMN spamcheck.lookup._answer IS 'Internal: an answer that could not be applied yet, so that nobody is asked twice';
 
 -- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
-SELECT pg_catalog.pg_extension_config_dump(t, '')
-  FROM pg_catalog.unnest(ARRAY['spamcheck.policy', 'spamcheck.check_setting', 'spamcheck.list', 'spamcheck.list_entry',
-                               'spamcheck._protection', 'spamcheck._protection_id_seq', 'spamcheck.spam_checklog',
-                               'spamcheck.spam_checklog_id_seq', 'spamcheck._submission_id_seq',
-                               'spamcheck.lookup', 'spamcheck.lookup_id_seq']::regclass[]) AS t;
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.policy', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.check_setting', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.list', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.list_entry', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._protection', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._protection_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup_id_seq', '');

@@ -200,7 +200,7 @@ fn follow(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, judgemen
         return reject(trigger, protection, &judgement);
     }
     let lookup = judgement.lookups;
-    let held = lookup && protection
+    let held = enforced && lookup && judgement.verdict == Verdict::Ham && protection
         .policy
         .akismet()
         .is_some_and(|akismet| akismet.options.mode == spamcheck_engine::akismet::Mode::Hold);
@@ -217,7 +217,7 @@ fn follow(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, judgemen
         _ => trigger.unchanged(),
     };
     let edited = trigger.event == Event::Update;
-    stash::keep(Pending { protection: protection.clone(), judgement, former, edited, lookup });
+    stash::keep(Pending { protection: protection.clone(), judgement, former, edited, lookup, held });
     Decision::Pass(tuple)
 }
 

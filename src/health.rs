@@ -78,6 +78,15 @@ fn worker(entry: Option<&Database>) -> Item {
 
 fn akismet(entry: Option<&Database>) -> Item {
     let lane = entry.map_or(Lane::Open, |e| Lane::of(e.lane.load(Ordering::Acquire)));
+    let asked = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.check_setting s WHERE s.check_name = 'akismet' AND s.enabled LIMIT 1",
+            &[],
+        )
+    });
+    if asked.is_none() {
+        return ok("akismet", "no policy asks Akismet");
+    }
     let secrets = "Put {\"akismet\": \"KEY\"} into a file of mode 0600 that belongs to the server's user and name it in pg_spamcheck.secrets_file.";
     match lane {
         Lane::Open => ok("akismet", "nothing stands against lookups"),

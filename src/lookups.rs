@@ -46,6 +46,9 @@ pub struct Claimed {
     /// The row's own status.
     #[serde(rename = "_former")]
     pub former: Option<Json>,
+    /// Whether the row is moderated only until the answer comes.
+    #[serde(rename = "_held")]
+    pub held: bool,
     /// The sum of scores of the local checks.
     #[serde(rename = "_total")]
     pub total: f32,
@@ -76,6 +79,7 @@ pub fn entry(
         "_fingerprint": fingerprint(protection, row),
         "_status": status(protection, row),
         "_former": pending.former,
+        "_held": pending.held,
         "_total": pending.judgement.total,
     })
 }
@@ -95,13 +99,13 @@ pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
 thread_local! {
     static ENQUEUE: Kept = const { Kept::new(
         "INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
-                                       _protection, _fingerprint, _status, _former, _total)
+                                       _protection, _fingerprint, _status, _former, _held, _total)
          SELECT r.kind, r.relation, r.row_key, r.policy, r.reason, r.submission, r.submission_id,
-                r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._total
+                r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._held, r._total
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
              AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
                   submission_id bigint, _protection integer, _fingerprint bigint, _status jsonb,
-                  _former jsonb, _total real)") };
+                  _former jsonb, _held boolean, _total real)") };
     static FINISH: Kept = const { Kept::new(
         "DELETE FROM spamcheck.lookup l
           WHERE l.id IN (SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e)") };

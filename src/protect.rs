@@ -29,6 +29,7 @@ struct Described {
     protected_ancestor: Option<String>,
     protected_descendant: Option<String>,
     protection: Option<i32>,
+    triggers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -67,12 +68,8 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     let table = described.table();
     let (mapping, article, subscriber, status) =
         settle(wish, &table).unwrap_or_else(|refusal| report::refuse_value(refusal));
-    let mut full = mapping.clone();
-    if let Some(article) = &article {
-        full.take_article(article);
-    }
-    let notices = full.check(&table).unwrap_or_else(|refusal| report::refuse_value(refusal));
-    may_read_elsewhere(wish.relation, &full, &described);
+    let notices = mapping.check(&table).unwrap_or_else(|refusal| report::refuse_value(refusal));
+    may_read_elsewhere(wish.relation, &mapping, &described);
     notices.iter().for_each(|text| notice(text));
     missing_verdicts(&status, &described);
     if described.key.is_empty() {
@@ -96,7 +93,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     }
     let id = store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     make_triggers(&described, id, wish.on_update);
-    full.rows()
+    mapping.rows()
 }
 
 /// Takes a table out of its policy. Its log rows stay.
@@ -127,15 +124,6 @@ fn settle(
     wish: &Wish,
     table: &Table,
 ) -> Result<(Mapping, Option<Article>, Option<Subscriber>, Status), Refusal> {
-    let mut mapping = Mapping::find(table);
-    if let Some(given) = &wish.columns {
-        mapping.merge(given, table)?;
-    }
-    for source in mapping.sources.values_mut() {
-        if let Source::Foreign { table: other, key, column, .. } = source {
-            *other = resolve(other, key.iter().chain(std::iter::once(&*column)))?;
-        }
-    }
     let article = match &wish.article {
         None | Some(Json::Null) => None,
         Some(given) => {
@@ -145,6 +133,18 @@ fn settle(
             Some(article)
         }
     };
+    let mut mapping = Mapping::find(table);
+    if let Some(article) = &article {
+        mapping.take_article(article);
+    }
+    if let Some(given) = &wish.columns {
+        mapping.merge(given, table)?;
+    }
+    for source in mapping.sources.values_mut() {
+        if let Source::Foreign { table: other, key, column, .. } = source {
+            *other = resolve(other, key.iter().chain(std::iter::once(&*column)))?;
+        }
+    }
     let subscriber = match &wish.subscriber {
         None | Some(Json::Null) => None,
         Some(given) => {
@@ -383,9 +383,8 @@ fn as_protector<T>(work: impl FnOnce() -> T) -> T {
 }
 
 fn drop_triggers(described: &Described) {
-    let table = described.display();
-    for trigger in [GUARD, RECORD] {
-        spi::write(&format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"), &[]);
+    for trigger in [GUARD, RECORD].into_iter().filter(|t| described.triggers.iter().any(|h| h == t)) {
+        spi::write(&format!("DROP TRIGGER {trigger} ON {}", described.display()), &[]);
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 use serde::Deserialize;
-use spamcheck_engine::mapping::{Article, Mapping, Source, Status, StatusValue};
+use spamcheck_engine::mapping::{Mapping, Source, Status, StatusValue};
 use spamcheck_engine::policy::Policy;
 use spamcheck_engine::{Field, FieldSet};
 
@@ -102,8 +102,6 @@ pub struct Stored {
     pub columns: serde_json::Value,
     /// The status values.
     pub status: serde_json::Value,
-    /// Where the article's fields are.
-    pub article: Option<serde_json::Value>,
     /// Whether edits are judged.
     pub on_update: bool,
 }
@@ -162,10 +160,7 @@ impl Protection {
         tupdesc: pg_sys::TupleDesc,
         is_partition: bool,
     ) -> Result<Protection, spamcheck_engine::Refusal> {
-        let mut mapping = Mapping::from_json(&stored.columns)?;
-        if let Some(article) = &stored.article {
-            mapping.take_article(&Article::from_json(article)?);
-        }
+        let mapping = Mapping::from_json(&stored.columns)?;
         let status = Status::from_json(&stored.status)?;
         let columns = Columns { tupdesc };
         let mut sources = Vec::with_capacity(mapping.sources.len());

@@ -22,6 +22,8 @@ pub struct Pending {
     pub edited: bool,
     /// Whether Akismet is to be asked.
     pub lookup: bool,
+    /// Whether the row is moderated only until Akismet answers.
+    pub held: bool,
 }
 
 struct Judged {

@@ -55,8 +55,8 @@ pub fn settle(database: &Database, answered: Vec<Answered>) {
     let mut postponed = Vec::new();
     for one in answered {
         database.answered.fetch_add(1, Ordering::Relaxed);
-        if !one.spam && one.lookup.former == one.lookup.status {
-            // Ham that was never held: there is nothing to put back.
+        if !one.spam && !one.lookup.held {
+            // Ham: what the local checks made of the row stands.
             finished.push(one.lookup.id);
             continue;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::time;
 
 /// The first delay; each further one doubles.
-const FIRST: Duration = Duration::from_secs(30);
+const FIRST: Duration = Duration::from_secs(2);
 /// No delay of our own is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// No wait that a server asks for is longer.
@@ -15,12 +15,12 @@ const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// How long to wait after the failed attempt of this number, the first being 0: full jitter over
-/// 30 s doubled each time, at most an hour; never less than what the server asked for, of which
+/// 2 s doubled each time, at most an hour; never less than what the server asked for, of which
 /// at most 24 hours are granted. `random` is any number, evenly distributed.
 #[must_use]
 pub fn delay(attempt: u32, random: u64, asked: Option<Duration>) -> Duration {
-    // 2^7 times the first delay is above the longest.
-    let most = FIRST.saturating_mul(1 << attempt.min(7)).min(LONGEST);
+    // 2^11 times the first delay is above the longest.
+    let most = FIRST.saturating_mul(1 << attempt.min(11)).min(LONGEST);
     let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
     let jittered = Duration::from_millis(random % (millis + 1)).max(SHORTEST);
     asked.map_or(jittered, |asked| asked.min(LONGEST_ASKED).max(jittered))
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_an_hour_with_full_jitter() {
-        for (attempt, most) in [(0, 30), (1, 60), (2, 120), (6, 1920), (7, 3600), (99, 3600)] {
+        for (attempt, most) in [(0, 2), (1, 4), (2, 8), (6, 128), (11, 3600), (99, 3600)] {
             // The greatest random number that maps to the whole span.
             assert_eq!(delay(attempt, most * 1000, None), seconds(most), "attempt {attempt}");
             assert_eq!(delay(attempt, most * 500, None), seconds(most) / 2);
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn the_server_may_ask_for_more_but_not_for_less() {
-        assert_eq!(delay(0, 10_000, Some(seconds(7))), seconds(10));
-        assert_eq!(delay(0, 10_000, Some(seconds(700))), seconds(700));
+        assert_eq!(delay(2, 8_000, Some(seconds(7))), seconds(8));
+        assert_eq!(delay(2, 8_000, Some(seconds(700))), seconds(700));
         assert_eq!(delay(0, 0, Some(seconds(9_000_000))), seconds(86_400));
     }
 

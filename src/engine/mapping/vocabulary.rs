@@ -59,7 +59,7 @@ const WRITTEN: &[(Field, &str)] = &[
          at, submitted on; 95 submission date, posted at, posted on, date posted, posted; 94 post \
          date, post time, date added, date add, added at, added on; 93 added, submitted, written at; 92 \
          written, entry date, erstellt, erstellt am; 91 signed at, signed on; 90 dateline; 89 \
-         timestamp; 88 datetime, date time, datum, fecha, data ora, date heure; 87 date; 86 time; \
+         timestamp, datestamp; 88 datetime, date time, datum, fecha, data ora, date heure; 87 date; 86 time; \
          85 published at, published on; 84 pub date; 83 published; 82 sent at; 80 when, dt; 78 ts",
     ),
     (

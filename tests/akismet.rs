@@ -1,0 +1,1 @@
+//! The worker and Akismet: requests, answers, verdicts.

@@ -1,0 +1,1 @@
+//! The local checks, as an app sees them through INSERT.

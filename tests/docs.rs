@@ -1,0 +1,1 @@
+//! The SQL in README and docs runs.

@@ -1,0 +1,1 @@
+//! CREATE and DROP EXTENSION, preloading, comments on every member.

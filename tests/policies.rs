@@ -1,0 +1,1 @@
+//! Policies, check settings and lists: what is refused, and when changes take effect.

@@ -1,0 +1,1 @@
+//! protect() and unprotect(): mappings, status values, refusals, renames, partitions.

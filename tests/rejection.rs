@@ -1,0 +1,1 @@
+//! Rejected rows: the error, and the log entry that outlives the rollback.

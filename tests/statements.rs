@@ -1,0 +1,1 @@
+//! Every kind of statement that stores rows: verdicts, log rows, rollback.

@@ -1,0 +1,1 @@
+//! The comment tables of other systems, recognised by protect().

@@ -1,0 +1,1 @@
+//! Real comments through a WordPress-like table: the sums agree.
