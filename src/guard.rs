@@ -111,7 +111,9 @@ fn find(trigger: &Trigger) -> Known {
         Ok(protection) => Known(Some(protection)),
         Err(unusable) => {
             let why = match unusable {
-                Unusable::Unknown => format!("There is no protection {id} in spamcheck._protection."),
+                Unusable::Unknown => {
+                    format!("There is no protection {id} in spamcheck._protection.")
+                }
                 Unusable::Broken(why) => format!("{}.", why.trim_end_matches('.')),
             };
             report::warn(
@@ -132,7 +134,12 @@ fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
     report::warn(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         "pg_spamcheck is not in shared_preload_libraries: submissions are not judged".into(),
-        format!("Policy \"{}\" has on_error {} for \"{}\".", protection.policy.settings.name, on_error.name(), trigger.table_name()),
+        format!(
+            "Policy \"{}\" has on_error {} for \"{}\".",
+            protection.policy.settings.name,
+            on_error.name(),
+            trigger.table_name()
+        ),
         &format!("Add {} to postgresql.conf and restart the server.", settings::PRELOAD_LINE),
     );
     Known((on_error != OnError::Accept).then(|| protection.clone()))
@@ -165,8 +172,9 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decisi
             policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
         } else {
             // The engine touches nothing of the server, so a panic in it (a bug) can be caught.
-            catch_unwind(AssertUnwindSafe(|| policy.judge(&facts)))
-                .unwrap_or_else(|_| policy.weigh(vec![failure("policy", "a check panicked; please report it")]))
+            catch_unwind(AssertUnwindSafe(|| policy.judge(&facts))).unwrap_or_else(|_| {
+                policy.weigh(vec![failure("policy", "a check panicked; please report it")])
+            })
         }
     };
     if judgement.lookups && protection.key.is_empty() {
@@ -193,17 +201,25 @@ fn failure(check: &'static str, why: &str) -> Finding {
     }
 }
 
-fn follow(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, judgement: Judgement) -> Decision {
+fn follow(
+    trigger: &Trigger,
+    protection: &Rc<Protection>,
+    row: Row<'_>,
+    judgement: Judgement,
+) -> Decision {
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
         return reject(trigger, protection, &judgement);
     }
     let lookup = judgement.lookups;
-    let held = enforced && lookup && judgement.verdict == Verdict::Ham && protection
-        .policy
-        .akismet()
-        .is_some_and(|akismet| akismet.options.mode == spamcheck_engine::akismet::Mode::Hold);
+    let held = enforced
+        && lookup
+        && judgement.verdict == Verdict::Ham
+        && protection
+            .policy
+            .akismet()
+            .is_some_and(|akismet| akismet.options.mode == spamcheck_engine::akismet::Mode::Hold);
     let writes = match judgement.verdict {
         _ if !enforced => None,
         Verdict::Spam | Verdict::Reject => protection.status.spam.as_deref(),
@@ -217,12 +233,23 @@ fn follow(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, judgemen
         _ => trigger.unchanged(),
     };
     let edited = trigger.event == Event::Update;
-    stash::keep(Pending { protection: protection.clone(), judgement, former, edited, lookup, held });
+    stash::keep(Pending {
+        protection: protection.clone(),
+        judgement,
+        former,
+        edited,
+        lookup,
+        held,
+    });
     Decision::Pass(tuple)
 }
 
 /// The row's own values of the status columns, to be put back when a decision is reversed.
-fn former_status(trigger: &Trigger, protection: &Protection, _row: Row<'_>) -> Option<serde_json::Value> {
+fn former_status(
+    trigger: &Trigger,
+    protection: &Protection,
+    _row: Row<'_>,
+) -> Option<serde_json::Value> {
     if protection.status.columns.is_empty() {
         return None;
     }

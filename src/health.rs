@@ -23,7 +23,12 @@ struct Item {
 #[allow(clippy::type_complexity)]
 fn health() -> TableIterator<
     'static,
-    (name!(item, String), name!(state, String), name!(message, String), name!(hint, Option<String>)),
+    (
+        name!(item, String),
+        name!(state, String),
+        name!(message, String),
+        name!(hint, Option<String>),
+    ),
 > {
     let mut items = vec![preload()];
     if let Some(shared) = shared::shared() {
@@ -35,7 +40,8 @@ fn health() -> TableIterator<
     }
     items.push(queue());
     items.push(tables());
-    let rows = items.into_iter().map(|i| (i.item.to_owned(), i.state.to_owned(), i.message, i.hint));
+    let rows =
+        items.into_iter().map(|i| (i.item.to_owned(), i.state.to_owned(), i.message, i.hint));
     TableIterator::new(rows.collect::<Vec<_>>())
 }
 
@@ -43,7 +49,12 @@ fn ok(item: &'static str, message: impl Into<String>) -> Item {
     Item { item, state: "ok", message: message.into(), hint: None }
 }
 
-fn bad(item: &'static str, state: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Item {
+fn bad(
+    item: &'static str,
+    state: &'static str,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> Item {
     Item { item, state, message: message.into(), hint: Some(hint.into()) }
 }
 
@@ -153,7 +164,12 @@ fn tables() -> Item {
         )
     });
     match count.unwrap_or(0) {
-        0 => bad("tables", "warning", "no table is protected", "SELECT * FROM spamcheck.protect('comments');"),
+        0 => bad(
+            "tables",
+            "warning",
+            "no table is protected",
+            "SELECT * FROM spamcheck.protect('comments');",
+        ),
         1 => ok("tables", "1 table is protected"),
         n => ok("tables", format!("{n} tables are protected")),
     }

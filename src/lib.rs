@@ -17,33 +17,33 @@ pgrx::pg_module_magic!();
 // A row's way, in order.
 mod trigger;
 mod guard;
-mod row;
-mod submission;
 mod rulebook;
 mod protection;
+mod row;
+mod submission;
 mod stash;
+mod report;
 mod record;
 mod key;
 mod checklog;
 mod lookups;
 mod mailbox;
-mod report;
 
 // What the DBA calls.
-mod access;
-mod catalogue;
-mod health;
 mod protect;
-mod renames;
+mod catalogue;
 mod validation;
+mod renames;
+mod access;
+mod health;
 
 // What all of them stand on.
-mod rights;
 mod settings;
 mod shared;
-mod spi;
-mod subtransaction;
 mod transaction;
+mod subtransaction;
+mod rights;
+mod spi;
 
 mod worker;
 
@@ -52,7 +52,12 @@ pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["pre
 pgrx::extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["tables"]);
 pgrx::extension_sql_file!("../sql/views.sql", name = "views", requires = ["functions"]);
 pgrx::extension_sql_file!("../sql/triggers.sql", name = "triggers", requires = ["views"]);
-pgrx::extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["triggers"], finalize);
+pgrx::extension_sql_file!(
+    "../sql/privileges.sql",
+    name = "privileges",
+    requires = ["triggers"],
+    finalize
+);
 
 /// Called by the server when the library is loaded. Settings, shared memory and the launcher can only
 /// be made while libraries are preloaded; loaded otherwise, the triggers say what is missing.

@@ -90,9 +90,9 @@ pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
     if columns.is_empty() {
         return None;
     }
-    let values = columns.iter().map(|(name, column)| {
-        (name.clone(), row.text(*column).map_or(Json::Null, Into::into))
-    });
+    let values = columns
+        .iter()
+        .map(|(name, column)| (name.clone(), row.text(*column).map_or(Json::Null, Into::into)));
     Some(Json::Object(values.collect()))
 }
 

@@ -51,8 +51,12 @@ impl Unsettled {
             Unsettled::NoWorker => "no pg_spamcheck worker runs in this database",
             Unsettled::Full => "all slots of the mailbox were taken (pg_spamcheck.mailbox_slots)",
             Unsettled::Slow => "the pg_spamcheck worker did not take it in time",
-            Unsettled::Late => "the pg_spamcheck worker is slow; it has the entry and will write it",
-            Unsettled::Failed => "the pg_spamcheck worker could not write it; its own message says why",
+            Unsettled::Late => {
+                "the pg_spamcheck worker is slow; it has the entry and will write it"
+            }
+            Unsettled::Failed => {
+                "the pg_spamcheck worker could not write it; its own message says why"
+            }
         }
     }
 }
@@ -185,7 +189,9 @@ impl Reader {
     /// Takes up what a predecessor left when it was stopped in the middle.
     pub fn reclaim(&mut self, oid: pg_sys::Oid) {
         let Some(shared) = shared::shared() else { return };
-        for slot in shared.slots().iter().filter(|s| s.database.load(Ordering::Acquire) == oid.to_u32()) {
+        for slot in
+            shared.slots().iter().filter(|s| s.database.load(Ordering::Acquire) == oid.to_u32())
+        {
             let _ = slot.state.compare_exchange(TAKEN, FULL, Ordering::AcqRel, Ordering::Acquire);
             let _ = slot.state.compare_exchange(
                 TAKEN_ORPHAN,

@@ -6,7 +6,9 @@ use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use spamcheck_engine::Refusal;
-use spamcheck_engine::mapping::{Article, Column, ColumnKind, Mapping, Source, Status, Subscriber, Table};
+use spamcheck_engine::mapping::{
+    Article, Column, ColumnKind, Mapping, Source, Status, Subscriber, Table,
+};
 
 use crate::renames;
 use crate::report::{self, notice};
@@ -91,7 +93,8 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
                 .with_hint("See spamcheck.policy, or make one with spamcheck.create_policy()."),
         );
     }
-    let id = store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
+    let id =
+        store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     make_triggers(&described, id, wish.on_update);
     mapping.rows()
 }
@@ -188,8 +191,9 @@ fn resolve<'a>(name: &str, columns: impl Iterator<Item = &'a String>) -> Result<
 fn may_protect(relation: pg_sys::Oid, verb: &str) -> Described {
     // SAFETY: plain look-ups.
     let caller = unsafe { pg_sys::GetUserId() };
-    let described: Option<Described> =
-        rights::as_extension(|| spi::json_now(include_str!("../sql/describe.sql"), &[Arg::Oid(relation)]));
+    let described: Option<Described> = rights::as_extension(|| {
+        spi::json_now(include_str!("../sql/describe.sql"), &[Arg::Oid(relation)])
+    });
     let Some(described) = described else {
         report::refuse(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
@@ -198,7 +202,8 @@ fn may_protect(relation: pg_sys::Oid, verb: &str) -> Described {
     };
     // SAFETY: plain look-ups.
     let owns = unsafe {
-        pg_sys::superuser_arg(caller) || pg_sys::has_privs_of_role(caller, rights::owner_of(relation))
+        pg_sys::superuser_arg(caller)
+            || pg_sys::has_privs_of_role(caller, rights::owner_of(relation))
     };
     if !owns {
         report::refuse(
@@ -356,8 +361,7 @@ const RECORD: &str = "zzzz_spamcheck_record";
 fn make_triggers(described: &Described, id: i32, on_update: bool) {
     let table = described.display();
     // A partitioned table needs the UPDATE trigger to tell a row that moves from a new one.
-    let events =
-        if on_update || described.kind == "p" { "INSERT OR UPDATE" } else { "INSERT" };
+    let events = if on_update || described.kind == "p" { "INSERT OR UPDATE" } else { "INSERT" };
     as_protector(|| {
         drop_triggers(described);
         spi::write(
@@ -383,7 +387,8 @@ fn as_protector<T>(work: impl FnOnce() -> T) -> T {
 }
 
 fn drop_triggers(described: &Described) {
-    for trigger in [GUARD, RECORD].into_iter().filter(|t| described.triggers.iter().any(|h| h == t)) {
+    for trigger in [GUARD, RECORD].into_iter().filter(|t| described.triggers.iter().any(|h| h == t))
+    {
         spi::write(&format!("DROP TRIGGER {trigger} ON {}", described.display()), &[]);
     }
 }

@@ -236,9 +236,7 @@ impl Protection {
 impl Bound {
     fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
         match self {
-            Bound::Column(column) | Bound::TextsInside(column) => {
-                Box::new(std::iter::once(column))
-            }
+            Bound::Column(column) | Bound::TextsInside(column) => Box::new(std::iter::once(column)),
             Bound::Joined(columns) | Bound::Foreign { from: columns, .. } => {
                 Box::new(columns.iter())
             }
@@ -273,7 +271,12 @@ fn foreign_query(table: &str, key: &[String], from: &[Column], column: &str) -> 
         .zip(from)
         .enumerate()
         .map(|(n, (key, from))| {
-            format!("f.{} = convert_from(${}, 'UTF8')::{}", quoted(key), n + 1, type_name(from.type_oid))
+            format!(
+                "f.{} = convert_from(${}, 'UTF8')::{}",
+                quoted(key),
+                n + 1,
+                type_name(from.type_oid)
+            )
         })
         .collect();
     format!(
@@ -306,6 +309,7 @@ fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {
     };
     let (moderate, spam) = (bind(&status.moderate), bind(&status.spam));
     let names = status.columns();
-    let columns = names.iter().filter_map(|n| columns.find(n).map(|c| (n.to_string(), c))).collect();
+    let columns =
+        names.iter().filter_map(|n| columns.find(n).map(|c| (n.to_string(), c))).collect();
     BoundStatus { moderate, spam, columns }
 }

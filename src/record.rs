@@ -85,10 +85,7 @@ pub unsafe extern "C-unwind" fn spamcheck_record(
     unsafe {
         let trigger = Trigger::of(fcinfo);
         let tuple = trigger.new_tuple();
-        let address = Address {
-            table: (*trigger.relation()).rd_id,
-            place: place((*tuple).t_self),
-        };
+        let address = Address { table: (*trigger.relation()).rd_id, place: place((*tuple).t_self) };
         if let Some(pending) = stash::take(address) {
             let row = Row::of_tuple(tuple, trigger.tupdesc());
             gather(&trigger, row, pending);
@@ -223,7 +220,10 @@ pub fn log_rejected(
     }
     pg_sys::panic::ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
-        format!("the rejection of a submission to {} is not in spam_checklog yet", protection.relation),
+        format!(
+            "the rejection of a submission to {} is not in spam_checklog yet",
+            protection.relation
+        ),
         function_name!(),
     )
     .set_detail(format!("{}.", first_upper(unsettled.reason())))

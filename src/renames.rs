@@ -260,7 +260,9 @@ fn follow(change: &Change) {
                     mapped.rename_column(&table, old, new);
                 }
             }
-            Change::Table { relation, old_name } => follow_table(&mut mapped, *relation, old_name.as_deref()),
+            Change::Table { relation, old_name } => {
+                follow_table(&mut mapped, *relation, old_name.as_deref())
+            }
             Change::Schema(old, new) => {
                 let (old, new) = (format!("{}.", quoted(old)), format!("{}.", quoted(new)));
                 for table in mapped.tables() {

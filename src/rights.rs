@@ -61,10 +61,8 @@ fn as_role<T>(role: pg_sys::Oid, search_path: &std::ffi::CStr, work: impl FnOnce
 pub fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
     // SAFETY: syscache look-up with release; the struct is read while the tuple is pinned.
     unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::RELOID as i32,
-            relation.into(),
-        );
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, relation.into());
         if tuple.is_null() {
             return pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
         }

@@ -125,10 +125,11 @@ impl<'a> Row<'a> {
     /// A text column without a copy, anything else through its output function; None: NULL.
     pub fn text_borrowed(&self, column: Column) -> Option<Cow<'a, str>> {
         let datum = self.datum(column)?;
-        // SAFETY: as in `value`.
         Some(match column.reader {
-            Reader::Text => unsafe { text(datum) },
-            Reader::Padded => trimmed(unsafe { text(datum) }),
+            // SAFETY: this reader was chosen for a type that is stored as text.
+            Reader::Text => unsafe { text_of_datum(datum) },
+            // SAFETY: as above.
+            Reader::Padded => trimmed(unsafe { text_of_datum(datum) }),
             _ => self.output(column, datum).into(),
         })
     }

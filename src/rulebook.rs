@@ -56,7 +56,9 @@ pub unsafe fn register_invalidation() {
 unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     if relation == pg_sys::Oid::INVALID || relation == SENTINEL.get() {
         STALE.set(true);
-    } else if WATCHED.try_with(|w| w.try_borrow().map_or(true, |w| w.contains(&relation))).unwrap_or(true)
+    } else if WATCHED
+        .try_with(|w| w.try_borrow().map_or(true, |w| w.contains(&relation)))
+        .unwrap_or(true)
     {
         STALE_RELATIONS.set(true);
     }
@@ -127,7 +129,8 @@ pub fn kept_list_kind(name: &str, read: impl FnOnce() -> Option<ListKind>) -> Op
 fn drop_stale() {
     let expired = RULEBOOK.with_borrow(|book| {
         // SAFETY: plain call.
-        book.fresh_until != 0 && book.fresh_until <= unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
+        book.fresh_until != 0
+            && book.fresh_until <= unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
     });
     if STALE.replace(false) || expired {
         RULEBOOK.with_borrow_mut(|book| *book = Rulebook::default());
@@ -221,7 +224,8 @@ impl ListSource for Lists {
             &[Arg::Text(name)],
         )
         .ok_or_else(|| format!("there is no list \"{name}\""))?;
-        let kind = ListKind::from_name(&kind).ok_or_else(|| format!("list \"{name}\" is of no known kind"))?;
+        let kind = ListKind::from_name(&kind)
+            .ok_or_else(|| format!("list \"{name}\" is of no known kind"))?;
         // Entries hold no line breaks (validation.rs), so one text carries them all.
         let entries = spi::text_now(
             "SELECT convert_to(string_agg(e.value, E'\\n' ORDER BY e.value), 'UTF8') FROM spamcheck.list_entry e

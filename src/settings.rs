@@ -165,9 +165,24 @@ fn strings() {
     type Setting = &'static GucSetting<Option<CString>>;
     let secret = GucFlags::SUPERUSER_ONLY;
     let files: [(&'static CStr, &'static CStr, Setting, GucFlags); 5] = [
-        (c"pg_spamcheck.secrets_file", c"JSON file with the keys and passwords.", &SECRETS_FILE, secret),
-        (c"pg_spamcheck.ca_file", c"PEM file of certificate authorities to trust.", &CA_FILE, GucFlags::default()),
-        (c"pg_spamcheck.log_file", c"File that policies with log_to file write to.", &LOG_FILE, secret),
+        (
+            c"pg_spamcheck.secrets_file",
+            c"JSON file with the keys and passwords.",
+            &SECRETS_FILE,
+            secret,
+        ),
+        (
+            c"pg_spamcheck.ca_file",
+            c"PEM file of certificate authorities to trust.",
+            &CA_FILE,
+            GucFlags::default(),
+        ),
+        (
+            c"pg_spamcheck.log_file",
+            c"File that policies with log_to file write to.",
+            &LOG_FILE,
+            secret,
+        ),
         (c"pg_spamcheck.smtp_url", c"Mail server for mails to moderators.", &SMTP_URL, secret),
         (c"pg_spamcheck.http_proxy", c"Proxy for the worker's requests.", &HTTP_PROXY, secret),
     ];

@@ -182,9 +182,7 @@ impl Shared {
         let count = self.slots.load(Ordering::Relaxed) as usize;
         // SAFETY: startup() made room for that many behind the head; Slot's alignment divides the
         // head's size since both hold 8-byte atomics.
-        unsafe {
-            std::slice::from_raw_parts(std::ptr::from_ref(self).add(1).cast::<Slot>(), count)
-        }
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).add(1).cast::<Slot>(), count) }
     }
 
     /// The entry of a database, if it has one.

@@ -110,7 +110,9 @@ impl Kept {
             let plan = self.plan.get_or_init(|| {
                 match client.prepare_mut(self.statement, &[pg_sys::BYTEAOID.into()]) {
                     Ok(plan) => plan.keep(),
-                    Err(error) => pgrx::error!("pg_spamcheck could not prepare a statement: {error}"),
+                    Err(error) => {
+                        pgrx::error!("pg_spamcheck could not prepare a statement: {error}")
+                    }
                 }
             });
             if let Err(error) = client.update(plan, None, &[json.as_bytes().into()]) {

@@ -28,12 +28,12 @@ pub fn attempt<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> {
         pg_sys::MemoryContextSwitchTo(context);
         let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
             .catch_others(|error| match error {
-                CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(e),
-                CaughtError::RustPanic { ereport, .. } => Err(ereport),
+                CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
+                CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
             })
             .catch_rust_panic(|error| match error {
-                CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(e),
-                CaughtError::RustPanic { ereport, .. } => Err(ereport),
+                CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
+                CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
             })
             .execute();
         match outcome {
@@ -53,7 +53,7 @@ pub fn attempt<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> {
     }
 }
 
-fn rethrow_stops<T>(error: ErrorReportWithLevel) -> Result<T, Failure> {
+fn rethrow_stops<T>(error: Box<ErrorReportWithLevel>) -> Result<T, Failure> {
     let code = error.sql_error_code();
     if matches!(
         code,
@@ -61,7 +61,7 @@ fn rethrow_stops<T>(error: ErrorReportWithLevel) -> Result<T, Failure> {
             | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
             | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
     ) {
-        CaughtError::PostgresError(error).rethrow();
+        CaughtError::PostgresError(*error).rethrow();
     }
     Err(Failure { code, message: error.message().to_string() })
 }

@@ -174,9 +174,8 @@ impl Trigger {
         // SAFETY: as in type_modifier.
         let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc()) };
         row::with_portable_output(|| {
-            let columns = tupdesc.iter().enumerate().filter(|(_, a)| {
-                !a.attisdropped && a.attgenerated == 0
-            });
+            let columns =
+                tupdesc.iter().enumerate().filter(|(_, a)| !a.attisdropped && a.attgenerated == 0);
             let values = columns.map(|(index, attribute)| {
                 // SAFETY: names are C strings within their array.
                 let name = unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) };

@@ -128,8 +128,10 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
         }
     }
     if options["mode"] == "wait" {
-        return Err(Refusal::new("option \"mode\" of check akismet is not served as \"wait\" in this version")
-            .with_hint("Use \"hold\" to keep a row moderated until Akismet answers, or \"async\"."));
+        return Err(Refusal::new(
+            "option \"mode\" of check akismet is not served as \"wait\" in this version",
+        )
+        .with_hint("Use \"hold\" to keep a row moderated until Akismet answers, or \"async\"."));
     }
     Ok(())
 }
@@ -162,8 +164,10 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
         return Err(Refusal::new("a list needs a name"));
     }
     if ListKind::from_name(kind).is_none() {
-        return Err(Refusal::new(format!("the kind of list \"{name}\" is \"{kind}\", which does not exist"))
-            .with_hint("A list is of kind word, regex, ip or domain."));
+        return Err(Refusal::new(format!(
+            "the kind of list \"{name}\" is \"{kind}\", which does not exist"
+        ))
+        .with_hint("A list is of kind word, regex, ip or domain."));
     }
     let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
     if let Some(old) = old
@@ -197,11 +201,10 @@ fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
     }
     // The foreign key says it better when there is no such list.
     let Some(kind) = list_kind_kept(list) else { return Ok(()) };
-    lists::validate_entry(kind, value)
-        .map_err(|mut refusal| {
-            refusal.message = format!("list \"{list}\": {}", refusal.message);
-            refusal
-        })
+    lists::validate_entry(kind, value).map_err(|mut refusal| {
+        refusal.message = format!("list \"{list}\": {}", refusal.message);
+        refusal
+    })
 }
 
 /// The kind of a list, asked once for the many rows of a COPY; forgotten with every invalidation.
@@ -221,8 +224,11 @@ fn replace_shipped(table: &str, row: &Json) {
         // Lists are shipped empty.
         _ => return,
     };
-    let args: Vec<Arg<'_>> =
-        args.iter().take(if table == "check_setting" { 2 } else { 1 }).map(|a| Arg::Text(a)).collect();
+    let args: Vec<Arg<'_>> = args
+        .iter()
+        .take(if table == "check_setting" { 2 } else { 1 })
+        .map(|a| Arg::Text(a))
+        .collect();
     rights::as_extension(|| {
         spi::write(
             &format!(

@@ -79,8 +79,7 @@ impl Http {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        let office =
-            Arc::new(Office { desk: Mutex::default(), work: Condvar::new(), bell });
+        let office = Arc::new(Office { desk: Mutex::default(), work: Condvar::new(), bell });
         Ok(Http { office, agent: agent(network, user_agent)? })
     }
 
@@ -159,10 +158,8 @@ impl Office {
                 continue;
             }
             desk.idle += 1;
-            let (guard, waited) = self
-                .work
-                .wait_timeout(desk, IDLE)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (guard, waited) =
+                self.work.wait_timeout(desk, IDLE).unwrap_or_else(PoisonError::into_inner);
             desk = guard;
             desk.idle -= 1;
             if waited.timed_out() && desk.jobs.is_empty() {
@@ -195,7 +192,9 @@ fn spawn(office: Arc<Office>) -> std::io::Result<()> {
 fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
     settings::service_url(&network.akismet_url)?;
     let proxy = match &network.http_proxy {
-        Some(url) => Some(ureq::Proxy::new(url).map_err(|_| "pg_spamcheck.http_proxy is no proxy URL")?),
+        Some(url) => {
+            Some(ureq::Proxy::new(url).map_err(|_| "pg_spamcheck.http_proxy is no proxy URL")?)
+        }
         None => None,
     };
     let roots = match &network.ca_file {
@@ -220,7 +219,8 @@ fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
 }
 
 fn certificates(file: &str) -> Result<Vec<Certificate<'static>>, String> {
-    let pem = std::fs::read(file).map_err(|e| format!("pg_spamcheck.ca_file cannot be read: {e}"))?;
+    let pem =
+        std::fs::read(file).map_err(|e| format!("pg_spamcheck.ca_file cannot be read: {e}"))?;
     let found: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -58,9 +58,10 @@ impl Lane {
         match self.state {
             State::Open => None,
             State::NoKey | State::BadSecrets => Some(Duration::from_secs(1)),
-            State::InvalidKey | State::Down => {
-                Some(self.resume.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now())))
-            }
+            State::InvalidKey | State::Down => Some(
+                self.resume
+                    .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now())),
+            ),
         }
     }
 
@@ -76,7 +77,9 @@ impl Lane {
                     self.turn(State::BadSecrets, &fault);
                 }
                 (None, None) => self.turn(State::NoKey, "The secrets file has no \"akismet\"."),
-                (None, Some(_)) if news || matches!(self.state, State::NoKey | State::BadSecrets) => {
+                (None, Some(_))
+                    if news || matches!(self.state, State::NoKey | State::BadSecrets) =>
+                {
                     self.open();
                 }
                 (None, Some(_)) => {}
@@ -139,7 +142,9 @@ impl Lane {
         match state {
             State::Open => ereport!(LOG, code, "pg_spamcheck asks Akismet again"),
             // The usual state of a database that does not use Akismet.
-            State::NoKey => ereport!(DEBUG1, code, "pg_spamcheck has no Akismet key", reason.to_owned()),
+            State::NoKey => {
+                ereport!(DEBUG1, code, "pg_spamcheck has no Akismet key", reason.to_owned())
+            }
             State::BadSecrets => ereport!(
                 WARNING,
                 PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,

@@ -6,7 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker,
+};
 use pgrx::{IntoDatum, pg_sys, prelude::*};
 
 use crate::settings;
@@ -69,7 +71,12 @@ impl Launcher {
         let ended: Vec<u32> = self
             .children
             .iter()
-            .filter(|(_, c)| matches!(c.handle.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied)))
+            .filter(|(_, c)| {
+                matches!(
+                    c.handle.pid(),
+                    Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied)
+                )
+            })
             .map(|(oid, _)| *oid)
             .collect();
         for oid in ended {
@@ -148,7 +155,9 @@ impl Launcher {
                         WARNING,
                         PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
                         "pg_spamcheck could not start a worker for a database",
-                        format!("{setting} is too small. Its lookups wait until another worker ends.")
+                        format!(
+                            "{setting} is too small. Its lookups wait until another worker ends."
+                        )
                     );
                 }
                 false
@@ -171,7 +180,8 @@ fn databases() -> Vec<pg_sys::Oid> {
         let mut found = Vec::new();
         // SAFETY: the scan of autovacuum's get_database_list: a shared catalog, no database needed.
         unsafe {
-            let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+            let relation =
+                pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
             let scan = pg_sys::systable_beginscan(
                 relation,
                 pg_sys::InvalidOid,

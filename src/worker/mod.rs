@@ -101,7 +101,10 @@ impl Worker {
         };
         // SAFETY: statics that are set in every process; the callback belongs to this library.
         unsafe {
-            pg_sys::before_shmem_exit(Some(leave), pg_sys::Datum::from(std::ptr::from_ref(database)));
+            pg_sys::before_shmem_exit(
+                Some(leave),
+                pg_sys::Datum::from(std::ptr::from_ref(database)),
+            );
             database.latch.store(pg_sys::MyLatch, Ordering::Release);
             database.started_at.store(pg_sys::GetCurrentTimestamp(), Ordering::Release);
             database.in_flight.store(0, Ordering::Relaxed);
@@ -139,7 +142,9 @@ impl Worker {
                 // Non-zero: the launcher comes back when the database is still there afterwards.
                 report::refuse(
                     PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN,
-                    Refusal::new("pg_spamcheck worker leaves the database to somebody who needs it alone"),
+                    Refusal::new(
+                        "pg_spamcheck worker leaves the database to somebody who needs it alone",
+                    ),
                 );
             }
             if !installed() {
@@ -154,7 +159,9 @@ impl Worker {
     fn sleep(&self) -> Duration {
         let until = |at: Instant| at.saturating_duration_since(Instant::now());
         let busy = self.database.letters.load(Ordering::Acquire)
-            || self.database.lookups.load(Ordering::Acquire) && self.lane.room(1) > 0 && self.free() > 0;
+            || self.database.lookups.load(Ordering::Acquire)
+                && self.lane.room(1) > 0
+                && self.free() > 0;
         if busy {
             return Duration::ZERO;
         }
@@ -179,7 +186,12 @@ impl Worker {
             if let Some(http) = &mut self.http
                 && let Err(why) = http.configure(&self.network, &akismet::user_agent())
             {
-                ereport!(WARNING, PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR, "pg_spamcheck goes on with its former network settings", why);
+                ereport!(
+                    WARNING,
+                    PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                    "pg_spamcheck goes on with its former network settings",
+                    why
+                );
             }
         }
         self.due = Some(Instant::now());
@@ -295,7 +307,8 @@ impl Worker {
             return false;
         };
         self.database.prepared.store(prepared, Ordering::Release);
-        self.due = next.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, 3600.0)));
+        self.due = next
+            .map(|seconds| Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, 3600.0)));
         if prepared {
             let poll = Instant::now() + PREPARED_POLL;
             self.due = Some(self.due.map_or(poll, |due| due.min(poll)));
@@ -303,7 +316,12 @@ impl Worker {
         self.send(claimed, &key, &network)
     }
 
-    fn send(&mut self, claimed: Vec<Ready>, key: &spamcheck_engine::akismet::Key, network: &Network) -> bool {
+    fn send(
+        &mut self,
+        claimed: Vec<Ready>,
+        key: &spamcheck_engine::akismet::Key,
+        network: &Network,
+    ) -> bool {
         let mut answered = Vec::new();
         let mut unwanted = Vec::new();
         for Ready { lookup, options } in claimed {
@@ -387,7 +405,12 @@ fn write_entries(letters: &[&[u8]]) -> Vec<bool> {
         let text = String::from_utf8_lossy(text);
         subtransaction::attempt(AssertUnwindSafe(|| checklog::write(&text)))
             .inspect_err(|failure| {
-                ereport!(LOG, failure.code, "pg_spamcheck could not log a rejected submission", failure.message.clone());
+                ereport!(
+                    LOG,
+                    failure.code,
+                    "pg_spamcheck could not log a rejected submission",
+                    failure.message.clone()
+                );
             })
             .is_ok()
     });
@@ -420,7 +443,9 @@ fn set(name: &std::ffi::CStr, value: &std::ffi::CStr, action: pg_sys::GucAction:
 fn transaction<T>(activity: &str, work: impl FnOnce() -> T) -> Option<T> {
     let activity = std::ffi::CString::new(activity).unwrap_or_default();
     // SAFETY: the server copies the text.
-    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, activity.as_ptr()) };
+    unsafe {
+        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, activity.as_ptr())
+    };
     let result = BackgroundWorker::transaction(AssertUnwindSafe(|| hold_extension().then(work)));
     // SAFETY: between transactions.
     unsafe {
@@ -439,7 +464,12 @@ fn hold_extension() -> bool {
         if found == pg_sys::InvalidOid {
             return false;
         }
-        pg_sys::LockDatabaseObject(pg_sys::ExtensionRelationId, found, 0, pg_sys::AccessShareLock as u16 as _);
+        pg_sys::LockDatabaseObject(
+            pg_sys::ExtensionRelationId,
+            found,
+            0,
+            pg_sys::AccessShareLock as u16 as _,
+        );
         pg_sys::AcceptInvalidationMessages();
         pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true) == found
     }
@@ -467,7 +497,8 @@ fn in_the_way(oid: pg_sys::Oid) -> bool {
         };
         // SAFETY: asks for the lock that a starting session takes, without waiting; the end of the
         // transaction gives it back.
-        let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::RowExclusiveLock as i32, false, true) };
+        let got =
+            unsafe { pg_sys::LockAcquire(&tag, pg_sys::RowExclusiveLock as i32, false, true) };
         got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     })
 }

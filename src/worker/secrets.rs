@@ -90,7 +90,10 @@ fn acceptable(file: &File) -> Result<(), String> {
     } else if about.uid() != own {
         Err(format!("The file belongs to user {}, not to the server's user {own}.", about.uid()))
     } else if about.mode() & 0o077 != 0 {
-        Err(format!("Others may read or write the file: its mode is {:04o}, not 0600.", about.mode() & 0o7777))
+        Err(format!(
+            "Others may read or write the file: its mode is {:04o}, not 0600.",
+            about.mode() & 0o7777
+        ))
     } else if about.size() > MAX_SIZE {
         Err(format!("The file has {} bytes; {MAX_SIZE} are taken.", about.size()))
     } else {

@@ -202,7 +202,8 @@ fn apply(
 }
 
 fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<String>)> {
-    let nowhere = Column { index: 0, type_oid: pg_sys::InvalidOid, reader: crate::row::Reader::Output };
+    let nowhere =
+        Column { index: 0, type_oid: pg_sys::InvalidOid, reader: crate::row::Reader::Output };
     let columns: Vec<_> = described
         .key
         .iter()
@@ -224,7 +225,12 @@ fn writes(
     verdict: Verdict,
 ) -> Vec<(String, String, StatusValue)> {
     let name_of = |column: Column| {
-        protection.status.columns.iter().find(|(_, c)| c.index == column.index).map(|(n, _)| n.clone())
+        protection
+            .status
+            .columns
+            .iter()
+            .find(|(_, c)| c.index == column.index)
+            .map(|(n, _)| n.clone())
     };
     let typed = |column: Column| protection::type_name(column.type_oid);
     if mode != Mode::Enforce {
