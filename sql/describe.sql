@@ -1,26 +1,36 @@
 -- A relation as protect() needs it, one JSON object. Run as the extension, with a pinned search_path.
+WITH RECURSIVE domains(attnum, oid, typtype, typbasetype, typnotnull) AS (
+    -- Each column's type and, for domains, what they are made from, down to the base.
+    SELECT a.attnum, t.oid, t.typtype, t.typbasetype, t.typnotnull FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT d.attnum, t.oid, t.typtype, t.typbasetype, t.typnotnull FROM domains d JOIN pg_type t ON t.oid = d.typbasetype
+     WHERE d.typtype = 'd')
 SELECT convert_to(json_build_object(
     'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence,
     'owner', pg_get_userbyid(c.relowner),
     'own', n.nspname = 'spamcheck',
     'columns', coalesce((
         SELECT json_agg(json_build_object(
-                   'name', a.attname,
-                   -- Domains are read as what they are made from.
-                   'type_name', format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END, NULL),
-                   'typtype', CASE WHEN t.typtype = 'd' THEN b.typtype ELSE t.typtype END,
+                   'name', a.attname, 'type_name', format_type(base.oid, NULL), 'typtype', base.typtype,
                    'labels', coalesce((SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e
-                                        WHERE e.enumtypid = coalesce(b.oid, t.oid)), '[]'),
+                                        WHERE e.enumtypid = base.oid), '[]'),
                    'generated', a.attgenerated <> '',
-                   'not_null', a.attnotnull,
+                   'not_null', a.attnotnull OR EXISTS (SELECT FROM domains d WHERE d.attnum = a.attnum AND d.typnotnull),
                    'default', pg_get_expr(d.adbin, d.adrelid)) ORDER BY a.attnum)
           FROM pg_attribute a
-          JOIN pg_type t ON t.oid = a.atttypid
-          LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
+          JOIN domains base ON base.attnum = a.attnum AND base.typtype <> 'd'
           LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'),
-    'checks', coalesce((SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.conname) FROM pg_constraint k
-                         WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'),
+         WHERE a.attrelid = c.oid), '[]'),
+    'checks', coalesce((
+        SELECT json_agg(k.definition) FROM (
+            SELECT pg_get_constraintdef(k.oid) AS definition FROM pg_constraint k
+             WHERE k.conrelid = c.oid AND k.contype = 'c'
+            UNION ALL
+            -- What a domain demands of its values, it demands of the column.
+            SELECT regexp_replace(pg_get_constraintdef(k.oid), '\mVALUE\M', quote_ident(a.attname), 'g')
+              FROM domains d JOIN pg_constraint k ON k.contypid = d.oid
+              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.attnum) k), '[]'),
     'key', coalesce((
         SELECT json_agg(a.attname ORDER BY x.n)
           FROM (SELECT i.indkey, i.indnkeyatts FROM pg_index i
@@ -31,12 +41,14 @@ SELECT convert_to(json_build_object(
                  ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) i,
                generate_series(0, i.indnkeyatts - 1) AS x(n), pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum = i.indkey[x.n]), '[]'),
+    -- Columns of plain and expression keys alike: the server records that they are needed.
     'partition_key', coalesce((
         SELECT json_agg(DISTINCT a.attname)
           FROM (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) tree(relid)
-          JOIN pg_partitioned_table p ON p.partrelid = tree.relid
-          JOIN pg_attribute a ON a.attrelid = p.partrelid AND (a.attnum = ANY (p.partattrs::int2[])
-               OR p.partexprs IS NOT NULL AND pg_get_partkeydef(p.partrelid) ~ ('\m' || a.attname || '\M') AND a.attnum > 0)), '[]'),
+          JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = tree.relid AND d.objsubid > 0
+                          AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tree.relid
+                          AND d.refobjsubid = 0 AND d.deptype = 'i'
+          JOIN pg_attribute a ON a.attrelid = d.objid AND a.attnum = d.objsubid), '[]'),
     'protected_ancestor', (
         SELECT format('%I.%I', an.nspname, ac.relname)
           FROM pg_partition_ancestors(c.oid) anc(relid)

@@ -29,7 +29,9 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck
 ALTER TABLE spamcheck._protection ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck._protection IS 'Tells all sessions at commit';
 
-CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'ALTER SCHEMA')
+CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'ALTER SCHEMA', 'ALTER TYPE', 'ALTER INDEX', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW',
+                 'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')
     EXECUTE FUNCTION spamcheck._renamed();
 COMMENT ON EVENT TRIGGER spamcheck_renamed IS 'Mappings of protected tables follow renamed columns and tables';
 CREATE EVENT TRIGGER spamcheck_dropped ON sql_drop EXECUTE FUNCTION spamcheck._dropped();

@@ -1,10 +1,14 @@
 -- The views. Anything that an expression here calls is written out with its schema.
 
 CREATE VIEW spamcheck._protected_relation AS
-    SELECT pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) OPERATOR(pg_catalog.-) 1), 'SQL_ASCII')::pg_catalog.int4 AS id,
+    -- Not the name makes a trigger ours, but the function, which nobody else may put on a table. Only then
+    -- is its argument ours too, so the cast must not happen before.
+    SELECT CASE WHEN t.tgfoid OPERATOR(pg_catalog.=) 'spamcheck._guard()'::pg_catalog.regprocedure
+                THEN pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) OPERATOR(pg_catalog.-) 1), 'SQL_ASCII')::pg_catalog.int4
+           END AS id,
            t.tgrelid AS relation
       FROM pg_catalog.pg_trigger t
-     WHERE t.tgname OPERATOR(pg_catalog.=) 'zzzz_spamcheck_guard'::pg_catalog.name
+     WHERE t.tgfoid OPERATOR(pg_catalog.=) 'spamcheck._guard()'::pg_catalog.regprocedure
        AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
        AND t.tgnargs OPERATOR(pg_catalog.=) 1::pg_catalog.int2;
 COMMENT ON VIEW spamcheck._protected_relation IS 'Internal: the table of each protection, as its triggers say';

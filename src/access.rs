@@ -23,7 +23,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker",
-            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._guard(), spamcheck._record()",
+            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
         ],
     },
     Level {

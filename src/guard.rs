@@ -56,6 +56,18 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     let trigger = unsafe { Trigger::of(fcinfo) };
     trigger.must_be_before_row("_guard");
     let unchanged = Decision::Pass(trigger.unchanged());
+    let id = trigger.protection_id();
+    let arrived = match trigger.event {
+        Event::Insert => stash::arrives(id),
+        Event::Update => None,
+        Event::Delete => {
+            stash::leaves(id, trigger.old_address());
+            return unchanged;
+        }
+    };
+    if arrived.is_none() {
+        stash::begin(id);
+    }
     if !settings::enabled() {
         return unchanged;
     }
@@ -66,23 +78,21 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     }
     // SAFETY: the slot holds the new row, which has all columns that the protection is bound to.
     let row = unsafe { Row::of_slot(trigger.new_slot(), protection.width) };
-    stash::begin(protection.id);
-    match trigger.event {
-        Event::Insert => {
-            if protection.is_partition
-                && stash::is_move(protection.id, || submission::fingerprint(protection, row) as u64)
-            {
-                return unchanged;
-            }
+    match arrived {
+        // What was found about it before it moved is written where it arrives.
+        Some(content) if content == submission::fingerprint(protection, row) as u64 => {
+            return unchanged;
         }
-        Event::Update => {
-            if protection.is_partition {
-                let content = submission::fingerprint(protection, row) as u64;
-                stash::may_move(protection.id, content);
-            }
-            if !protection.on_update || !edited(protection, &trigger, row) {
-                return unchanged;
-            }
+        Some(_) => stash::begin(id),
+        None => {}
+    }
+    if trigger.event == Event::Update {
+        if protection.is_partition {
+            let content = submission::fingerprint(protection, row) as u64;
+            stash::may_move(id, trigger.old_address(), content);
+        }
+        if !protection.on_update || !edited(protection, &trigger, row) {
+            return unchanged;
         }
     }
     judge(&trigger, protection, row)

@@ -49,7 +49,7 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
             other => other.to_string(),
         };
         conditions.push(format!(
-            "t.{} {} convert_from(${}, 'UTF8')::{}",
+            "t.{} {} pg_catalog.convert_from(${}, 'UTF8')::{}",
             quoted(&column.name),
             column.operator,
             n + 1,

@@ -96,6 +96,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     make_triggers(&described, id, wish.on_update);
+    renames::follow();
     mapping.rows()
 }
 
@@ -343,7 +344,7 @@ fn store(
              ON CONFLICT (id) DO UPDATE
                 SET policy = excluded.policy, columns = excluded.columns, status = excluded.status,
                     article = excluded.article, subscriber = excluded.subscriber,
-                    on_update = excluded.on_update, protected_at = now()
+                    on_update = excluded.on_update, protected_at = now(), hints = NULL
              RETURNING convert_to(p.id::text, 'UTF8')",
             &[Arg::Text(&row.to_string())],
         )
@@ -360,19 +361,24 @@ const RECORD: &str = "zzzz_spamcheck_record";
 
 fn make_triggers(described: &Described, id: i32, on_update: bool) {
     let table = described.display();
-    // A partitioned table needs the UPDATE trigger to tell a row that moves from a new one.
-    let events = if on_update || described.kind == "p" { "INSERT OR UPDATE" } else { "INSERT" };
+    // A row that moves to another partition is updated, deleted here and inserted there; only the
+    // three together tell it from a new one.
+    let (guarded, recorded) = match (described.kind.as_str(), on_update) {
+        ("p", _) => ("INSERT OR UPDATE OR DELETE", "INSERT OR UPDATE"),
+        (_, true) => ("INSERT OR UPDATE", "INSERT OR UPDATE"),
+        (_, false) => ("INSERT", "INSERT"),
+    };
     as_protector(|| {
         drop_triggers(described);
         spi::write(
             &format!(
-                "CREATE TRIGGER {GUARD} BEFORE {events} ON {table} FOR EACH ROW EXECUTE FUNCTION spamcheck._guard('{id}')"
+                "CREATE TRIGGER {GUARD} BEFORE {guarded} ON {table} FOR EACH ROW EXECUTE FUNCTION spamcheck._guard('{id}')"
             ),
             &[],
         );
         spi::write(
             &format!(
-                "CREATE TRIGGER {RECORD} AFTER {events} ON {table} FOR EACH ROW
+                "CREATE TRIGGER {RECORD} AFTER {recorded} ON {table} FOR EACH ROW
                  WHEN (spamcheck._judged({id}, NEW.tableoid, NEW.ctid)) EXECUTE FUNCTION spamcheck._record('{id}')"
             ),
             &[],

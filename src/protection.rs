@@ -59,12 +59,18 @@ pub enum Bound {
     Setting(CString),
     /// A fixed text.
     Value(String),
-    /// A column of another table: a query, and the columns that are its parameters.
+    /// A column of another table.
     Foreign {
-        /// Gives one row of one column, `convert_to(…, 'UTF8')`.
-        query: String,
-        /// In the order of the parameters.
+        /// The other table, as it stands in SQL.
+        table: String,
+        /// Its columns that find the row.
+        key: Vec<String>,
+        /// The columns that these equal.
         from: Vec<Column>,
+        /// Its column that holds the value.
+        column: String,
+        /// The query, once somebody asks.
+        query: std::cell::OnceCell<Option<String>>,
     },
 }
 
@@ -149,7 +155,8 @@ impl Columns {
 }
 
 impl Protection {
-    /// Binds what is stored about a protection to the row type of the relation at hand.
+    /// Binds what is stored about a protection to the row type of the relation at hand. `partition`:
+    /// the columns by which it and its siblings are told apart, if it is a partition.
     ///
     /// # Safety
     /// `tupdesc` must be that of an open relation.
@@ -158,7 +165,7 @@ impl Protection {
         described: &Described,
         policy: Rc<Policy>,
         tupdesc: pg_sys::TupleDesc,
-        is_partition: bool,
+        partition: Option<&[String]>,
     ) -> Result<Protection, spamcheck_engine::Refusal> {
         let mapping = Mapping::from_json(&stored.columns)?;
         let status = Status::from_json(&stored.status)?;
@@ -177,7 +184,8 @@ impl Protection {
             }
         }
         let watched = mapping.watched_columns().filter_map(|name| columns.find(name)).collect();
-        let status = bind_status(&status, &columns);
+        let mut status = bind_status(&status, &columns);
+        status.leave_alone(partition.unwrap_or_default());
         let key: Vec<KeyColumn> = described
             .key
             .iter()
@@ -203,7 +211,7 @@ impl Protection {
             status,
             key,
             width: 0,
-            is_partition,
+            is_partition: partition.is_some(),
         };
         protection.width = protection.last_column();
         Ok(protection)
@@ -233,6 +241,19 @@ impl Protection {
     }
 }
 
+impl BoundStatus {
+    /// A BEFORE trigger must not move a row to another partition: verdicts that would are only logged.
+    fn leave_alone(&mut self, partition_key: &[String]) {
+        let columns = &self.columns;
+        let moves = |column: &Column| {
+            columns.iter().any(|(n, c)| c.index == column.index && partition_key.contains(n))
+        };
+        for writes in [&mut self.moderate, &mut self.spam].into_iter().flatten() {
+            writes.retain(|(column, _)| !moves(column));
+        }
+    }
+}
+
 impl Bound {
     fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
         match self {
@@ -258,32 +279,48 @@ fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound
         Source::Value(text) => Bound::Value(text.clone()),
         Source::Foreign { table, key, from, column } => {
             let from = from.iter().map(|name| columns.find(name)).collect::<Option<Vec<_>>>()?;
-            Bound::Foreign { query: foreign_query(table, key, &from, column), from }
+            Bound::Foreign {
+                table: table.clone(),
+                key: key.clone(),
+                from,
+                column: column.clone(),
+                query: std::cell::OnceCell::new(),
+            }
         }
     })
 }
 
-/// One value of another table. Comparing as the protected table's own type keeps the other table's
-/// index usable for the types that people pair up (integer with bigint, text with varchar).
-fn foreign_query(table: &str, key: &[String], from: &[Column], column: &str) -> String {
-    let conditions: Vec<String> = key
-        .iter()
-        .zip(from)
-        .enumerate()
-        .map(|(n, (key, from))| {
-            format!(
-                "f.{} = convert_from(${}, 'UTF8')::{}",
-                quoted(key),
-                n + 1,
-                type_name(from.type_oid)
-            )
-        })
-        .collect();
-    format!(
-        "SELECT convert_to(to_jsonb(f.{}) #>> '{{}}', 'UTF8') FROM {table} f WHERE {} LIMIT 1",
-        quoted(column),
-        conditions.join(" AND "),
-    )
+/// The query for one value of another table, with one parameter for each of `key`. Run as the
+/// extension. The operator is that of the key column's own index kind, named with its schema, and the
+/// value takes the key column's type: nothing that others put into a schema can come between, and the
+/// other table's index is used.
+pub fn foreign_query(table: &str, key: &[String], column: &str) -> Option<String> {
+    let operators: std::collections::HashMap<String, (String, String)> = crate::spi::json_now(
+        "SELECT convert_to(coalesce(jsonb_object_agg(a.attname, jsonb_build_array(
+                    format_type(a.atttypid, NULL),
+                    coalesce((SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+                                FROM pg_opclass oc
+                                JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'
+                                JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
+                                               AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+                                JOIN pg_operator o ON o.oid = ao.amopopr
+                                JOIN pg_namespace n ON n.oid = o.oprnamespace
+                               WHERE oc.opcdefault AND oc.opcintype = a.atttypid), 'OPERATOR(pg_catalog.=)'))), '{}')::text, 'UTF8')
+           FROM pg_attribute a
+          WHERE a.attrelid = to_regclass(convert_from($1, 'UTF8')) AND a.attnum > 0 AND NOT a.attisdropped",
+        &[crate::spi::Arg::Text(table)],
+    )?;
+    let conditions = key.iter().enumerate().map(|(n, name)| {
+        let (type_name, operator) = operators.get(name)?;
+        let value = format!("pg_catalog.convert_from(${}, 'UTF8')::{type_name}", n + 1);
+        Some(format!("f.{} {operator} {value}", quoted(name)))
+    });
+    let conditions = conditions.collect::<Option<Vec<_>>>()?.join(" AND ");
+    let column = quoted(column);
+    Some(format!(
+        "SELECT pg_catalog.convert_to(pg_catalog.to_jsonb(f.{column}) OPERATOR(pg_catalog.#>>) '{{}}', 'UTF8')
+           FROM {table} f WHERE {conditions} LIMIT 1"
+    ))
 }
 
 /// A type as SQL writes it.

@@ -62,14 +62,9 @@ pub unsafe extern "C-unwind" fn spamcheck_judged(
         let protection = args[0].value.value() as i32;
         let table = pg_sys::Oid::from(args[1].value.value() as u32);
         let tid = args[2].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
-        let address = Address { table, place: place(*tid) };
+        let address = Address::new(table, *tid);
         pg_sys::Datum::from(stash::stored(protection, address))
     }
-}
-
-fn place(tid: pg_sys::ItemPointerData) -> (u32, u16) {
-    let block = (u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo);
-    (block, tid.ip_posid)
 }
 
 /// The AFTER trigger.
@@ -85,7 +80,7 @@ pub unsafe extern "C-unwind" fn spamcheck_record(
     unsafe {
         let trigger = Trigger::of(fcinfo);
         let tuple = trigger.new_tuple();
-        let address = Address { table: (*trigger.relation()).rd_id, place: place((*tuple).t_self) };
+        let address = Address::new((*trigger.relation()).rd_id, (*tuple).t_self);
         if let Some(pending) = stash::take(address) {
             let row = Row::of_tuple(tuple, trigger.tupdesc());
             gather(&trigger, row, pending);
@@ -132,20 +127,26 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
             trigger.event == Event::Update || pending.edited,
         )
     });
-    // SAFETY: plain call.
-    let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
+    let subtransaction = stash::current();
     let full = GATHERED.with_borrow_mut(|all| {
         all.push(Gathered { subtransaction, entries, lookup });
-        all.len() >= AT_ONCE
+        all.iter().filter(|g| g.subtransaction == subtransaction).count() >= AT_ONCE
     });
     if full {
         flush();
     }
 }
 
-/// Writes what was gathered.
+/// Writes what was gathered in this subtransaction. What an outer one gathered must not be written
+/// here: it would go with a rollback that does not concern its rows.
 fn flush() {
-    let gathered = GATHERED.take();
+    let here = stash::current();
+    let gathered: Vec<Gathered> = GATHERED.with_borrow_mut(|all| {
+        let (ours, others) =
+            std::mem::take(all).into_iter().partition(|g| g.subtransaction == here);
+        *all = others;
+        ours
+    });
     if gathered.is_empty() {
         return;
     }
@@ -184,6 +185,15 @@ pub fn discard() {
 /// A subtransaction, and all inside it, is rolled back.
 pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
     GATHERED.with_borrow_mut(|all| all.retain(|g| g.subtransaction < subtransaction));
+}
+
+/// A subtransaction became part of its parent.
+pub fn hand_up(subtransaction: pg_sys::SubTransactionId, parent: pg_sys::SubTransactionId) {
+    GATHERED.with_borrow_mut(|all| {
+        for one in all.iter_mut().filter(|g| g.subtransaction == subtransaction) {
+            one.subtransaction = parent;
+        }
+    });
 }
 
 /// Logs a row that is silently not inserted; its transaction goes on.

@@ -1,18 +1,24 @@
 //! The event triggers: a mapping names columns and other tables, and follows them when they are renamed;
 //! a protection goes with its table. The protected table itself needs no following, since its triggers
-//! say which it is. They run as the extension and do nothing for statements that concern no mapping.
+//! say which it is.
+//!
+//! There are many ways to rename (a parent's column, an attribute of a type, ALTER INDEX on a table, …),
+//! so statements are not read. Beside the names, `_protection.hints` keeps the numbers that the catalogs
+//! had for them; after any statement that might rename, a number that has another name tells. A dump
+//! carries the hints to where the numbers mean nothing: hints count only for the table that they were
+//! made for, and are made anew when a trigger is made, as protect() and a restore do.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_char};
+use std::collections::BTreeMap;
 
 use pgrx::{pg_sys, prelude::*};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
 use crate::rights;
-use crate::row;
 use crate::rulebook;
-use crate::spi::{self, Arg, quoted};
+use crate::spi::{self, Arg};
 use crate::trigger::VERSION_1;
 
 thread_local! {
@@ -75,116 +81,44 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
     pg_sys::Datum::null()
 }
 
-fn installed() -> bool {
-    rights::own_relation(c"_protection") != pg_sys::Oid::INVALID
-}
-
-/// ddl_command_end of ALTER TABLE and ALTER SCHEMA.
+/// ddl_command_end of statements that may rename, and of CREATE TRIGGER.
 ///
 /// # Safety
 /// To be called by the server, as an event trigger.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn spamcheck_renamed(
-    fcinfo: pg_sys::FunctionCallInfo,
+    _fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
-    // SAFETY: the context of an event trigger is an EventTriggerData; nodes are told by their tag.
-    let change = unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
-            error!("spamcheck._renamed() is only for the event trigger of pg_spamcheck");
-        }
-        change_of((*context.cast::<pg_sys::EventTriggerData>()).parsetree)
-    };
-    if let Some(change) = change
-        && installed()
-    {
-        rights::as_extension(|| follow(&change));
-        rulebook::announce_change();
+    if !PROTECTING.get() && installed() {
+        follow();
     }
     pg_sys::Datum::null()
 }
 
-/// What was renamed.
-enum Change {
-    /// A column: table, old name, new name.
-    Column(pg_sys::Oid, String, String),
-    /// A table: its new OID, and the part of its name that was another one before.
-    Table { relation: pg_sys::Oid, old_name: Option<String> },
-    /// A schema: old name, new name.
-    Schema(String, String),
+fn installed() -> bool {
+    rights::own_relation(c"_protection") != pg_sys::Oid::INVALID
 }
 
-/// # Safety
-/// `node` must be a parse tree or null.
-unsafe fn change_of(node: *mut pg_sys::Node) -> Option<Change> {
-    use pg_sys::ObjectType::{OBJECT_COLUMN, OBJECT_SCHEMA, OBJECT_TABLE};
-    // SAFETY: the caller's promise; strings in parse trees are C strings.
-    unsafe {
-        if node.is_null() {
-            return None;
-        }
-        match (*node).type_ {
-            pg_sys::NodeTag::T_RenameStmt => {
-                let statement = node.cast::<pg_sys::RenameStmt>();
-                let new = text((*statement).newname);
-                match (*statement).renameType {
-                    OBJECT_COLUMN => {
-                        let relation = find((*statement).relation, None)?;
-                        Some(Change::Column(relation, text((*statement).subname), new))
-                    }
-                    OBJECT_TABLE => {
-                        let old = text((*(*statement).relation).relname);
-                        let relation = find((*statement).relation, Some((*statement).newname))?;
-                        Some(Change::Table { relation, old_name: Some(old) })
-                    }
-                    OBJECT_SCHEMA => Some(Change::Schema(text((*statement).subname), new)),
-                    _ => None,
-                }
-            }
-            pg_sys::NodeTag::T_AlterObjectSchemaStmt => {
-                let statement = node.cast::<pg_sys::AlterObjectSchemaStmt>();
-                if (*statement).objectType != OBJECT_TABLE {
-                    return None;
-                }
-                let mut moved = *(*statement).relation;
-                moved.schemaname = (*statement).newschema;
-                let relation = find(&mut moved, None)?;
-                Some(Change::Table { relation, old_name: None })
-            }
-            _ => None,
-        }
-    }
+/// Where the names of a mapping stood when they were last looked at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Hints {
+    /// The database and the protected table that the numbers are for.
+    database: u32,
+    relation: u32,
+    /// Its columns by name, with their numbers.
+    columns: BTreeMap<String, i16>,
+    /// Other tables by name as it stands in SQL.
+    tables: BTreeMap<String, OtherTable>,
 }
 
-/// # Safety
-/// `name` must be a C string.
-unsafe fn text(name: *const c_char) -> String {
-    // SAFETY: the caller's promise.
-    row::from_server(unsafe { CStr::from_ptr(name) }.to_bytes()).into_owned()
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct OtherTable {
+    relation: u32,
+    columns: BTreeMap<String, i16>,
 }
 
-/// # Safety
-/// `range` must be a RangeVar, `name` a C string or None.
-unsafe fn find(range: *mut pg_sys::RangeVar, name: Option<*mut c_char>) -> Option<pg_sys::Oid> {
-    // SAFETY: the caller's promise; a copy is looked up without a lock (the statement holds one).
-    unsafe {
-        let mut range = *range;
-        if let Some(name) = name {
-            range.relname = name;
-        }
-        let oid = pg_sys::RangeVarGetRelidExtended(
-            &range,
-            pg_sys::NoLock as i32,
-            pg_sys::RVROption::RVR_MISSING_OK,
-            None,
-            std::ptr::null_mut(),
-        );
-        (oid != pg_sys::Oid::INVALID).then_some(oid)
-    }
-}
-
-/// One protection's mapping, read to be renamed in.
+/// One protection's mapping, to be renamed in.
 struct Mapped {
     columns: Mapping,
     status: Status,
@@ -200,16 +134,6 @@ impl Mapped {
             status: Status::from_json(&row["status"]).ok()?,
             article: part("article").and_then(|a| Article::from_json(a).ok()),
             subscriber: part("subscriber").and_then(|s| Subscriber::from_json(s).ok()),
-        })
-    }
-
-    fn to_json(&self, id: &Json) -> Json {
-        json!({
-            "id": id,
-            "columns": self.columns.to_json(),
-            "status": self.status.to_json(),
-            "article": self.article.as_ref().map(Article::to_json),
-            "subscriber": self.subscriber.as_ref().map(Subscriber::to_json),
         })
     }
 
@@ -237,90 +161,113 @@ impl Mapped {
         let mut tables: Vec<String> = self.columns.tables().map(str::to_owned).collect();
         tables.extend(self.article.iter().map(|a| a.table.clone()));
         tables.extend(self.subscriber.iter().map(|s| s.table.clone()));
+        tables.sort();
+        tables.dedup();
         tables
     }
 }
 
-fn follow(change: &Change) {
-    let rows: Vec<Json> = spi::json_now(
-        "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('relation', r.relation::bigint)), '[]')::text, 'UTF8')
-           FROM spamcheck._protection p LEFT JOIN spamcheck._protected_relation r ON r.id = p.id",
-        &[],
-    )
-    .unwrap_or_default();
-    for row in rows {
-        let Some(mut mapped) = Mapped::read(&row) else { continue };
-        let before = mapped.to_json(&row["id"]);
-        match change {
-            Change::Column(relation, old, new) => {
-                if row["relation"].as_u64() == Some(u64::from(relation.to_u32())) {
-                    mapped.rename_own_column(old, new);
-                }
-                if let Some(table) = display(*relation) {
-                    mapped.rename_column(&table, old, new);
-                }
+/// Follows what was renamed since the hints were made, and makes them anew.
+pub fn follow() {
+    rights::as_extension(|| {
+        let rows: Vec<Json> = spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('relation', r.relation::bigint)), '[]')::text, 'UTF8')
+               FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id",
+            &[],
+        )
+        .unwrap_or_default();
+        let mut changed = false;
+        for row in rows {
+            let Some(mut mapped) = Mapped::read(&row) else { continue };
+            let relation = row["relation"].as_u64().unwrap_or_default() as u32;
+            let known: Hints = serde_json::from_value(row["hints"].clone()).unwrap_or_default();
+            // SAFETY: a static that is set for the life of the backend.
+            let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+            if known.database == database && known.relation == relation {
+                rename(&mut mapped, &known);
             }
-            Change::Table { relation, old_name } => {
-                follow_table(&mut mapped, *relation, old_name.as_deref())
-            }
-            Change::Schema(old, new) => {
-                let (old, new) = (format!("{}.", quoted(old)), format!("{}.", quoted(new)));
-                for table in mapped.tables() {
-                    if let Some(name) = table.strip_prefix(&old) {
-                        mapped.rename_table(&table, &format!("{new}{name}"));
-                    }
-                }
+            let tables = mapped.tables();
+            let hints = Hints {
+                database,
+                relation,
+                columns: columns_of(relation),
+                tables: tables.iter().filter_map(|t| Some((t.clone(), other_table(t)?))).collect(),
+            };
+            if hints != known {
+                write(&row["id"], &mapped, &hints);
+                changed = true;
             }
         }
-        let after = mapped.to_json(&row["id"]);
-        if after != before {
-            write(&after);
+        if changed {
+            rulebook::announce_change();
+        }
+    });
+}
+
+fn rename(mapped: &mut Mapped, known: &Hints) {
+    for (old, new) in renamed(&known.columns, &columns_of(known.relation)) {
+        mapped.rename_own_column(&old, &new);
+    }
+    for (table, other) in &known.tables {
+        let Some(name) = display(other.relation) else { continue };
+        if name != *table {
+            mapped.rename_table(table, &name);
+        }
+        for (old, new) in renamed(&other.columns, &columns_of(other.relation)) {
+            mapped.rename_column(&name, &old, &new);
         }
     }
 }
 
-/// A table that got another name has kept its schema; one that got another schema, its name.
-fn follow_table(mapped: &mut Mapped, relation: pg_sys::Oid, old_name: Option<&str>) {
-    let Some(new) = display(relation) else { return };
-    let Some((schema, name)) = parts(relation) else { return };
-    for table in mapped.tables() {
-        let was_this = match old_name {
-            Some(old) => table == format!("{schema}.{}", quoted(old)),
-            None => table.ends_with(&format!(".{name}")) && !exists(&table),
-        };
-        if was_this {
-            mapped.rename_table(&table, &new);
-        }
-    }
+/// Numbers that have another name now: old name and new.
+fn renamed(before: &BTreeMap<String, i16>, now: &BTreeMap<String, i16>) -> Vec<(String, String)> {
+    let changed = before.iter().filter_map(|(old, number)| {
+        let (new, _) = now.iter().find(|(_, n)| *n == number)?;
+        (new != old).then(|| (old.clone(), new.clone()))
+    });
+    changed.collect()
 }
 
-fn exists(table: &str) -> bool {
-    spi::text_now(
-        "SELECT convert_to('yes', 'UTF8') WHERE to_regclass(convert_from($1, 'UTF8')) IS NOT NULL",
-        &[Arg::Text(table)],
-    )
-    .is_some()
-}
-
-fn display(relation: pg_sys::Oid) -> Option<String> {
-    parts(relation).map(|(schema, name)| format!("{schema}.{name}"))
-}
-
-fn parts(relation: pg_sys::Oid) -> Option<(String, String)> {
+fn columns_of(relation: u32) -> BTreeMap<String, i16> {
     spi::json_now(
-        "SELECT convert_to(json_build_array(quote_ident(n.nspname), quote_ident(c.relname))::text, 'UTF8')
+        "SELECT convert_to(coalesce(jsonb_object_agg(a.attname, a.attnum), '{}')::text, 'UTF8')
+           FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped",
+        &[Arg::Oid(relation.into())],
+    )
+    .unwrap_or_default()
+}
+
+fn other_table(name: &str) -> Option<OtherTable> {
+    let relation = spi::json_now::<u32>(
+        "SELECT convert_to(to_regclass(convert_from($1, 'UTF8'))::oid::text, 'UTF8')",
+        &[Arg::Text(name)],
+    )?;
+    Some(OtherTable { relation, columns: columns_of(relation) })
+}
+
+fn display(relation: u32) -> Option<String> {
+    spi::text_now(
+        "SELECT convert_to(quote_ident(n.nspname) || '.' || quote_ident(c.relname), 'UTF8')
            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
-        &[Arg::Oid(relation)],
+        &[Arg::Oid(relation.into())],
     )
 }
 
-fn write(row: &Json) {
+fn write(id: &Json, mapped: &Mapped, hints: &Hints) {
+    let row = json!({
+        "id": id,
+        "columns": mapped.columns.to_json(),
+        "status": mapped.status.to_json(),
+        "article": mapped.article.as_ref().map(Article::to_json),
+        "subscriber": mapped.subscriber.as_ref().map(Subscriber::to_json),
+        "hints": hints,
+    });
     spi::write(
         "UPDATE spamcheck._protection p
             SET columns = r.columns, status = r.status, article = nullif(r.article, 'null'),
-                subscriber = nullif(r.subscriber, 'null')
+                subscriber = nullif(r.subscriber, 'null'), hints = r.hints
            FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
-             AS r(id integer, columns jsonb, status jsonb, article jsonb, subscriber jsonb)
+             AS r(id integer, columns jsonb, status jsonb, article jsonb, subscriber jsonb, hints jsonb)
           WHERE p.id = r.id",
         &[Arg::Text(&row.to_string())],
     );

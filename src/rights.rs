@@ -12,6 +12,12 @@ pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
     as_role(extension_owner(), c"pg_catalog, pg_temp", work)
 }
 
+/// Runs `work`, which only reads, as the owner of a table, with no other names in reach than the
+/// server's own.
+pub fn as_reader_of<T>(relation: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
+    as_role(owner_of(relation), c"pg_catalog, pg_temp", work)
+}
+
 /// Runs `work` as the owner of a table. The owner's own triggers find what is in the table's schema.
 pub fn as_owner_of<T>(relation: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
     // SAFETY: catalog look-ups by OID; both give null or InvalidOid for what is not there.

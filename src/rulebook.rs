@@ -150,10 +150,24 @@ fn read_protection(id: i32, relation: pg_sys::Relation) -> Result<Protection, Un
         .ok_or_else(|| Unusable::Broken(format!("policy \"{}\" does not exist", stored.policy)))?;
     // SAFETY: the relation is open (the caller's promise); its descriptor lives as long.
     unsafe {
-        let is_partition = (*(*relation).rd_rel).relispartition;
-        Protection::bind(&stored, &described, policy, (*relation).rd_att, is_partition)
+        let key = (*(*relation).rd_rel).relispartition.then(|| partition_key((*relation).rd_id));
+        Protection::bind(&stored, &described, policy, (*relation).rd_att, key.as_deref())
             .map_err(|refusal| Unusable::Broken(refusal.message))
     }
+}
+
+/// The columns in the partition keys above a partition.
+fn partition_key(partition: pg_sys::Oid) -> Vec<String> {
+    spi::json_now(
+        "SELECT convert_to(coalesce(jsonb_agg(DISTINCT a.attname), '[]')::text, 'UTF8')
+           FROM pg_partition_ancestors($1) anc(relid)
+           JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = anc.relid AND d.objsubid > 0
+                           AND d.refclassid = 'pg_class'::regclass AND d.refobjid = anc.relid
+                           AND d.refobjsubid = 0 AND d.deptype = 'i'
+           JOIN pg_attribute a ON a.attrelid = d.objid AND a.attnum = d.objsubid",
+        &[Arg::Oid(partition)],
+    )
+    .unwrap_or_default()
 }
 
 /// What protect() stored under an id.

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, SubTransactionId};
 use spamcheck_engine::verdict::Judgement;
 
 /// What is to be written about a row once it is stored.
@@ -18,7 +18,7 @@ pub struct Pending {
     pub judgement: Judgement,
     /// The row's own status, as a JSON object of column to text or null; None: no status column.
     pub former: Option<serde_json::Value>,
-    /// Why a lookup is made: `edit`, or None for a first time. Only read when a lookup is due.
+    /// Whether the row was there before and was edited.
     pub edited: bool,
     /// Whether Akismet is to be asked.
     pub lookup: bool,
@@ -29,12 +29,13 @@ pub struct Pending {
 struct Judged {
     protection: i32,
     depth: i32,
+    subtransaction: SubTransactionId,
     pending: Pending,
 }
 
 struct Stored {
     address: Address,
-    subtransaction: pg_sys::SubTransactionId,
+    subtransaction: SubTransactionId,
     pending: Pending,
 }
 
@@ -47,13 +48,23 @@ pub struct Address {
     pub place: (u32, u16),
 }
 
-/// An UPDATE that may turn out to move its row to another partition.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Move {
+impl Address {
+    /// The address in a table of what `tid` points to.
+    pub fn new(table: pg_sys::Oid, tid: pg_sys::ItemPointerData) -> Self {
+        let block = (u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo);
+        Self { table, place: (block, tid.ip_posid) }
+    }
+}
+
+/// An UPDATE whose row may go to another partition. The server then deletes it where it was, which
+/// the guard sees, and inserts it elsewhere, with nothing in between.
+#[derive(Clone, Copy)]
+struct Move {
     protection: i32,
     depth: i32,
-    command: pg_sys::CommandId,
+    from: Address,
     content: u64,
+    left: bool,
 }
 
 thread_local! {
@@ -65,6 +76,7 @@ thread_local! {
 
 /// A row is about to be judged: whatever the same trigger level had judged before was not stored.
 pub fn begin(protection: i32) {
+    forget_move();
     if ANY.get() {
         let depth = trigger_depth() - 1;
         JUDGED.with_borrow_mut(|judged| {
@@ -76,13 +88,21 @@ pub fn begin(protection: i32) {
 
 /// Keeps what was found about the row that was just judged.
 pub fn keep(pending: Pending) {
-    let judged = Judged { protection: pending.protection.id, depth: trigger_depth() - 1, pending };
+    let judged = Judged {
+        protection: pending.protection.id,
+        depth: trigger_depth() - 1,
+        subtransaction: current(),
+        pending,
+    };
     JUDGED.with_borrow_mut(|all| all.push(judged));
     ANY.set(true);
 }
 
 /// The row that was judged last is stored at `address`. True: there is something to write about it.
 pub fn stored(protection: i32, address: Address) -> bool {
+    if MOVE.get().is_some_and(|m| m.depth == trigger_depth() + 1) {
+        MOVE.set(None);
+    }
     if !ANY.get() {
         return false;
     }
@@ -92,11 +112,8 @@ pub fn stored(protection: i32, address: Address) -> bool {
         Some(all.remove(at))
     });
     let Some(judged) = judged else { return false };
-    // SAFETY: plain call.
-    let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
-    STORED.with_borrow_mut(|all| {
-        all.push_back(Stored { address, subtransaction, pending: judged.pending });
-    });
+    let stored = Stored { address, subtransaction: current(), pending: judged.pending };
+    STORED.with_borrow_mut(|all| all.push_back(stored));
     true
 }
 
@@ -110,23 +127,40 @@ pub fn take(address: Address) -> Option<Pending> {
     stored.map(|s| s.pending)
 }
 
-/// Whether rows wait for their AFTER trigger.
+/// Whether rows of this subtransaction wait for their AFTER trigger.
 pub fn waiting() -> bool {
-    STORED.with_borrow(|all| !all.is_empty())
+    STORED.with_borrow(|all| !all.is_empty() && all.iter().any(|s| s.subtransaction == current()))
 }
 
-/// Remembers an UPDATE on a partition, since a move to another one shows as an INSERT there.
-pub fn may_move(protection: i32, content: u64) {
-    MOVE.set(Some(Move { protection, depth: trigger_depth(), command: command(), content }));
+/// Remembers an UPDATE of the row at `from`, a partition.
+pub fn may_move(protection: i32, from: Address, content: u64) {
+    MOVE.set(Some(Move { protection, depth: trigger_depth(), from, content, left: false }));
 }
 
-/// Whether an INSERT of this content is the second half of a move that was looked at before.
-pub fn is_move(protection: i32, content: impl FnOnce() -> u64) -> bool {
-    let Some(known) = MOVE.get() else { return false };
-    known.protection == protection
+/// A row is deleted: if it is the one that was just updated, it is about to arrive elsewhere.
+pub fn leaves(protection: i32, from: Address) {
+    if let Some(known) = MOVE.get()
         && known.depth == trigger_depth()
-        && known.command == command()
-        && known.content == content()
+    {
+        let left = known.protection == protection && known.from == from;
+        MOVE.set(left.then_some(Move { left, ..known }));
+    }
+}
+
+/// The content of the row that arrives by a move, if the INSERT at hand can be its second half.
+pub fn arrives(protection: i32) -> Option<u64> {
+    let known = MOVE.get()?;
+    if known.depth != trigger_depth() {
+        return None;
+    }
+    MOVE.set(None);
+    (known.left && known.protection == protection).then_some(known.content)
+}
+
+fn forget_move() {
+    if MOVE.get().is_some_and(|m| m.depth == trigger_depth()) {
+        MOVE.set(None);
+    }
 }
 
 /// The transaction is over.
@@ -139,12 +173,25 @@ pub fn clear() {
     }
 }
 
-/// A subtransaction, and all inside it, is rolled back.
-pub fn forget_from(subtransaction: pg_sys::SubTransactionId) {
+/// A subtransaction is rolled back; its children are numbered above it.
+pub fn forget_from(subtransaction: SubTransactionId) {
     if ANY.get() {
-        JUDGED.with_borrow_mut(Vec::clear);
+        JUDGED.with_borrow_mut(|all| all.retain(|j| j.subtransaction < subtransaction));
         STORED.with_borrow_mut(|all| all.retain(|s| s.subtransaction < subtransaction));
         settle_any();
+    }
+}
+
+/// A subtransaction became part of its parent.
+pub fn hand_up(subtransaction: SubTransactionId, parent: SubTransactionId) {
+    if ANY.get() {
+        let up = |s: &mut SubTransactionId| {
+            if *s == subtransaction {
+                *s = parent;
+            }
+        };
+        JUDGED.with_borrow_mut(|all| all.iter_mut().for_each(|j| up(&mut j.subtransaction)));
+        STORED.with_borrow_mut(|all| all.iter_mut().for_each(|s| up(&mut s.subtransaction)));
     }
 }
 
@@ -153,13 +200,14 @@ fn settle_any() {
     ANY.set(any);
 }
 
+/// The subtransaction at hand.
+pub fn current() -> SubTransactionId {
+    // SAFETY: plain call.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
 /// Triggers inside triggers: rows judged at another depth are not mixed up with this one's.
 fn trigger_depth() -> i32 {
     // SAFETY: pg_trigger_depth() reads a static and takes no argument.
     unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
-}
-
-fn command() -> pg_sys::CommandId {
-    // SAFETY: plain call; `false` does not use the command id up.
-    unsafe { pg_sys::GetCurrentCommandId(false) }
 }

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys;
 use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value};
 
-use crate::protection::{Bound, Protection};
+use crate::protection::{Bound, Protection, foreign_query};
 use crate::row::{EPOCH_OFFSET, Row};
 use crate::spi::{self, Arg};
 use crate::{rights, settings, subtransaction};
@@ -28,7 +28,9 @@ impl<'a> Elsewhere<'a> {
 impl Remote for Elsewhere<'_> {
     fn fetch(&self, field: Field) -> Result<Value<'static>, String> {
         let found = self.protection.sources.iter().find(|(f, _)| *f == field);
-        let Some((_, Bound::Foreign { query, from })) = found else { return Ok(Value::Absent) };
+        let Some((_, Bound::Foreign { table, key, from, column, query })) = found else {
+            return Ok(Value::Absent);
+        };
         let Some(texts) = from.iter().map(|c| self.row.text(*c)).collect::<Option<Vec<_>>>() else {
             return Ok(Value::Absent);
         };
@@ -36,7 +38,12 @@ impl Remote for Elsewhere<'_> {
         // With the rights of the table's owner, who set the mapping up, never with more.
         let root = self.protection.root;
         let read = subtransaction::attempt(AssertUnwindSafe(|| {
-            rights::as_owner_of(root, || spi::text_now(query, &args))
+            let query =
+                query.get_or_init(|| rights::as_extension(|| foreign_query(table, key, column)));
+            match query {
+                Some(query) => rights::as_reader_of(root, || spi::text_now(query, &args)),
+                None => pgrx::error!("table {table} is not what it was when protect() was called"),
+            }
         }));
         match read {
             Ok(Some(text)) => Ok(Value::Text(text.into())),

@@ -83,11 +83,18 @@ fn wake(prepared: bool) {
 unsafe extern "C-unwind" fn at_subtransaction(
     event: pg_sys::SubXactEvent::Type,
     subtransaction: pg_sys::SubTransactionId,
-    _parent: pg_sys::SubTransactionId,
+    parent: pg_sys::SubTransactionId,
     _arg: *mut std::ffi::c_void,
 ) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        stash::forget_from(subtransaction);
-        record::discard_from(subtransaction);
+    match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            stash::forget_from(subtransaction);
+            record::discard_from(subtransaction);
+        }
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+            stash::hand_up(subtransaction, parent);
+            record::hand_up(subtransaction, parent);
+        }
+        _ => {}
     }
 }

@@ -8,6 +8,7 @@ use spamcheck_engine::Refusal;
 
 use crate::report;
 use crate::row::{self, Column, Row};
+use crate::stash::Address;
 
 /// The version-1 calling convention's record, the same for every function.
 pub static VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
@@ -19,6 +20,8 @@ pub enum Event {
     Insert,
     /// A row is updated.
     Update,
+    /// A row is deleted; only guards of partitioned tables are told.
+    Delete,
 }
 
 /// One call of a trigger function.
@@ -45,6 +48,7 @@ impl Trigger {
             let event = match (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
                 pg_sys::TRIGGER_EVENT_INSERT => Event::Insert,
                 pg_sys::TRIGGER_EVENT_UPDATE => Event::Update,
+                pg_sys::TRIGGER_EVENT_DELETE => Event::Delete,
                 _ => wrong_event(),
             };
             if (*data).tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
@@ -112,7 +116,7 @@ impl Trigger {
         // SAFETY: checked in `of`.
         unsafe {
             match self.event {
-                Event::Insert => (*self.data).tg_trigslot,
+                Event::Insert | Event::Delete => (*self.data).tg_trigslot,
                 Event::Update => (*self.data).tg_newslot,
             }
         }
@@ -124,12 +128,18 @@ impl Trigger {
         unsafe { (*self.data).tg_trigslot }
     }
 
-    /// The new row.
+    /// Where the old row is stored.
+    pub fn old_address(&self) -> Address {
+        // SAFETY: checked in `of`; the row of an UPDATE or DELETE is a stored one.
+        unsafe { Address::new((*self.relation()).rd_id, (*(*self.data).tg_trigtuple).t_self) }
+    }
+
+    /// The new row; the old one for a DELETE.
     pub fn new_tuple(&self) -> pg_sys::HeapTuple {
         // SAFETY: checked in `of`.
         unsafe {
             match self.event {
-                Event::Insert => (*self.data).tg_trigtuple,
+                Event::Insert | Event::Delete => (*self.data).tg_trigtuple,
                 Event::Update => (*self.data).tg_newtuple,
             }
         }
@@ -197,5 +207,5 @@ fn protocol(message: &str) -> ! {
 }
 
 fn wrong_event() -> ! {
-    protocol("this function of pg_spamcheck is for triggers FOR EACH ROW on INSERT or UPDATE")
+    protocol("this function of pg_spamcheck is for triggers FOR EACH ROW that protect() makes")
 }

@@ -6,16 +6,16 @@ mod akismet;
 mod http;
 mod lane;
 pub mod launcher;
+mod letters;
+mod presence;
 mod process;
 mod secrets;
 mod settle;
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::BackgroundWorker;
 use pgrx::{FromDatum, pg_sys, prelude::*};
 use serde_json::Value as Json;
 use spamcheck_engine::Refusal;
@@ -24,10 +24,11 @@ use crate::lookups::{self, Claimed, Postponed};
 use crate::mailbox::{Letter, Reader};
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
-use crate::{checklog, report, rights, rulebook, spi, subtransaction};
+use crate::{report, rights, rulebook, spi};
 use akismet::Verdict;
 use http::{Done, Http};
 use lane::Lane;
+use presence::{in_the_way, installed, relax_commits, transaction};
 use settle::Answered;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
@@ -207,7 +208,7 @@ impl Worker {
             return true;
         }
         let texts: Vec<&[u8]> = letters.iter().map(|l| l.text.as_slice()).collect();
-        let Some(written) = transaction("logging rejections", || write_entries(&texts)) else {
+        let Some(written) = transaction("logging rejections", || letters::write(&texts)) else {
             self.answer_letters(letters, |_| false);
             return false;
         };
@@ -386,121 +387,6 @@ fn expire(lookup: &Claimed, postponed: Postponed) -> Postponed {
         return Postponed { state: "expired", ..postponed };
     }
     postponed
-}
-
-/// Writes letters' entries; which of them could be.
-fn write_entries(letters: &[&[u8]]) -> Vec<bool> {
-    // The sender's error must not reach its client before its entry is safe.
-    set(c"synchronous_commit", c"on", pg_sys::GucAction::GUC_ACTION_LOCAL);
-    let all: Vec<Json> = letters
-        .iter()
-        .filter_map(|text| serde_json::from_slice::<Vec<Json>>(text).ok())
-        .flatten()
-        .collect();
-    let together = Json::Array(all).to_string();
-    if subtransaction::attempt(AssertUnwindSafe(|| checklog::write(&together))).is_ok() {
-        return vec![true; letters.len()];
-    }
-    let one_by_one = letters.iter().map(|text| {
-        let text = String::from_utf8_lossy(text);
-        subtransaction::attempt(AssertUnwindSafe(|| checklog::write(&text)))
-            .inspect_err(|failure| {
-                ereport!(
-                    LOG,
-                    failure.code,
-                    "pg_spamcheck could not log a rejected submission",
-                    failure.message.clone()
-                );
-            })
-            .is_ok()
-    });
-    one_by_one.collect()
-}
-
-/// The worker's own commits need not wait for the disk: a claim or a verdict that a crash takes back
-/// is simply done again. Letters are the exception, see [`write_entries`].
-fn relax_commits() {
-    set(c"synchronous_commit", c"off", pg_sys::GucAction::GUC_ACTION_SET);
-}
-
-fn set(name: &std::ffi::CStr, value: &std::ffi::CStr, action: pg_sys::GucAction::Type) {
-    // SAFETY: a plain setting of this process.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            action,
-            true,
-            0,
-            false,
-        );
-    }
-}
-
-/// Runs `work` in a transaction; None: the extension is not there, and nothing was run.
-fn transaction<T>(activity: &str, work: impl FnOnce() -> T) -> Option<T> {
-    let activity = std::ffi::CString::new(activity).unwrap_or_default();
-    // SAFETY: the server copies the text.
-    unsafe {
-        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, activity.as_ptr())
-    };
-    let result = BackgroundWorker::transaction(AssertUnwindSafe(|| hold_extension().then(work)));
-    // SAFETY: between transactions.
-    unsafe {
-        pg_sys::pgstat_report_stat(true);
-        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
-    }
-    result
-}
-
-/// Whether the extension is there, and stays for this transaction. DROP EXTENSION takes the stronger
-/// lock on the extension before it touches any table, so the two cannot deadlock.
-fn hold_extension() -> bool {
-    // SAFETY: look-ups and a lock by OID, in a transaction.
-    unsafe {
-        let found = pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true);
-        if found == pg_sys::InvalidOid {
-            return false;
-        }
-        pg_sys::LockDatabaseObject(
-            pg_sys::ExtensionRelationId,
-            found,
-            0,
-            pg_sys::AccessShareLock as u16 as _,
-        );
-        pg_sys::AcceptInvalidationMessages();
-        pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true) == found
-    }
-}
-
-fn installed() -> bool {
-    BackgroundWorker::transaction(|| {
-        // SAFETY: a look-up by name, in a transaction. Taken without the lock: DROP EXTENSION may be
-        // waiting for us.
-        unsafe { pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true) != pg_sys::InvalidOid }
-    })
-}
-
-/// Whether somebody (DROP DATABASE, CREATE DATABASE … TEMPLATE) holds or waits for a lock on the
-/// database that needs all others out of it.
-fn in_the_way(oid: pg_sys::Oid) -> bool {
-    BackgroundWorker::transaction(|| {
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: 0,
-            locktag_field2: pg_sys::DatabaseRelationId.to_u32(),
-            locktag_field3: oid.to_u32(),
-            locktag_field4: 0,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-        };
-        // SAFETY: asks for the lock that a starting session takes, without waiting; the end of the
-        // transaction gives it back.
-        let got =
-            unsafe { pg_sys::LockAcquire(&tag, pg_sys::RowExclusiveLock as i32, false, true) };
-        got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
-    })
 }
 
 #[pg_guard]

@@ -184,7 +184,7 @@ fn apply(
             let rows = pg_sys::SPI_tuptable;
             let tupdesc = (*rows).tupdesc;
             let protection =
-                Protection::bind(stored, described, policy.clone(), tupdesc, false).ok()?;
+                Protection::bind(stored, described, policy.clone(), tupdesc, None).ok()?;
             let row = Row::of_tuple(*(*rows).vals, tupdesc);
             if fingerprint(&protection, row) != lookup.fingerprint
                 || lookups::status(&protection, row) != lookup.status
