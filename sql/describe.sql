@@ -12,7 +12,7 @@ SELECT convert_to(json_build_object(
     'own', n.nspname = 'spamcheck',
     'columns', coalesce((
         SELECT json_agg(json_build_object(
-                   'name', a.attname, 'type_name', format_type(base.oid, NULL), 'typtype', base.typtype,
+                   'name', a.attname, 'type_oid', a.atttypid::bigint, 'type_modifier', a.atttypmod, 'type_name', format_type(base.oid, NULL), 'typtype', base.typtype,
                    'labels', coalesce((SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e
                                         WHERE e.enumtypid = base.oid), '[]'),
                    'generated', a.attgenerated <> '',

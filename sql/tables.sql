@@ -2,6 +2,9 @@
 -- still to do. Owns no logic: the checks on what is written live in src/validation.rs, and every name
 -- is qualified because the script must not depend on anybody's search_path.
 
+-- No foreign keys between these tables: pg_restore --jobs loads them in any order, and knows nothing of the
+-- keys of an extension. The triggers of src/validation.rs keep them together instead.
+
 -- Policies ------------------------------------------------------------------------------------------
 
 CREATE TABLE spamcheck.policy (
@@ -39,7 +42,7 @@ COMMENT ON COLUMN spamcheck.policy.notify_channel IS 'Channel that is notified w
 COMMENT ON COLUMN spamcheck.policy.mail_to IS 'Addresses that are mailed about newly moderated rows; NULL: none';
 
 CREATE TABLE spamcheck.check_setting (
-    policy     text NOT NULL REFERENCES spamcheck.policy ON UPDATE CASCADE ON DELETE CASCADE,
+    policy     text NOT NULL,
     check_name text NOT NULL,
     enabled    boolean NOT NULL,
     action     text NOT NULL,
@@ -74,7 +77,7 @@ COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched';
 COMMENT ON COLUMN spamcheck.list.last_error IS 'Why the last fetch failed; NULL: it did not';
 
 CREATE TABLE spamcheck.list_entry (
-    list       text NOT NULL REFERENCES spamcheck.list ON UPDATE CASCADE ON DELETE CASCADE,
+    list       text NOT NULL,
     value      text NOT NULL,
     note       text,
     expires_at timestamptz,
@@ -98,7 +101,7 @@ CREATE SEQUENCE spamcheck._protection_id_seq AS integer;
 COMMENT ON SEQUENCE spamcheck._protection_id_seq IS 'Ids of protections';
 CREATE TABLE spamcheck._protection (
     id           integer PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck._protection_id_seq'),
-    policy       text NOT NULL REFERENCES spamcheck.policy ON UPDATE CASCADE,
+    policy       text NOT NULL,
     columns      jsonb NOT NULL,
     status       jsonb NOT NULL,
     article      jsonb,

@@ -1,7 +1,7 @@
 -- The triggers on our own tables, and what a new installation starts with. ENABLE ALWAYS: settings that
 -- arrive by logical replication or with session_replication_role = replica are checked and announced too.
 
-CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.policy FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
+CREATE TRIGGER valid BEFORE INSERT OR UPDATE OR DELETE ON spamcheck.policy FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.policy IS 'Refuses what makes no sense, with a sentence';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
@@ -13,7 +13,7 @@ COMMENT ON TRIGGER valid ON spamcheck.check_setting IS 'Refuses what makes no se
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.check_setting FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.check_setting ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.check_setting IS 'Tells all sessions at commit';
-CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.list FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
+CREATE TRIGGER valid BEFORE INSERT OR UPDATE OR DELETE ON spamcheck.list FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.list IS 'Refuses what makes no sense, with a sentence';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();

@@ -45,9 +45,9 @@ const LEVELS: &[Level] = &[
 ];
 
 #[pg_extern(sql = false)]
-fn grant_access(role: Option<pg_sys::Oid>, level: Option<&str>) {
+fn grant_access(role: Option<pg_sys::Oid>, level: Option<&[u8]>) {
     let role = role_name(role);
-    let level = level.unwrap_or_default();
+    let level = &*row::from_server(level.unwrap_or_default());
     let Some(level) = LEVELS.iter().find(|l| l.name == level) else {
         report::refuse_value(
             Refusal::new(format!("access level \"{level}\" does not exist"))
@@ -85,7 +85,7 @@ fn role_name(role: Option<pg_sys::Oid>) -> String {
         Some(name) => quoted(&name),
         None => report::refuse(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-            Refusal::new("the role does not exist"),
+            Refusal::new("the role does not exist").with_hint("\\du shows the roles."),
         ),
     }
 }

@@ -1,13 +1,14 @@
 //! The functions that make and drop policies and put tables under them, and the catalogue of checks as
 //! SQL sees it. Owns the SQL-callable surface of what the engine and protect.rs know.
 
-use pgrx::{JsonB, PgSqlErrorCode, pg_sys, prelude::*};
+use pgrx::{AnyElement, JsonB, PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::{Refusal, checks, presets};
 
 use crate::protect::{self as protection, Wish};
 use crate::report;
 use crate::rights;
+use crate::row;
 use crate::settings;
 use crate::shared;
 use crate::spi::{self, Arg};
@@ -33,24 +34,37 @@ fn require_preload() {
 #[allow(clippy::type_complexity)]
 fn protect(
     relation: Option<pg_sys::Oid>,
-    policy: Option<&str>,
-    columns: Option<JsonB>,
-    status: Option<JsonB>,
-    article: Option<JsonB>,
-    subscriber: Option<JsonB>,
+    policy: Option<&[u8]>,
+    columns: Option<AnyElement>,
+    status: Option<AnyElement>,
+    article: Option<AnyElement>,
+    subscriber: Option<AnyElement>,
     on_update: Option<bool>,
-) -> TableIterator<'static, (name!(field, String), name!(source, String))> {
+) -> TableIterator<'static, (name!(field, Vec<u8>), name!(source, Vec<u8>))> {
     require_preload();
     let wish = Wish {
         relation: given(relation, "relation"),
-        policy: policy.unwrap_or("default").to_owned(),
-        columns: columns.map(|j| j.0),
-        status: status.map(|j| j.0),
-        article: article.map(|j| j.0),
-        subscriber: subscriber.map(|j| j.0),
+        policy: policy.map_or_else(|| "default".to_owned(), |p| row::from_server(p).into_owned()),
+        columns: columns.map(json),
+        status: status.map(json),
+        article: article.map(json),
+        subscriber: subscriber.map(json),
         on_update: on_update.unwrap_or(true),
     };
-    TableIterator::new(protection::protect(&wish))
+    let text = |text: String| row::to_server(&text).into_bytes();
+    TableIterator::new(
+        protection::protect(&wish).into_iter().map(|(f, s)| (text(f), text(s))).collect::<Vec<_>>(),
+    )
+}
+
+/// A jsonb argument. pgrx's own type reads UTF-8 only, and databases have other encodings.
+fn json(argument: AnyElement) -> Json {
+    // SAFETY: the function is declared with a jsonb argument; jsonb_out gives a C string.
+    let text = unsafe {
+        pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(argument.datum())])
+            .map(|c| row::from_server(std::ffi::CStr::from_ptr(c.cast_mut_ptr()).to_bytes()).into_owned())
+    };
+    text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default()
 }
 
 #[pg_extern(sql = false)]
@@ -62,18 +76,20 @@ fn given<T>(argument: Option<T>, name: &str) -> T {
     argument.unwrap_or_else(|| {
         report::refuse(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            Refusal::new(format!("argument \"{name}\" must not be NULL")),
+            Refusal::new(format!("argument \"{name}\" must not be NULL"))
+                .with_hint("\\df spamcheck.* shows the arguments of each function."),
         )
     })
 }
 
 #[pg_extern(sql = false)]
-fn create_policy(name: Option<&str>, preset: Option<&str>) {
-    let name = given(name, "name");
+fn create_policy(name: Option<&[u8]>, preset: Option<&[u8]>) {
+    let name = &*row::from_server(given(name, "name"));
+    let preset = preset.map(row::from_server);
     if name.trim().is_empty() {
-        report::refuse_value(Refusal::new("a policy needs a name"));
+        report::refuse_value(Refusal::new("a policy needs a name").with_hint("protect() is told of the policy by it."));
     }
-    let preset = presets::find(preset.unwrap_or("default"))
+    let preset = presets::find(preset.as_deref().unwrap_or("default"))
         .unwrap_or_else(|refusal| report::refuse_value(refusal));
     let mut row = Json::Object(preset.policy_columns());
     row["name"] = json!(name);
@@ -149,30 +165,9 @@ fn write_policy(row: &str) {
 }
 
 #[pg_extern(sql = false)]
-fn drop_policy(name: Option<&str>) {
-    let name = given(name, "name");
+fn drop_policy(name: Option<&[u8]>) {
+    let name = &*row::from_server(given(name, "name"));
     rights::as_extension(|| {
-        let tables: Vec<String> = spi::texts_now(
-            "SELECT convert_to(r.relation::regclass::text, 'UTF8') FROM spamcheck._protection p
-               JOIN spamcheck._protected_relation r ON r.id = p.id WHERE p.policy = convert_from($1, 'UTF8')",
-            &[Arg::Text(name)],
-        )
-        .into_iter()
-        .flatten()
-        .collect();
-        if !tables.is_empty() {
-            report::refuse(
-                PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-                Refusal::new(format!("policy \"{name}\" is in use"))
-                    .with_detail(format!("Tables under it: {}.", tables.join(", ")))
-                    .with_hint("Call spamcheck.protect() with another policy, or spamcheck.unprotect(), first."),
-            );
-        }
-        // Protections whose table is gone keep nobody's rows.
-        spi::write(
-            "DELETE FROM spamcheck._protection p WHERE p.policy = convert_from($1, 'UTF8')",
-            &[Arg::Text(name)],
-        );
         let dropped = spi::write_returning(
             "DELETE FROM spamcheck.policy p WHERE p.name = convert_from($1, 'UTF8') RETURNING convert_to(p.name, 'UTF8')",
             &[Arg::Text(name)],
@@ -188,13 +183,14 @@ fn drop_policy(name: Option<&str>) {
 }
 
 #[pg_extern(sql = false)]
-fn retry_lookups(kind: Option<&str>) -> i32 {
+fn retry_lookups(kind: Option<&[u8]>) -> i32 {
+    let kind = kind.map(row::from_server);
     let retried = rights::as_extension(|| {
         spi::write_returning(
             "UPDATE spamcheck.lookup l SET state = 'queued', next_at = clock_timestamp(), reason = coalesce(l.reason, 'retry')
               WHERE l.state <> 'running' AND (convert_from($1, 'UTF8') IN ('', l.kind))
              RETURNING convert_to(l.id::text, 'UTF8')",
-            &[Arg::Text(kind.unwrap_or_default())],
+            &[Arg::Text(kind.as_deref().unwrap_or_default())],
         )
     });
     transaction::call_worker_at_commit();

@@ -302,14 +302,7 @@ fn status_datum(trigger: &Trigger, column: Column, value: &StatusValue) -> pg_sy
             std::ffi::CStr::from_ptr(pg_sys::timestamptz_to_str(now)).to_owned()
         },
     };
-    // SAFETY: the type's own input function on a C string.
-    unsafe {
-        let mut input = pg_sys::Oid::INVALID;
-        let mut parameter = pg_sys::Oid::INVALID;
-        pg_sys::getTypeInputInfo(column.type_oid, &mut input, &mut parameter);
-        let modifier = trigger.type_modifier(column.index);
-        pg_sys::OidInputFunctionCall(input, text.as_ptr().cast_mut(), parameter, modifier)
-    }
+    row::input_c(column.type_oid, trigger.type_modifier(column.index), &text)
 }
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no

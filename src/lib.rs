@@ -34,6 +34,7 @@ mod protect;
 mod catalogue;
 mod validation;
 mod renames;
+mod restore;
 mod access;
 mod health;
 

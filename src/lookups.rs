@@ -37,6 +37,8 @@ pub struct Claimed {
     /// The protection.
     #[serde(rename = "_protection")]
     pub protection: i32,
+    /// Why the request before gave no verdict, if there was one.
+    pub last_error: Option<String>,
     /// Hash of the watched columns when it was queued.
     #[serde(rename = "_fingerprint")]
     pub fingerprint: i64,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
+use crate::restore;
 use crate::rights;
 use crate::rulebook;
 use crate::spi::{self, Arg};
@@ -88,9 +89,19 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn spamcheck_renamed(
-    _fcinfo: pg_sys::FunctionCallInfo,
+    fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
+    // SAFETY: the context of an event trigger is an EventTriggerData.
+    let statement = unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            error!("spamcheck._renamed() is only for the event trigger of pg_spamcheck");
+        }
+        (*context.cast::<pg_sys::EventTriggerData>()).parsetree
+    };
     if !PROTECTING.get() && installed() {
+        // SAFETY: the statement's own parse tree.
+        unsafe { restore::watch(statement) };
         follow();
     }
     pg_sys::Datum::null()

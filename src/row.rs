@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use pgrx::pg_sys;
 use spamcheck_engine::{Field, Value};
 
+const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
+const SQL_ASCII: i32 = pg_sys::pg_enc::PG_SQL_ASCII as i32;
+
 /// Microseconds between the Unix epoch and the server's, 2000-01-01.
 pub const EPOCH_OFFSET: i64 = 946_684_800_000_000;
 
@@ -222,10 +225,9 @@ pub unsafe fn text_of_datum<'a>(datum: pg_sys::Datum) -> Cow<'a, str> {
 /// Text of the database's encoding as UTF-8. What cannot be converted shows as U+FFFD: a strange byte
 /// is no reason to lose a row.
 pub fn from_server(bytes: &[u8]) -> Cow<'_, str> {
-    const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
     // SAFETY: plain calls; the converted copy is a palloc'd C string.
     unsafe {
-        if pg_sys::GetDatabaseEncoding() == UTF8 || bytes.is_ascii() {
+        if any_text_fits() || bytes.is_ascii() || pg_sys::GetDatabaseEncoding() == SQL_ASCII {
             return String::from_utf8_lossy(bytes);
         }
         let given = bytes.as_ptr().cast();
@@ -239,11 +241,10 @@ pub fn from_server(bytes: &[u8]) -> Cow<'_, str> {
 
 /// UTF-8 text in the database's encoding, as a C string.
 pub fn to_server(text: &str) -> CString {
-    const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
     let plain = CString::new(text.replace('\0', "")).unwrap_or_default();
     // SAFETY: as in from_server.
     unsafe {
-        if pg_sys::GetDatabaseEncoding() == UTF8 || text.is_ascii() {
+        if any_text_fits() || text.is_ascii() || pg_sys::GetDatabaseEncoding() == SQL_ASCII {
             return plain;
         }
         let length = plain.as_bytes().len() as i32;
@@ -267,6 +268,16 @@ unsafe fn address(datum: pg_sys::Datum) -> Option<IpAddr> {
             Some(IpAddr::V6(Ipv6Addr::from(octets)))
         }
         _ => None,
+    }
+}
+
+impl<'a> Row<'a> {
+    /// A column's text as a person reads it: of JSON the strings inside; None: NULL.
+    pub fn readable(&self, column: Column) -> Option<Cow<'a, str>> {
+        match column.reader {
+            Reader::Json => self.text(column).map(|json| strings_inside(&json).into()),
+            _ => self.text_borrowed(column),
+        }
     }
 }
 
@@ -315,5 +326,51 @@ pub fn with_portable_output<T>(work: impl FnOnce() -> T) -> T {
         let result = work();
         pg_sys::AtEOXact_GUC(false, level);
         result
+    }
+}
+
+/// Whether the database's encoding has every character there is.
+pub fn any_text_fits() -> bool {
+    // SAFETY: plain call.
+    unsafe { pg_sys::GetDatabaseEncoding() == UTF8 }
+}
+
+/// The text with what the database's encoding does not have replaced by a question mark: the log of a
+/// LATIN1 database must not fail over a character that normalisation brought in.
+pub fn fitting(text: &str) -> Cow<'_, str> {
+    thread_local! {
+        static FITS: std::cell::RefCell<std::collections::HashMap<char, bool>> = Default::default();
+    }
+    // SAFETY: plain call.
+    if any_text_fits() || text.is_ascii() || unsafe { pg_sys::GetDatabaseEncoding() } == SQL_ASCII {
+        return Cow::Borrowed(text);
+    }
+    let fits = |c: char| {
+        c.is_ascii()
+            || FITS.with_borrow_mut(|known| {
+                *known.entry(c).or_insert_with(|| {
+                    crate::subtransaction::attempt(|| to_server(c.encode_utf8(&mut [0; 4]))).is_ok()
+                })
+            })
+    };
+    if text.chars().all(fits) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if fits(c) { c } else { '?' }).collect())
+}
+
+/// A value of a type from its text form, as an INSERT would read it; raises what the type says.
+pub fn input(type_oid: pg_sys::Oid, modifier: i32, text: &str) -> pg_sys::Datum {
+    input_c(type_oid, modifier, &to_server(text))
+}
+
+/// [`input`] for a text that is in the database's encoding already.
+pub fn input_c(type_oid: pg_sys::Oid, modifier: i32, text: &CStr) -> pg_sys::Datum {
+    // SAFETY: the type's own input function on a C string, which it does not change.
+    unsafe {
+        let mut function = pg_sys::Oid::INVALID;
+        let mut parameter = pg_sys::Oid::INVALID;
+        pg_sys::getTypeInputInfo(type_oid, &mut function, &mut parameter);
+        pg_sys::OidInputFunctionCall(function, text.as_ptr().cast_mut(), parameter, modifier)
     }
 }

@@ -307,13 +307,14 @@ pub fn mailbox_slots() -> usize {
 
 /// The value of any setting, as `current_setting(name, true)` gives it; empty and unknown are None.
 pub fn by_name(name: &CStr) -> Option<String> {
-    // SAFETY: the name is a C string; with missing_ok an unknown name gives null.
-    let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, true) };
+    // SAFETY: the name is a C string; with missing_ok an unknown name gives null. Whether the setting
+    // may be read was protect()'s question: here it must not fail somebody's INSERT.
+    let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) };
     if value.is_null() {
         return None;
     }
     // SAFETY: the server returns a C string that is valid until the next change of the setting.
-    let text = unsafe { CStr::from_ptr(value) }.to_string_lossy();
+    let text = crate::row::from_server(unsafe { CStr::from_ptr(value) }.to_bytes());
     (!text.is_empty()).then(|| text.into_owned())
 }
 

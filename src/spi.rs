@@ -8,6 +8,8 @@ use pgrx::pg_sys;
 use pgrx::spi::{OwnedPreparedStatement, Spi, SpiTupleTable};
 use serde::de::DeserializeOwned;
 
+use crate::row;
+
 /// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
 pub enum Arg<'a> {
@@ -115,7 +117,8 @@ impl Kept {
                     }
                 }
             });
-            if let Err(error) = client.update(plan, None, &[json.as_bytes().into()]) {
+            let fitting = row::fitting(json);
+            if let Err(error) = client.update(plan, None, &[fitting.as_bytes().into()]) {
                 pgrx::error!("pg_spamcheck could not write: {error}");
             }
         });

@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value};
 
 use crate::protection::{Bound, Protection, foreign_query};
-use crate::row::{EPOCH_OFFSET, Row};
+use crate::row::{EPOCH_OFFSET, Reader, Row};
 use crate::spi::{self, Arg};
 use crate::{rights, settings, subtransaction};
 
@@ -77,7 +77,7 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
         Bound::Joined(columns) => {
             let texts: Vec<Cow<'a, str>> = columns
                 .iter()
-                .filter_map(|c| row.text_borrowed(*c))
+                .filter_map(|c| row.readable(*c))
                 .filter(|t| !t.trim().is_empty())
                 .collect();
             if !texts.is_empty() {
@@ -86,16 +86,16 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
         }
         Bound::Texts(columns) => {
             for (name, column) in columns {
-                if let Some(text) = row.text_borrowed(*column) {
-                    submission.push_field(name.as_str().into(), text);
+                match (column.reader, row.text_borrowed(*column)) {
+                    (_, None) => {}
+                    (Reader::Json, Some(text)) => texts_inside(submission, name, &text),
+                    (_, Some(text)) => submission.push_field(name.as_str().into(), text),
                 }
             }
         }
         Bound::TextsInside(column) => {
-            let Some(text) = row.text(*column) else { return };
-            match serde_json::from_str::<serde_json::Value>(&text) {
-                Ok(json) => submission.push_strings(String::new(), &json),
-                Err(_) => hstore_texts(submission, &text),
+            if let Some(text) = row.text(*column) {
+                texts_inside(submission, "", &text);
             }
         }
         Bound::Setting(name) => {
@@ -105,6 +105,14 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
         }
         Bound::Value(text) => submission.set(field, Value::Text(text.as_str().into())),
         Bound::Foreign { .. } => submission.set(field, Value::Later),
+    }
+}
+
+/// The strings inside JSON, or else the values of an hstore.
+fn texts_inside(submission: &mut Submission<'_>, name: &str, text: &str) {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(json) => submission.push_strings(name.to_owned(), &json),
+        Err(_) => hstore_texts(submission, text),
     }
 }
 

@@ -9,8 +9,11 @@ use spamcheck_engine::policy;
 use spamcheck_engine::{CHECKS, Refusal};
 
 use crate::report;
+use crate::restore;
 use crate::rights;
+use crate::row;
 use crate::rulebook;
+use crate::settings;
 use crate::spi::{self, Arg};
 use crate::trigger::{Event, Trigger, VERSION_1};
 
@@ -48,7 +51,14 @@ pub unsafe extern "C-unwind" fn spamcheck_changed(
 pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: Trigger checks the protocol.
     let trigger = unsafe { Trigger::of(fcinfo) };
+    if restore::gives_way() {
+        return trigger.unchanged();
+    }
     let row = trigger.new_row_json();
+    if trigger.event == Event::Delete {
+        drop_dependents(&trigger.table_name(), text(&row, "name"));
+        return trigger.unchanged();
+    }
     let checked = match trigger.table_name().as_str() {
         "policy" => valid_policy(&row),
         "check_setting" => valid_check_setting(&row),
@@ -59,8 +69,11 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
     if let Err(refusal) = checked {
         report::refuse_value(refusal);
     }
+    if trigger.event == Event::Update {
+        rename_dependents(&trigger.table_name(), &trigger.old_row_json(), &row);
+    }
     if trigger.event == Event::Insert {
-        replace_shipped(&trigger.table_name(), &row);
+        restore::give_way(&trigger.table_name(), &row);
     }
     trigger.unchanged()
 }
@@ -69,8 +82,71 @@ fn text<'a>(row: &'a Json, column: &str) -> &'a str {
     row[column].as_str().unwrap_or_default()
 }
 
+/// What hangs on a policy or list goes with it; a policy that tables are under does not go.
+fn drop_dependents(table: &str, name: &str) {
+    rights::as_extension(|| {
+        if table == "list" {
+            spi::write(
+                "DELETE FROM spamcheck.list_entry e WHERE e.list = convert_from($1, 'UTF8')",
+                &[Arg::Text(name)],
+            );
+            return;
+        }
+        let under: Vec<String> = spi::texts_now(
+            "SELECT convert_to(r.relation::regclass::text, 'UTF8') FROM spamcheck._protection p
+               JOIN spamcheck._protected_relation r ON r.id = p.id WHERE p.policy = convert_from($1, 'UTF8')",
+            &[Arg::Text(name)],
+        )
+        .into_iter()
+        .flatten()
+        .collect();
+        if !under.is_empty() {
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                Refusal::new(format!("policy \"{name}\" is in use"))
+                    .with_detail(format!("Tables under it: {}.", under.join(", ")))
+                    .with_hint("Call spamcheck.protect() with another policy, or spamcheck.unprotect(), first."),
+            );
+        }
+        // Protections whose table is gone keep nobody's rows.
+        for dependent in ["check_setting", "_protection"] {
+            spi::write(
+                &format!("DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"),
+                &[Arg::Text(name)],
+            );
+        }
+    });
+}
+
+/// What names a policy or list by its old name follows.
+fn rename_dependents(table: &str, old: &Json, new: &Json) {
+    let (old, new) = (text(old, "name"), text(new, "name"));
+    let dependents: &[(&str, &str)] = match table {
+        "policy" => &[("check_setting", "policy"), ("_protection", "policy"), ("lookup", "policy")],
+        "list" => &[("list_entry", "list")],
+        _ => return,
+    };
+    if old == new {
+        return;
+    }
+    rights::as_extension(|| {
+        for (dependent, column) in dependents {
+            spi::write(
+                &format!(
+                    "UPDATE spamcheck.{dependent} d SET {column} = convert_from($2, 'UTF8')
+                      WHERE d.{column} = convert_from($1, 'UTF8')"
+                ),
+                &[Arg::Text(old), Arg::Text(new)],
+            );
+        }
+    });
+}
+
 fn valid_policy(row: &Json) -> Result<(), Refusal> {
     policy::validate_policy(row)?;
+    if let Some(interval) = row["retention"].as_str() {
+        positive(interval, "policy column \"retention\"")?;
+    }
     for column in ["unsubscribe", "log_to", "retention", "notify_channel", "mail_to"] {
         let set = match &row[column] {
             Json::Null | Json::Bool(false) => false,
@@ -92,6 +168,12 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
 fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     let name = text(row, "check_name");
     policy::validate_check_setting(name, text(row, "action"), &row["options"])?;
+    valid_score(name, &row["score"])?;
+    let policy = text(row, "policy");
+    if !restore::running() && !policy_exists(policy) {
+        return Err(Refusal::new(format!("policy \"{policy}\" does not exist"))
+            .with_hint("See spamcheck.policy, or make one with spamcheck.create_policy()."));
+    }
     if name == "akismet" {
         valid_akismet(&row["options"])?;
     }
@@ -109,23 +191,36 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Sums of scores stay numbers that can be compared.
+fn valid_score(check: &str, score: &Json) -> Result<(), Refusal> {
+    match score.as_f64() {
+        Some(score) if score.abs() <= 1e6 => Ok(()),
+        _ => Err(Refusal::new(format!("the score of check {check} is not a number from -1000000 to 1000000"))
+            .with_hint("It adds to the sum that the policy's moderate_at, spam_at and reject_at are compared with; 1 to 10 is usual.")),
+    }
+}
+
+/// An interval that the server can read and that lies ahead.
+fn positive(text: &str, what: &str) -> Result<(), Refusal> {
+    let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
+        rights::as_extension(|| {
+            spi::text_now(
+                "SELECT convert_to('yes', 'UTF8') WHERE convert_from($1, 'UTF8')::interval > interval '0'",
+                &[Arg::Text(text)],
+            )
+        })
+    }));
+    match read {
+        Ok(Some(_)) => Ok(()),
+        _ => Err(Refusal::new(format!("{what} takes an interval above zero, not \"{text}\""))
+            .with_hint("Write it as PostgreSQL does: \"15 days\".")),
+    }
+}
+
 /// What the engine cannot know of akismet's options: the server's intervals, and what is served.
 fn valid_akismet(options: &Json) -> Result<(), Refusal> {
     if let Some(text) = options["give_up_after"].as_str() {
-        let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
-            rights::as_extension(|| {
-                spi::text_now(
-                    "SELECT convert_to('yes', 'UTF8') WHERE convert_from($1, 'UTF8')::interval > interval '0'",
-                    &[Arg::Text(text)],
-                )
-            })
-        }));
-        if !matches!(read, Ok(Some(_))) {
-            return Err(Refusal::new(format!(
-                "option \"give_up_after\" of check akismet takes an interval above zero, not \"{text}\""
-            ))
-            .with_hint("Write it as PostgreSQL does: \"15 days\"."));
-        }
+        positive(text, "option \"give_up_after\" of check akismet")?;
     }
     if options["mode"] == "wait" {
         return Err(Refusal::new(
@@ -148,6 +243,16 @@ fn named_lists(check: &str, options: &Json) -> Vec<String> {
     })
 }
 
+fn policy_exists(name: &str) -> bool {
+    rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p WHERE p.name = convert_from($1, 'UTF8')",
+            &[Arg::Text(name)],
+        )
+        .is_some()
+    })
+}
+
 fn list_kind(name: &str) -> Option<ListKind> {
     let kind = rights::as_extension(|| {
         spi::text_now(
@@ -161,13 +266,24 @@ fn list_kind(name: &str) -> Option<ListKind> {
 fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
     let (name, kind) = (text(row, "name"), text(row, "kind"));
     if name.trim().is_empty() {
-        return Err(Refusal::new("a list needs a name"));
+        return Err(Refusal::new("a list needs a name")
+            .with_hint("Checks name it in their option \"lists\"."));
     }
     if ListKind::from_name(kind).is_none() {
         return Err(Refusal::new(format!(
             "the kind of list \"{name}\" is \"{kind}\", which does not exist"
         ))
         .with_hint("A list is of kind word, regex, ip or domain."));
+    }
+    if let Some(interval) = row["refresh"].as_str() {
+        positive(interval, &format!("column \"refresh\" of list \"{name}\""))?;
+    }
+    if let Some(url) = row["source_url"].as_str()
+        && let Err(why) = settings::service_url(url)
+    {
+        return Err(Refusal::new(format!("the source_url of list \"{name}\" cannot be fetched"))
+            .with_detail(why)
+            .with_hint("Give an https URL."));
     }
     let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
     if let Some(old) = old
@@ -199,8 +315,18 @@ fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
         return Err(Refusal::new(format!("an entry of list \"{list}\" holds a line break"))
             .with_hint("Write one row for each entry."));
     }
-    // The foreign key says it better when there is no such list.
-    let Some(kind) = list_kind_kept(list) else { return Ok(()) };
+    if value.contains(char::REPLACEMENT_CHARACTER) && !row::any_text_fits() {
+        return Err(Refusal::new(format!("an entry of list \"{list}\" is not valid UTF-8"))
+            .with_hint("A database of encoding SQL_ASCII takes any bytes; lists take UTF-8."));
+    }
+    let Some(kind) = list_kind_kept(list) else {
+        // A parallel restore may bring the entries before their list. They were checked once.
+        if restore::running() {
+            return Ok(());
+        }
+        return Err(Refusal::new(format!("list \"{list}\" does not exist"))
+            .with_hint("See spamcheck.list, or INSERT the list there first."));
+    };
     lists::validate_entry(kind, value).map_err(|mut refusal| {
         refusal.message = format!("list \"{list}\": {}", refusal.message);
         refusal
@@ -210,32 +336,4 @@ fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
 /// The kind of a list, asked once for the many rows of a COPY; forgotten with every invalidation.
 fn list_kind_kept(name: &str) -> Option<ListKind> {
     rulebook::kept_list_kind(name, || list_kind(name))
-}
-
-/// Rows that came with CREATE EXTENSION give way to those of a dump that is being restored. They are
-/// told by their xmin, which is that of the extension itself as long as nobody changed them.
-fn replace_shipped(table: &str, row: &Json) {
-    let (condition, args) = match table {
-        "policy" | "list" => ("t.name = convert_from($1, 'UTF8')", [text(row, "name"), ""]),
-        "check_setting" => (
-            "t.policy = convert_from($1, 'UTF8') AND t.check_name = convert_from($2, 'UTF8')",
-            [text(row, "policy"), text(row, "check_name")],
-        ),
-        // Lists are shipped empty.
-        _ => return,
-    };
-    let args: Vec<Arg<'_>> = args
-        .iter()
-        .take(if table == "check_setting" { 2 } else { 1 })
-        .map(|a| Arg::Text(a))
-        .collect();
-    rights::as_extension(|| {
-        spi::write(
-            &format!(
-                "DELETE FROM spamcheck.{table} t WHERE {condition}
-                    AND t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')"
-            ),
-            &args,
-        )
-    });
 }

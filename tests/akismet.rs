@@ -1,6 +1,12 @@
 //! The worker and Akismet from outside: what is asked, what an answer does, what junk does not. A
-//! test's requests are told apart by its blog, so most tests share one server and one stand-in.
+//! test's requests are told apart by its blog or its text, so most tests share one server.
 
+#[path = "akismet/contents.rs"]
+mod contents;
+#[path = "akismet/gate.rs"]
+mod gate;
+#[path = "akismet/races.rs"]
+mod races;
 #[path = "akismet/requests.rs"]
 mod requests;
 #[path = "akismet/site.rs"]

@@ -39,7 +39,8 @@ pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network)
     let recheck = match lookup.reason.as_deref() {
         Some("edit") => Some(Recheck::Edit),
         Some(_) => Some(Recheck::Retry),
-        None if lookup.attempts > 1 => Some(Recheck::Retry),
+        // Not counted attempts were made too: a second request must not look like a second comment.
+        None if lookup.attempts > 1 || lookup.last_error.is_some() => Some(Recheck::Retry),
         None => None,
     };
     let request = Request::comment_check(&target, &lookup.submission, options, recheck);

@@ -5,7 +5,7 @@ use support::http::Reply;
 
 use crate::site::{Site, World};
 
-fn hasty_site(options: &str) -> Site<'static> {
+fn new_site(options: &str) -> Site<'static> {
     World::shared().site(options)
 }
 
@@ -30,7 +30,7 @@ fn param(site: &mut Site<'_>, name: &str) -> Option<String> {
 
 #[test]
 fn a_row_becomes_exactly_these_bytes() {
-    let mut site = hasty_site("{}");
+    let mut site = new_site("{}");
     site.run(
         "SET TimeZone = 'America/New_York';
          INSERT INTO comments (author, email, url, ip, user_agent, referrer, permalink, body, created_at)
@@ -65,7 +65,7 @@ fn a_row_becomes_exactly_these_bytes() {
 
 #[test]
 fn the_head_names_both_programs_and_nothing_secret() {
-    let mut site = hasty_site("{}");
+    let mut site = new_site("{}");
     site.comment("hello");
     site.until_asked("hello", 1);
     let request = &site.requests()[0];
@@ -75,7 +75,7 @@ fn the_head_names_both_programs_and_nothing_secret() {
     let own = site.get("SELECT extversion FROM pg_extension WHERE extname = 'pg_spamcheck'");
     let agent = format!("PostgreSQL/{server} | pg_spamcheck/{own}");
     assert_eq!(request.header("user-agent"), Some(&*agent));
-    assert_eq!(request.header("host"), Some(&*site.world.akismet.url().replace("http://", "")));
+    assert_eq!(request.header("host"), Some(&*site.akismet().url().replace("http://", "")));
     assert_eq!(request.header("content-length"), Some(&*request.body.len().to_string()));
     let form = request.header("content-type").expect("it says what it is");
     assert!(form == "application/x-www-form-urlencoded" || form.ends_with("; charset=UTF-8"));
@@ -95,7 +95,7 @@ fn the_real_akismet_would_object_to_nothing() {
              comment_author text NOT NULL, comment_author_email text NOT NULL DEFAULT '',
              comment_author_url text NOT NULL DEFAULT '', \"comment_author_IP\" text NOT NULL DEFAULT '',
              comment_date timestamp NOT NULL DEFAULT now(),
-             comment_date_gmt timestamp NOT NULL DEFAULT now() AT TIME ZONE 'UTC',
+             comment_date_gmt timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
              comment_content text NOT NULL, comment_karma integer NOT NULL DEFAULT 0,
              comment_approved text NOT NULL DEFAULT '1', comment_agent text NOT NULL DEFAULT '',
              comment_type text NOT NULL DEFAULT '', comment_parent bigint NOT NULL DEFAULT 0,
@@ -124,7 +124,7 @@ fn the_real_akismet_would_object_to_nothing() {
 
 #[test]
 fn addresses_are_sent_without_netmask_and_v4_as_v4() {
-    let mut site = hasty_site("{}");
+    let mut site = new_site("{}");
     let addresses = [
         ("203.0.113.7/24", Some("203.0.113.7")),
         ("203.0.113.7/32", Some("203.0.113.7")),
@@ -199,7 +199,7 @@ fn each_field_can_be_kept_back() {
         ("referrer", "referrer"),
         ("permalink", "permalink"),
     ] {
-        let mut site = hasty_site(&format!(r#"{{"send": {{"{option}": false}}}}"#));
+        let mut site = new_site(&format!(r#"{{"send": {{"{option}": false}}}}"#));
         site.run(PERSON);
         assert_eq!(param(&mut site, name), None, "{option}");
         let others = 13 - 1;
@@ -209,7 +209,7 @@ fn each_field_can_be_kept_back() {
 
 #[test]
 fn anonymized_requests_name_nobody() {
-    let mut site = hasty_site(r#"{"anonymize": true}"#);
+    let mut site = new_site(r#"{"anonymize": true}"#);
     site.run(PERSON);
     assert_eq!(param(&mut site, "user_ip").as_deref(), Some("203.0.113.0"));
     for name in ["comment_author_email", "comment_author_url"] {
@@ -219,7 +219,7 @@ fn anonymized_requests_name_nobody() {
     for personal in ["Jane", "jane", "203.0.113.7"] {
         assert!(!body.contains(personal), "{body}");
     }
-    let mut site = hasty_site(r#"{"anonymize": true}"#);
+    let mut site = new_site(r#"{"anonymize": true}"#);
     site.run("INSERT INTO comments (ip, body) VALUES ('2001:db8:1:2:3:4:5:6', 'x')");
     assert_eq!(param(&mut site, "user_ip").as_deref(), Some("2001:db8:1::"));
 }

@@ -1,0 +1,123 @@
+//! Restoring a dump over a fresh installation. CREATE EXTENSION ships a first policy and empty lists; a
+//! dump brings its own. Shipped rows that nobody changed give way, told by their xmin, which is that of
+//! the extension's own row. Owns nothing else: dumping itself is pg_extension_config_dump's.
+
+use std::cell::Cell;
+
+use pgrx::{PgList, pg_sys};
+use serde_json::Value as Json;
+
+use crate::rights;
+use crate::rulebook;
+use crate::settings;
+use crate::spi::{self, Arg};
+
+const SHIPPED: &str =
+    "t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')";
+/// The tables whose triggers sql/triggers.sql makes.
+const TABLES: [&str; 5] = ["check_setting", "policy", "list_entry", "list", "_protection"];
+
+thread_local! {
+    static GIVING_WAY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether shipped rows are being deleted right now: nothing that hangs on them goes along.
+pub fn gives_way() -> bool {
+    GIVING_WAY.get()
+}
+
+/// Whether this session restores a dump. pg_dump and pg_restore set these together, and nobody else
+/// does: in a parallel restore, rows come before what they refer to.
+pub fn running() -> bool {
+    [c"row_security", c"check_function_bodies"]
+        .into_iter()
+        .all(|name| settings::by_name(name).as_deref() == Some("off"))
+}
+
+fn delete_shipped(table: &str, condition: &str, args: &[Arg<'_>]) {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            GIVING_WAY.set(false);
+        }
+    }
+    GIVING_WAY.set(true);
+    let _reset = Reset;
+    rights::as_extension(|| {
+        spi::write(&format!("DELETE FROM spamcheck.{table} t WHERE {condition} AND {SHIPPED}"), args)
+    });
+}
+
+/// A row is inserted: the shipped one of the same key gives way.
+pub fn give_way(table: &str, row: &Json) {
+    let text = |column: &str| row[column].as_str().unwrap_or_default();
+    let (condition, args) = match table {
+        "policy" | "list" => ("t.name = convert_from($1, 'UTF8')", vec![Arg::Text(text("name"))]),
+        "check_setting" => (
+            "t.policy = convert_from($1, 'UTF8') AND t.check_name = convert_from($2, 'UTF8')",
+            vec![Arg::Text(text("policy")), Arg::Text(text("check_name"))],
+        ),
+        // Lists are shipped empty.
+        _ => return,
+    };
+    delete_shipped(table, condition, &args);
+}
+
+/// Looks at a statement that ended: `pg_restore --disable-triggers` switches our triggers off and on
+/// again, so the shipped rows give way all at once, and afterwards the triggers are as they were made.
+///
+/// # Safety
+/// `statement` must be a parse tree or null.
+pub unsafe fn watch(statement: *mut pg_sys::Node) {
+    use pg_sys::AlterTableType::{AT_DisableTrigAll as DISABLE_ALL, AT_EnableTrigAll as ENABLE_ALL};
+    // SAFETY: the caller's promise; nodes are told by their tag.
+    unsafe {
+        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
+            return;
+        }
+        let statement = statement.cast::<pg_sys::AlterTableStmt>();
+        let Some(table) = own_table((*statement).relation) else { return };
+        for command in PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds).iter_ptr() {
+            match (*command).subtype {
+                DISABLE_ALL => delete_shipped(table, "true", &[]),
+                ENABLE_ALL => enable_always(table),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `range` must be a RangeVar.
+unsafe fn own_table(range: *mut pg_sys::RangeVar) -> Option<&'static str> {
+    // SAFETY: the caller's promise; looked up without a lock, the statement holds one.
+    let found = unsafe {
+        pg_sys::RangeVarGetRelidExtended(
+            range,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        )
+    };
+    TABLES.into_iter().find(|table| {
+        let name = std::ffi::CString::new(*table).unwrap_or_default();
+        found != pg_sys::InvalidOid && rights::own_relation(&name) == found
+    })
+}
+
+fn enable_always(table: &str) {
+    rights::as_extension(|| {
+        let triggers: Vec<String> = spi::json_now(
+            "SELECT convert_to(coalesce(json_agg(t.tgname), '[]')::text, 'UTF8') FROM pg_trigger t
+              WHERE t.tgrelid = to_regclass('spamcheck.' || convert_from($1, 'UTF8'))
+                AND t.tgname IN ('valid', 'changed') AND t.tgenabled = 'O'",
+            &[Arg::Text(table)],
+        )
+        .unwrap_or_default();
+        for trigger in triggers {
+            spi::write(&format!("ALTER TABLE spamcheck.{table} ENABLE ALWAYS TRIGGER {trigger}"), &[]);
+        }
+    });
+    rulebook::announce_change();
+}

@@ -1,0 +1,235 @@
+//! What happens to a row between the question and the answer: the row keeps what people and the app
+//! made of it, the verdict counts once, and no lookup is left over.
+
+use crate::gate::Gate;
+use crate::site::Site;
+
+/// A site with one comment about which a question is out.
+fn asked(options: &str, text: &str) -> (Site<'static>, i64) {
+    let mut site = Gate::shared().site(options);
+    let id = site.comment(text);
+    Gate::shared().until_asked(text);
+    (site, id)
+}
+
+/// Gives the answer and waits until nothing is left to do.
+fn answered(site: &mut Site<'_>, text: &str, spam: bool) {
+    Gate::shared().say(text, spam);
+    site.until_all_answered();
+}
+
+#[test]
+fn a_human_who_approves_a_held_row_has_the_last_word() {
+    let text = "approved by hand";
+    let (mut site, id) = asked(r#"{"mode": "hold"}"#, text);
+    site.run(&format!("UPDATE comments SET status = 'approved' WHERE id = {id}"));
+    answered(&mut site, text, true);
+    assert_eq!(site.status(id), "approved");
+}
+
+#[test]
+fn a_human_who_calls_it_spam_has_the_last_word() {
+    let text = "spam by hand";
+    let (mut site, id) = asked(r#"{"mode": "hold"}"#, text);
+    site.run(&format!("UPDATE comments SET status = 'spam' WHERE id = {id}"));
+    answered(&mut site, text, false);
+    assert_eq!(site.status(id), "spam");
+}
+
+#[test]
+fn a_human_who_moderates_an_async_row_has_the_last_word() {
+    let text = "moderated by hand";
+    let (mut site, id) = asked("{}", text);
+    site.run(&format!("UPDATE comments SET status = 'pending' WHERE id = {id}"));
+    answered(&mut site, text, true);
+    assert_eq!(site.status(id), "pending");
+}
+
+#[test]
+fn other_columns_may_change_meanwhile() {
+    let text = "liked meanwhile";
+    let (mut site, id) = asked("{}", text);
+    site.run(&format!("UPDATE comments SET likes = 9 WHERE id = {id}"));
+    answered(&mut site, text, true);
+    assert_eq!(site.get("SELECT status || likes FROM comments"), "spam9");
+}
+
+#[test]
+fn an_edit_is_judged_by_its_own_answer_only() {
+    let (before, after) = ("buy this before the edit", "harmless after the edit");
+    let (mut site, id) = asked("{}", before);
+    site.run(&format!("UPDATE comments SET body = '{after}' WHERE id = {id}"));
+    Gate::shared().until_asked(after);
+    Gate::shared().say(before, true);
+    site.until("SELECT count(*) FROM spamcheck.lookup", "1");
+    assert_eq!(site.status(id), "approved", "the verdict was about other words");
+    answered(&mut site, after, false);
+    assert_eq!(site.status(id), "approved");
+    assert_eq!(site.log(), [""; 0]);
+}
+
+#[test]
+fn a_held_row_that_is_edited_meanwhile_gets_its_own_status_back() {
+    let (before, after) = ("held before the edit", "held after the edit");
+    let (mut site, id) = asked(r#"{"mode": "hold"}"#, before);
+    site.run(&format!("UPDATE comments SET body = '{after}' WHERE id = {id}"));
+    Gate::shared().until_asked(after);
+    Gate::shared().say(before, false);
+    answered(&mut site, after, false);
+    assert_eq!(site.status(id), "approved");
+}
+
+#[test]
+fn an_edit_back_to_the_first_words_is_judged_once() {
+    let (first, second) = ("the first words", "the second words");
+    let (mut site, id) = asked("{}", first);
+    site.run(&format!(
+        "UPDATE comments SET body = '{second}' WHERE id = {id};
+         UPDATE comments SET body = '{first}' WHERE id = {id}"
+    ));
+    Gate::shared().until_asked(second);
+    Gate::shared().say(second, true);
+    answered(&mut site, first, true);
+    assert_eq!(site.status(id), "spam");
+    assert_eq!(site.log(), ["akismet spam suppressed"]);
+}
+
+#[test]
+fn a_deleted_row_leaves_neither_lookup_nor_log() {
+    for (n, statement) in ["DELETE FROM comments", "TRUNCATE comments"].into_iter().enumerate() {
+        let text = format!("deleted meanwhile {n}");
+        let (mut site, _) = asked("{}", &text);
+        site.run(statement);
+        answered(&mut site, &text, true);
+        assert_eq!(site.log(), [""; 0], "{statement}");
+    }
+}
+
+#[test]
+fn a_row_that_moved_to_another_partition_gets_its_verdict_there() {
+    let text = "moved meanwhile";
+    let mut site = Gate::shared().bare_site("{}");
+    site.run(
+        "CREATE TABLE comments (id integer, forum integer, body text, status text
+             CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (forum, id)) PARTITION BY LIST (forum);
+         CREATE TABLE comments_1 PARTITION OF comments FOR VALUES IN (1);
+         CREATE TABLE comments_2 (junk text, status text, body text, forum integer NOT NULL, id integer NOT NULL);
+         ALTER TABLE comments_2 DROP COLUMN junk;
+         ALTER TABLE comments ATTACH PARTITION comments_2 FOR VALUES IN (2);
+         CREATE TABLE by_day (id integer, day date, body text, status text
+             CHECK (status IN ('approved', 'pending', 'spam'))) PARTITION BY LIST (day);
+         CREATE TABLE by_day_1 PARTITION OF by_day FOR VALUES IN ('2026-01-01');
+         SELECT spamcheck.protect('comments')",
+    );
+    site.run(&format!("INSERT INTO comments VALUES (1, 2, '{text}', 'approved')"));
+    Gate::shared().until_asked(text);
+    // The key has the partition's column in it, so the row cannot move without another key; it moves
+    // with its partition instead.
+    site.run(
+        "ALTER TABLE comments DETACH PARTITION comments_2;
+         CREATE TABLE comments_3 PARTITION OF comments FOR VALUES IN (2);
+         INSERT INTO comments SELECT id, forum, body, status FROM comments_2",
+    );
+    answered(&mut site, text, true);
+    assert_eq!(site.get("SELECT status || tableoid::regclass FROM comments"), "spamcomments_3");
+}
+
+#[test]
+fn renamed_tables_schemas_and_columns_are_followed() {
+    for (n, rename) in [
+        "ALTER TABLE comments RENAME TO remarks",
+        "CREATE SCHEMA \"We\"\"ird\"; ALTER TABLE comments SET SCHEMA \"We\"\"ird\"; SET search_path = \"We\"\"ird\"; ALTER TABLE comments RENAME TO remarks",
+        "ALTER TABLE comments RENAME TO remarks; ALTER TABLE remarks RENAME id TO nr",
+        "ALTER TABLE comments RENAME TO remarks; ALTER TABLE remarks RENAME status TO state; ALTER TABLE remarks RENAME body TO words",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!("renamed meanwhile {n}");
+        let (mut site, _) = asked("{}", &text);
+        site.run(rename);
+        answered(&mut site, &text, true);
+        let state = "SELECT coalesce(to_jsonb(r)->>'state', to_jsonb(r)->>'status') FROM remarks r";
+        assert_eq!(site.get(state), "spam", "{rename}");
+        assert_eq!(site.log(), ["akismet spam suppressed"], "{rename}");
+    }
+}
+
+#[test]
+fn a_renamed_column_of_a_composite_key_is_followed() {
+    let text = "half of the key renamed";
+    let mut site = Gate::shared().bare_site("{}");
+    site.run(
+        "CREATE TABLE comments (post integer, nr integer, body text, status text
+             CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (post, nr));
+         SELECT spamcheck.protect('comments')",
+    );
+    site.run(&format!("INSERT INTO comments VALUES (3, 4, '{text}', 'approved')"));
+    Gate::shared().until_asked(text);
+    site.run("ALTER TABLE comments RENAME nr TO number");
+    answered(&mut site, text, true);
+    assert_eq!(site.get("SELECT status FROM comments"), "spam");
+}
+
+#[test]
+fn a_table_that_goes_takes_its_lookups_along() {
+    for (n, gone) in [
+        "DROP TABLE comments",
+        "DROP SCHEMA public CASCADE",
+        "SELECT spamcheck.unprotect('comments')",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!("gone meanwhile {n}");
+        let (mut site, _) = asked(r#"{"mode": "hold"}"#, &text);
+        site.run(gone);
+        assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "0", "{gone}");
+        Gate::shared().say(&text, true);
+        // The worker has taken the answer when it has taken the one to a later question.
+        let next = format!("{text} and next");
+        site.run(
+            "CREATE SCHEMA IF NOT EXISTS public; DROP TABLE IF EXISTS comments;
+             CREATE TABLE comments (id serial PRIMARY KEY, body text, status text
+                 CHECK (status IN ('approved', 'pending', 'spam')), ip inet, author text);
+             SELECT spamcheck.protect('comments')",
+        );
+        let id = site.client.query_one(
+            "INSERT INTO comments (body, status) VALUES ($1, 'approved') RETURNING id::bigint",
+            &[&next],
+        );
+        let id = id.expect("it is taken").get(0);
+        answered(&mut site, &next, true);
+        assert_eq!(site.status(id), "spam");
+        assert_eq!(site.log(), ["akismet spam suppressed"], "{gone}");
+    }
+}
+
+#[test]
+fn protecting_anew_keeps_the_lookups() {
+    let text = "protected anew";
+    let (mut site, id) = asked("{}", text);
+    site.run("SELECT spamcheck.protect('comments')");
+    answered(&mut site, text, true);
+    assert_eq!(site.status(id), "spam");
+}
+
+#[test]
+fn the_policy_of_the_moment_of_the_answer_counts() {
+    let text = "another action by now";
+    let (mut site, id) = asked("{}", text);
+    site.run("UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'akismet'");
+    answered(&mut site, text, true);
+    assert_eq!(site.status(id), "pending");
+}
+
+#[test]
+fn switching_a_policy_to_trial_or_off_stops_verdicts_that_are_out() {
+    for mode in ["trial", "off"] {
+        let text = format!("policy goes to {mode}");
+        let (mut site, id) = asked("{}", &text);
+        site.run(&format!("UPDATE spamcheck.policy SET mode = '{mode}'"));
+        answered(&mut site, &text, true);
+        assert_eq!(site.status(id), "approved");
+    }
+}

@@ -1,0 +1,132 @@
+//! What protect() refuses about status: columns that a verdict must not write, values that the column
+//! cannot hold, and a status that nothing tells. Refused now, so that no insert fails later.
+
+use super::{refusal, run, start, text};
+
+const TABLE: &str = "
+    CREATE TYPE state AS ENUM ('visible', 'held', 'junk');
+    CREATE DOMAIN mood AS text CHECK (VALUE IN ('good', 'bad'));
+    CREATE TABLE notes (
+        id int PRIMARY KEY, body text, label state NOT NULL DEFAULT 'visible', level smallint,
+        word text CHECK (word IN ('a', 'b')), short varchar(3), shown boolean NOT NULL DEFAULT true,
+        gone_at timestamptz, rank numeric(3,1), feeling mood, doc jsonb,
+        made text GENERATED ALWAYS AS ('x') STORED)";
+
+#[test]
+fn a_status_that_makes_no_sense_is_refused_with_a_hint() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    let mut sentences = Vec::new();
+    for (status, message) in [
+        ("[]", "status takes a JSON object, not []"),
+        ("\"x\"", "status takes a JSON object, not \"x\""),
+        (r#"{"column":7}"#, "takes the name of a column, not 7"),
+        (r#"{"column":"word"}"#, "no value for ham, moderate or spam"),
+        (r#"{"column":"word","reject":"a"}"#, "not for \"reject\""),
+        (r#"{"spam":"b"}"#, "no \"column\" says where to write it"),
+        (r#"{"spam":{}}"#, "\"spam\" of status names no column"),
+        (r#"{"column":"word","spam":{"word":"b"}}"#, "one value beside \"column\""),
+        (r#"{"spam":{"word":["b"]}}"#, "a string, a number, a boolean or null"),
+        (r#"{"spam":{"nowhere":"b"}}"#, "the column \"nowhere\""),
+        (r#"{"spam":{"made":"b"}}"#, "it is a generated column"),
+        (r#"{"spam":{"id":1}}"#, "primary key"),
+        (r#"{"column":"label","spam":"jnk"}"#, "visible, held, junk, not \"jnk\""),
+        (r#"{"column":"word","spam":"c"}"#, "one of a, b, not \"c\""),
+        (r#"{"column":"level","spam":"x"}"#, "takes an integer, not \"x\""),
+        (r#"{"column":"level","spam":40000}"#, "takes an integer, not \"40000\""),
+        (r#"{"column":"level","spam":1.5}"#, "takes an integer, not \"1.5\""),
+        (r#"{"column":"shown","spam":"maybe"}"#, "true or false, not \"maybe\""),
+        (r#"{"spam":{"shown":null}}"#, "does not take null"),
+        (r#"{"spam":{"gone_at":"yesterday"}}"#, "\"$now\" or null"),
+        (r#"{"spam":{"word":"$now"}}"#, "\"$now\" takes a timestamp or date column"),
+        (r#"{"column":"doc","spam":"x"}"#, "text, enum, integer or boolean column"),
+        (r#"{"column":"short","spam":"toolong"}"#, "toolong"),
+        (r#"{"column":"rank","spam":1234}"#, "1234"),
+        (r#"{"column":"feeling","spam":"awful"}"#, "awful"),
+    ] {
+        let script = format!("SELECT spamcheck.protect('notes', status => '{status}')");
+        let error = refusal(&mut client, &script);
+        assert!(error.message().contains(message), "{status}: {error:?}");
+        assert!(error.hint().is_some(), "{status} is refused without a hint: {error:?}");
+        sentences.push(error.message().to_owned());
+    }
+    let given = sentences.len();
+    sentences.sort();
+    sentences.dedup();
+    assert_eq!(sentences.len(), given, "each has a sentence of its own: {sentences:#?}");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
+}
+
+#[test]
+fn a_status_in_the_partition_key_is_refused() {
+    let (_database, mut client) = start();
+    // A name that is no regular expression, in another table's key, must not matter.
+    run(
+        &mut client,
+        r#"CREATE TABLE odd ("st(atus" text, body text) PARTITION BY LIST (lower("st(atus"));"#,
+    );
+    for (name, key) in [
+        ("by_column", "status"),
+        ("by_two", "region, status"),
+        ("by_expression", "(lower(status))"),
+    ] {
+        let how = if key.contains(',') { "RANGE" } else { "LIST" };
+        run(
+            &mut client,
+            &format!(
+                "CREATE TABLE {name} (id int, region text, body text,
+                     status text CHECK (status IN ('approved', 'pending', 'spam')))
+                 PARTITION BY {how} ({key})"
+            ),
+        );
+        for status in ["NULL", r#"'{"column":"status","spam":"spam"}'"#] {
+            let script = format!("SELECT spamcheck.protect('{name}', status => {status})");
+            let error = refusal(&mut client, &script);
+            assert!(error.message().contains("partition key"), "{name}: {error:?}");
+            assert!(error.hint().is_some(), "{name}: {error:?}");
+        }
+        // Without a status it can be protected all the same.
+        run(&mut client, &format!("SELECT spamcheck.protect('{name}', status => '{{}}')"));
+    }
+}
+
+#[test]
+fn the_key_of_a_sub_partition_counts_and_a_literal_in_an_expression_does_not() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE top (id int, region text, body text,
+             status text CHECK (status IN ('approved', 'pending', 'spam'))) PARTITION BY LIST (region);
+         CREATE TABLE below PARTITION OF top FOR VALUES IN ('eu') PARTITION BY LIST (status);
+         CREATE TABLE free (id int, region text, body text,
+             status text CHECK (status IN ('approved', 'pending', 'spam')))
+         PARTITION BY LIST ((region || 'status'));
+         CREATE TABLE free_rest PARTITION OF free DEFAULT;",
+    );
+    let error = refusal(&mut client, "SELECT spamcheck.protect('top')");
+    assert!(error.message().contains("partition key"), "{error:?}");
+    run(&mut client, "SELECT spamcheck.protect('free')");
+    let stored = "INSERT INTO free VALUES (1, 'eu', 'casino', 'approved') RETURNING status";
+    assert_eq!(text(&mut client, stored), "spam");
+}
+
+#[test]
+fn a_status_column_whose_values_nothing_tells_is_asked_for() {
+    let (_database, mut client) = start();
+    run(&mut client, "CREATE TABLE posts (id int PRIMARY KEY, body text, status text)");
+    let error = refusal(&mut client, "SELECT spamcheck.protect('posts')");
+    assert_eq!(error.code().code(), "22023");
+    assert!(error.message().contains("column \"status\" of table public.posts"), "{error:?}");
+    let hint = error.hint().unwrap();
+    // The hint's own example is a call that works.
+    let example = hint.split("status => '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    run(&mut client, &format!("SELECT spamcheck.protect('posts', status => '{example}')"));
+    assert_eq!(
+        text(&mut client, "INSERT INTO posts VALUES (1, 'casino', 'new') RETURNING status"),
+        "spam"
+    );
+    // A number's meaning is not guessed either.
+    run(&mut client, "CREATE TABLE replies (id int PRIMARY KEY, body text, status smallint)");
+    let error = refusal(&mut client, "SELECT spamcheck.protect('replies')");
+    assert!(error.hint().unwrap().contains("\"moderate\": 0"), "{error:?}");
+}
