@@ -214,6 +214,8 @@ WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_t
       autovacuum_vacuum_cost_delay = 0);
 ALTER SEQUENCE spamcheck.lookup_id_seq OWNED BY spamcheck.lookup.id;
 CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at) WHERE state OPERATOR(pg_catalog.=) 'queued'::text;
+CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
+COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
 COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
 COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; done ones are deleted';

@@ -61,8 +61,9 @@ fn protect(
 fn json(argument: AnyElement) -> Json {
     // SAFETY: the function is declared with a jsonb argument; jsonb_out gives a C string.
     let text = unsafe {
-        pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(argument.datum())])
-            .map(|c| row::from_server(std::ffi::CStr::from_ptr(c.cast_mut_ptr()).to_bytes()).into_owned())
+        pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(argument.datum())]).map(|c| {
+            row::from_server(std::ffi::CStr::from_ptr(c.cast_mut_ptr()).to_bytes()).into_owned()
+        })
     };
     text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default()
 }
@@ -87,7 +88,10 @@ fn create_policy(name: Option<&[u8]>, preset: Option<&[u8]>) {
     let name = &*row::from_server(given(name, "name"));
     let preset = preset.map(row::from_server);
     if name.trim().is_empty() {
-        report::refuse_value(Refusal::new("a policy needs a name").with_hint("protect() is told of the policy by it."));
+        report::refuse_value(
+            Refusal::new("a policy needs a name")
+                .with_hint("protect() is told of the policy by it."),
+        );
     }
     let preset = presets::find(preset.as_deref().unwrap_or("default"))
         .unwrap_or_else(|refusal| report::refuse_value(refusal));

@@ -108,6 +108,15 @@ thread_local! {
              AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
                   submission_id bigint, _protection integer, _fingerprint bigint, _status jsonb,
                   _former jsonb, _held boolean, _total real)") };
+    static SUPERSEDE: Kept = const { Kept::new(
+        "WITH edited AS (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(row_key jsonb, _protection integer, _status jsonb)),
+         former AS (
+             DELETE FROM spamcheck.lookup l USING edited e
+              WHERE l._protection = e._protection AND l.row_key = e.row_key
+             RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held)
+         SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f") };
     static FINISH: Kept = const { Kept::new(
         "DELETE FROM spamcheck.lookup l
           WHERE l.id IN (SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e)") };
@@ -121,9 +130,69 @@ thread_local! {
           WHERE l.id = r.id") };
 }
 
-/// Queues lookups, a JSON array of [`entry`].
-pub fn enqueue(entries: &str) {
-    rights::as_extension(|| ENQUEUE.with(|statement| statement.write(entries)));
+/// Queues lookups, each an [`entry`].
+pub fn enqueue(mut entries: Vec<Json>) {
+    rights::as_extension(|| {
+        if entries.iter().any(|e| e["reason"] == "edit") {
+            supersede(&mut entries);
+        }
+        ENQUEUE.with(|statement| statement.write(&Json::Array(entries).to_string()));
+    });
+}
+
+/// An edited row is asked about anew, and the question that was out before is moot. If the row was only
+/// held for that one, its own status is the one it had before the hold.
+fn supersede(entries: &mut [Json]) {
+    let edited: Vec<&Json> = entries.iter().filter(|e| e["reason"] == "edit").collect();
+    let text = SUPERSEDE.with(|statement| statement.read(&json!(edited).to_string()));
+    let moot: Vec<Json> = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+    for entry in entries.iter_mut().filter(|e| e["reason"] == "edit") {
+        let held = moot.iter().rev().find(|m| {
+            m["_held"] == true
+                && m["_protection"] == entry["_protection"]
+                && m["row_key"] == entry["row_key"]
+                && m["_status"] == entry["_former"]
+        });
+        if let Some(held) = held {
+            entry["_former"] = held["_former"].clone();
+        }
+    }
+}
+
+/// What is stored of a lookup that is out: a renaming may have changed it since it was claimed.
+#[derive(Deserialize)]
+pub struct Current {
+    /// The row's key.
+    pub row_key: Json,
+    /// The status columns as they were stored.
+    #[serde(rename = "_status")]
+    pub status: Option<Json>,
+    /// The row's own status.
+    #[serde(rename = "_former")]
+    pub former: Option<Json>,
+}
+
+/// The lookup as it is now; None: it was taken back.
+pub fn current(id: i64) -> Option<Current> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(to_jsonb(l)::text, 'UTF8') FROM spamcheck.lookup l WHERE l.id = $1",
+            &[Arg::Big(id)],
+        )
+    })
+}
+
+/// A column of a protected table was renamed: what is stored about its rows by column name follows.
+pub fn rename_column(protection: i32, old: &str, new: &str) {
+    spi::write(
+        "UPDATE spamcheck.lookup l
+            SET row_key = CASE WHEN l.row_key ? n.old THEN l.row_key - n.old || jsonb_build_object(n.new, l.row_key -> n.old) ELSE l.row_key END,
+                _status = CASE WHEN l._status ? n.old THEN l._status - n.old || jsonb_build_object(n.new, l._status -> n.old) ELSE l._status END,
+                _former = CASE WHEN l._former ? n.old THEN l._former - n.old || jsonb_build_object(n.new, l._former -> n.old) ELSE l._former END
+           FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
+          WHERE l._protection = $1 AND (l.row_key ? n.old OR l._status ? n.old OR l._former ? n.old)",
+        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
+    );
 }
 
 /// Takes up to `limit` lookups that are due. Three in four are the newest: a fresh comment does not

@@ -29,6 +29,9 @@ const FAILED: u32 = 8;
 /// visitor who is about to see an error anyway.
 pub const PATIENCE: Duration = Duration::from_millis(1_000);
 
+/// How much of it a sender waits for a worker to come at all.
+const ARRIVAL: Duration = Duration::from_millis(300);
+
 /// Why a letter was not settled in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsettled {
@@ -90,7 +93,7 @@ impl Drop for Held<'_> {
 /// Hands `letter` to the worker of this database and waits until it is settled.
 pub fn send(database: &'static Database, letter: &[u8]) -> Result<(), Unsettled> {
     let deadline = Instant::now() + PATIENCE;
-    if !database.runs() {
+    if !worker_comes(database) {
         return Err(Unsettled::NoWorker);
     }
     let mut held = take_slot(database, deadline)?;
@@ -114,6 +117,23 @@ pub fn send(database: &'static Database, letter: &[u8]) -> Result<(), Unsettled>
         }
     }
     Err(Unsettled::Slow)
+}
+
+/// Whether a worker runs, or one that is called comes soon: a database may be new, or its worker just
+/// starting anew. Short, since rejections come in floods.
+fn worker_comes(database: &'static Database) -> bool {
+    let deadline = Instant::now() + ARRIVAL;
+    while !database.runs() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        let oid = database.oid.load(Ordering::Relaxed);
+        if let Some(shared) = shared::shared() {
+            shared.call_worker(oid.into());
+        }
+        doze(Duration::from_millis(20));
+    }
+    true
 }
 
 fn take_slot(database: &'static Database, deadline: Instant) -> Result<Held<'static>, Unsettled> {

@@ -193,8 +193,10 @@ fn resolve<'a>(name: &str, columns: impl Iterator<Item = &'a String>) -> Result<
             .with_hint("Write its schema too, as in \"public.users\"."));
     };
     if persistence == "t" {
-        return Err(Refusal::new(format!("{display} is a temporary table: other sessions do not see it"))
-            .with_hint("Take the field from an ordinary table."));
+        return Err(Refusal::new(format!(
+            "{display} is a temporary table: other sessions do not see it"
+        ))
+        .with_hint("Take the field from an ordinary table."));
     }
     for column in columns {
         if !there.contains(column) {
@@ -359,24 +361,33 @@ fn may_see(relation: pg_sys::Oid, setting: &str, described: &Described) {
         ),
         Err(failure) => report::refuse(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            Refusal::new(format!("the owner of {} may not read setting \"{setting}\"", described.display()))
-                .with_detail(format!("{}.", failure.message))
-                .with_hint("Choose a setting that every role may see."),
+            Refusal::new(format!(
+                "the owner of {} may not read setting \"{setting}\"",
+                described.display()
+            ))
+            .with_detail(format!("{}.", failure.message))
+            .with_hint("Choose a setting that every role may see."),
         ),
     }
 }
 
 /// Every value is what its column's type, with its length and its domain's conditions, takes.
 fn values_fit(status: &Status, described: &Described) {
-    for (name, value) in [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten() {
+    for (name, value) in
+        [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten()
+    {
         let StatusValue::Text(text) = value else { continue };
         let Some(column) = described.columns.iter().find(|c| c.name == *name) else { continue };
         let (type_oid, modifier) = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-        if let Err(failure) = subtransaction::attempt(AssertUnwindSafe(|| row::input(type_oid, modifier, text))) {
+        if let Err(failure) =
+            subtransaction::attempt(AssertUnwindSafe(|| row::input(type_oid, modifier, text)))
+        {
             report::refuse_value(
-                Refusal::new(format!("status column \"{name}\" does not take the value \"{text}\""))
-                    .with_detail(format!("{}.", failure.message))
-                    .with_hint("Give a value that the column's type takes in argument \"status\"."),
+                Refusal::new(format!(
+                    "status column \"{name}\" does not take the value \"{text}\""
+                ))
+                .with_detail(format!("{}.", failure.message))
+                .with_hint("Give a value that the column's type takes in argument \"status\"."),
             );
         }
     }

@@ -160,7 +160,7 @@ fn flush() {
         checklog::write(&Json::Array(entries).to_string());
     }
     if !queue.is_empty() {
-        lookups::enqueue(&Json::Array(queue).to_string());
+        lookups::enqueue(queue);
         transaction::call_worker_at_commit();
     }
 }

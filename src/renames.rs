@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
+use crate::lookups;
 use crate::restore;
 use crate::rights;
 use crate::rulebook;
@@ -195,7 +196,8 @@ pub fn follow() {
             // SAFETY: a static that is set for the life of the backend.
             let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
             if known.database == database && known.relation == relation {
-                rename(&mut mapped, &known);
+                let id = row["id"].as_i64().unwrap_or_default() as i32;
+                rename(id, &mut mapped, &known);
             }
             let tables = mapped.tables();
             let hints = Hints {
@@ -215,9 +217,10 @@ pub fn follow() {
     });
 }
 
-fn rename(mapped: &mut Mapped, known: &Hints) {
+fn rename(id: i32, mapped: &mut Mapped, known: &Hints) {
     for (old, new) in renamed(&known.columns, &columns_of(known.relation)) {
         mapped.rename_own_column(&old, &new);
+        lookups::rename_column(id, &old, &new);
     }
     for (table, other) in &known.tables {
         let Some(name) = display(other.relation) else { continue };

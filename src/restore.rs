@@ -44,7 +44,10 @@ fn delete_shipped(table: &str, condition: &str, args: &[Arg<'_>]) {
     GIVING_WAY.set(true);
     let _reset = Reset;
     rights::as_extension(|| {
-        spi::write(&format!("DELETE FROM spamcheck.{table} t WHERE {condition} AND {SHIPPED}"), args)
+        spi::write(
+            &format!("DELETE FROM spamcheck.{table} t WHERE {condition} AND {SHIPPED}"),
+            args,
+        )
     });
 }
 
@@ -69,7 +72,9 @@ pub fn give_way(table: &str, row: &Json) {
 /// # Safety
 /// `statement` must be a parse tree or null.
 pub unsafe fn watch(statement: *mut pg_sys::Node) {
-    use pg_sys::AlterTableType::{AT_DisableTrigAll as DISABLE_ALL, AT_EnableTrigAll as ENABLE_ALL};
+    use pg_sys::AlterTableType::{
+        AT_DisableTrigAll as DISABLE_ALL, AT_EnableTrigAll as ENABLE_ALL,
+    };
     // SAFETY: the caller's promise; nodes are told by their tag.
     unsafe {
         if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
@@ -116,7 +121,10 @@ fn enable_always(table: &str) {
         )
         .unwrap_or_default();
         for trigger in triggers {
-            spi::write(&format!("ALTER TABLE spamcheck.{table} ENABLE ALWAYS TRIGGER {trigger}"), &[]);
+            spi::write(
+                &format!("ALTER TABLE spamcheck.{table} ENABLE ALWAYS TRIGGER {trigger}"),
+                &[],
+            );
         }
     });
     rulebook::announce_change();

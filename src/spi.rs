@@ -108,6 +108,11 @@ impl Kept {
 
     /// Runs it.
     pub fn write(&self, json: &str) {
+        self.read(json);
+    }
+
+    /// Runs it and gives back the first row of its one column, `convert_to(…, 'UTF8')`, if it has one.
+    pub fn read(&self, json: &str) -> Option<String> {
         Spi::connect_mut(|client| {
             let plan = self.plan.get_or_init(|| {
                 match client.prepare_mut(self.statement, &[pg_sys::BYTEAOID.into()]) {
@@ -118,10 +123,11 @@ impl Kept {
                 }
             });
             let fitting = row::fitting(json);
-            if let Err(error) = client.update(plan, None, &[fitting.as_bytes().into()]) {
-                pgrx::error!("pg_spamcheck could not write: {error}");
+            match client.update(plan, None, &[fitting.as_bytes().into()]) {
+                Ok(table) => texts(table).into_iter().next().flatten(),
+                Err(error) => pgrx::error!("pg_spamcheck could not write: {error}"),
             }
-        });
+        })
     }
 }
 

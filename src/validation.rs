@@ -111,7 +111,9 @@ fn drop_dependents(table: &str, name: &str) {
         // Protections whose table is gone keep nobody's rows.
         for dependent in ["check_setting", "_protection"] {
             spi::write(
-                &format!("DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"),
+                &format!(
+                    "DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"
+                ),
                 &[Arg::Text(name)],
             );
         }

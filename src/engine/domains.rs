@@ -31,7 +31,7 @@ pub fn validate(entry: &str) -> Result<(), Refusal> {
                 .all(|part| part.is_alphanumeric() || matches!(part, '-' | '_') || !part.is_ascii())
     };
     if host.len() > 253 || !host.split('.').all(label) {
-        return Err(Refusal::new(format!("\"{entry}\" is not a host name"))
+        return Err(Refusal::new(format!("{} is not a host name", Refusal::quote(entry)))
             .with_hint("Write example.com, without http:// and path."));
     }
     Ok(())

@@ -79,11 +79,23 @@ impl List {
     }
 }
 
+/// The most bytes of an entry. It is part of a key, and an index row of PostgreSQL's B-trees has
+/// room for 2704 bytes, which the list's name shares.
+const MAX_BYTES: usize = 2000;
+
 /// Checks an entry before it is stored.
 ///
 /// # Errors
-/// Says what is wrong with it and what the kind takes.
+/// Says what is wrong with it and what the kind takes. Refuses entries of more than 2000 bytes.
 pub fn validate_entry(kind: ListKind, entry: &str) -> Result<(), Refusal> {
+    if entry.len() > MAX_BYTES {
+        return Err(Refusal::new(format!(
+            "entry {} is {} bytes long, and the most is {MAX_BYTES}",
+            Refusal::quote(entry),
+            entry.len()
+        ))
+        .with_hint("Write several shorter entries: each of them is matched for itself."));
+    }
     match kind {
         ListKind::Word => crate::words::validate(entry),
         ListKind::Regex => crate::patterns::validate(entry),
@@ -95,6 +107,16 @@ pub fn validate_entry(kind: ListKind, entry: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_fits_an_index_row() {
+        let pattern = |bytes: usize| validate_entry(ListKind::Regex, &"a".repeat(bytes));
+        pattern(2000).unwrap();
+        let refusal = pattern(2001).unwrap_err();
+        assert!(refusal.message.contains("is 2001 bytes long"), "{refusal}");
+        // Bytes count, not characters.
+        assert!(validate_entry(ListKind::Regex, &"ж".repeat(1001)).is_err());
+    }
 
     #[test]
     fn each_kind_takes_its_own_entries() {

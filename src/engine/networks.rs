@@ -19,7 +19,7 @@ pub struct Network {
 /// Refuses anything else with a sentence.
 pub fn parse(entry: &str) -> Result<Network, Refusal> {
     let refusal = || {
-        Refusal::new(format!("\"{entry}\" is neither an address nor a network"))
+        Refusal::new(format!("{} is neither an address nor a network", Refusal::quote(entry)))
             .with_hint("Write 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or 2001:db8::/32.")
     };
     let (address, prefix) = match entry.trim().split_once('/') {
@@ -35,8 +35,13 @@ pub fn parse(entry: &str) -> Result<Network, Refusal> {
                 prefix
             }
             _ => {
+                let example = if bits == 32 { "192.0.2.0/24" } else { "2001:db8::/32" };
                 return Err(Refusal::new(format!(
-                    "\"{entry}\" has a prefix length that is not from 0 to {bits}"
+                    "{} has a prefix length that is not from 0 to {bits}",
+                    Refusal::quote(entry)
+                ))
+                .with_hint(format!(
+                    "Write after the slash how many leading bits the network fixes, as in {example}."
                 )));
             }
         },

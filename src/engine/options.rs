@@ -118,16 +118,25 @@ impl OptionSpec {
         if self.kind.fits(value) || (value.is_null() && self.kind.may_be_null()) {
             return Ok(());
         }
-        let refusal = Refusal::new(format!(
-            "option \"{}\" of check {check} takes {}, not {value}",
+        let default = self.default_value();
+        let hint = match (self.kind, self.kind.may_be_null()) {
+            (_, true) if default.is_null() => {
+                "Give null, or leave the option out, to have it off.".to_owned()
+            }
+            (_, true) => format!("Give null to switch it off, or leave it out for {default}."),
+            (OptionKind::Fields(_), false) => {
+                format!("Give [] to look at no field, or leave it out for {default}.")
+            }
+            (_, false) => format!("It cannot be switched off: leave it out for {default}."),
+        };
+        Err(Refusal::new(format!(
+            "option \"{}\" of check {check} takes {}, not {}",
             self.name,
-            self.kind.takes()
-        ));
-        Err(if self.kind.may_be_null() {
-            refusal.with_hint("null switches the option off.")
-        } else {
-            refusal
-        })
+            self.kind.takes(),
+            Refusal::shown(value)
+        ))
+        .with_detail(format!("{}.", self.meaning.trim_end_matches('.')))
+        .with_hint(hint))
     }
 
     /// Its value when not given.
@@ -163,8 +172,16 @@ impl OptionValues {
             Json::Null => return Ok(Self { values }),
             Json::Object(given) => given,
             other => {
+                let example = match specs.first() {
+                    Some(spec) => format!("{{\"{}\": {}}}", spec.name, spec.default_value()),
+                    None => "{}".to_owned(),
+                };
                 return Err(Refusal::new(format!(
-                    "the options of check {check} are a JSON object, not {other}"
+                    "the options of check {check} are a JSON object, not {}",
+                    Refusal::shown(other)
+                ))
+                .with_hint(format!(
+                    "Write for example {example}; {{}} leaves every option at its default."
                 )));
             }
         };
@@ -222,7 +239,7 @@ fn unknown(check: &str, specs: &[OptionSpec], name: &str) -> Refusal {
     } else {
         format!("Its options are {}.", names.join(", "))
     };
-    Refusal::new(format!("check {check} has no option \"{name}\"")).with_hint(hint)
+    Refusal::new(format!("check {check} has no option {}", Refusal::quote(name))).with_hint(hint)
 }
 
 /// An integer, also when JSON writes it as `7.0`.
@@ -294,7 +311,12 @@ mod tests {
         }
         assert!(refused(json!({"lists": "words"})).message.contains("not \"words\""));
         assert!(refused(json!({"fields": ["email"]})).message.contains("\"title\", \"body\""));
-        assert!(refused(json!({"fields": null})).hint.is_none());
+        let hint = |options| refused(options).hint.unwrap();
+        assert_eq!(
+            hint(json!({"fields": null})),
+            "Give [] to look at no field, or leave it out for [\"body\"]."
+        );
+        assert_eq!(hint(json!({"over": -1})), "Give null to switch it off, or leave it out for 7.");
     }
 
     #[test]

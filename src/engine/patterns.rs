@@ -37,15 +37,31 @@ fn build(entry: &str) -> Result<Regex, Refusal> {
         .dfa_size_limit(PATTERN_BYTES)
         .build();
     built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => Refusal::new(format!("pattern \"{entry}\" is too big"))
-            .with_hint("Use smaller numbers of repetitions."),
+        regex::Error::CompiledTooBig(_) => {
+            Refusal::new(format!("pattern {} is too big", Refusal::quote(entry)))
+                .with_detail(format!("Compiled, it takes more than {PATTERN_BYTES} bytes."))
+                .with_hint("Use smaller numbers of repetitions.")
+        }
         error => {
             // The last line names the fault; those before draw an arrow under the pattern.
             let text = error.to_string();
             let fault = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Refusal::new(format!("\"{entry}\" is not a regular expression"))
-                .with_detail(format!("{fault}."))
+            Refusal::new(format!("{} is not a regular expression", Refusal::quote(entry)))
+                .with_detail(sentence(fault))
+                .with_hint(
+                    "Write it as Python does, with a backslash before each of . + * ? ( ) [ ] { } \
+                     ^ $ | that stands for itself.",
+                )
         }
+    })
+}
+
+/// What the `regex` crate says, as a sentence.
+fn sentence(fault: &str) -> String {
+    let fault = Refusal::cut(fault.trim_end_matches('.'));
+    let mut letters = fault.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
     })
 }
 
@@ -99,7 +115,11 @@ impl Patterns {
                         validate(&patterns.entries[*number as usize])?;
                     }
                     return Err(Refusal::new("the patterns of the list are too big together")
-                        .with_detail(error.to_string()));
+                        .with_detail(sentence(&error.to_string()))
+                        .with_hint(
+                            "Use smaller numbers of repetitions, or spread the patterns over two \
+                             lists and name both in the check's option \"lists\".",
+                        ));
                 }
             }
         }
@@ -221,7 +241,7 @@ mod tests {
     fn a_bad_entry_is_named_among_good_ones() {
         let refusal = Patterns::compile(&mut ["a", "(b", "c"].into_iter()).unwrap_err();
         assert_eq!(refusal.message, "\"(b\" is not a regular expression");
-        assert_eq!(refusal.detail.unwrap(), "unclosed group.");
+        assert_eq!(refusal.detail.unwrap(), "Unclosed group.");
         assert!(validate("").is_err());
         assert!(validate(r"\w{9999}").unwrap_err().message.contains("too big"));
     }

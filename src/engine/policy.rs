@@ -159,7 +159,8 @@ impl Policy {
                 self.needs = self.needs.union(check.reads());
                 Ok(check)
             }
-            Err(refusal) => Err(refusal.to_string()),
+            // A finding says what is wrong; what to do about it is for whoever sets the check.
+            Err(refusal) => Err(Refusal { hint: None, ..refusal }.to_string()),
         };
         let action = action.unwrap_or(Action::Error);
         self.checks.push(EnabledCheck { name, action, score: setting.score, check });
@@ -271,11 +272,23 @@ fn action_of(check: &dyn Check, action: &str) -> Result<Action, Refusal> {
         Some(action) => return Ok(action),
     }
     let more = if allows { "allow, " } else { "" };
-    Err(Refusal::new(format!(
+    let refusal = Refusal::new(format!(
         "the action of check {} is one of {more}log, score, challenge, moderate, spam or reject, \
-         not \"{action}\"",
-        check.name()
-    )))
+         not {}",
+        check.name(),
+        Refusal::quote(action)
+    ));
+    Err(refusal.with_hint(match Action::from_name(action) {
+        Some(Action::Allow) => "Only checks that look for what is welcome allow, such as ip_allow.",
+        Some(Action::Error) => {
+            "A check that fails says error by itself; column on_error of the policy decides what \
+             follows."
+        }
+        _ => {
+            "log only records what it finds, score adds its score to the row's sum, the others \
+             act by themselves; set enabled to false to switch the check off."
+        }
+    }))
 }
 
 /// Checks a row of `spamcheck.check_setting` before it is stored.
@@ -290,7 +303,7 @@ pub fn validate_check_setting(
 ) -> Result<(), Refusal> {
     let Some(check) = checks::find(check_name) else {
         let names: Vec<&str> = checks::CHECKS.iter().map(|check| check.name()).collect();
-        return Err(Refusal::new(format!("there is no check \"{check_name}\""))
+        return Err(Refusal::new(format!("there is no check {}", Refusal::quote(check_name)))
             .with_hint(format!("The checks are {}.", names.join(", "))));
     };
     action_of(check, action)?;

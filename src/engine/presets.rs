@@ -116,7 +116,7 @@ pub const PRESETS: &[Preset] = &[
 pub fn find(name: &str) -> Result<&'static Preset, Refusal> {
     PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
         let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-        Refusal::new(format!("there is no preset \"{name}\""))
+        Refusal::new(format!("there is no preset {}", Refusal::quote(name)))
             .with_hint(format!("The presets are {}.", names.join(", ")))
     })
 }

@@ -9,11 +9,16 @@ use crate::refusal::Refusal;
 /// Refuses what the crate lacks, by name, and an empty pattern.
 pub fn translate(entry: &str) -> Result<String, Refusal> {
     let lacking = |what: &str| {
-        Err(Refusal::new(format!("pattern \"{entry}\" uses {what}"))
-            .with_hint("Patterns are searched in linear time, which leaves out look-around and back-references."))
+        Err(Refusal::new(format!("pattern {} uses {what}", Refusal::quote(entry)))
+            .with_detail("Patterns are searched in linear time, which leaves that out.")
+            .with_hint(
+                "Write it without look-around, back-references, conditionals and atomic groups, \
+                 perhaps as several entries.",
+            ))
     };
     if entry.is_empty() {
-        return Err(Refusal::new("a pattern must not be empty: it would match everything"));
+        return Err(Refusal::new("a pattern must not be empty: it would match everything")
+            .with_hint(r"Write what is to be found, such as @example\.com$."));
     }
     let mut pattern = String::with_capacity(entry.len() + 8);
     let mut rest = entry;

@@ -3,6 +3,11 @@
 
 use std::fmt;
 
+use serde_json::Value as Json;
+
+/// How many characters of the user's input a message repeats: enough to know it by.
+const SHOWN: usize = 100;
+
 /// Why an option, an entry or a setting was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -33,6 +38,33 @@ impl Refusal {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Text that the user gave, in double quotes, as a message repeats it: its first 100 characters
+    /// and "…" where there are more.
+    #[must_use]
+    pub fn quote(text: &str) -> String {
+        format!("\"{}\"", Self::cut(text))
+    }
+
+    /// A value that the user gave, as JSON writes it, cut as [`Refusal::quote`] cuts; a string
+    /// keeps its closing quote.
+    #[must_use]
+    pub fn shown(value: &Json) -> String {
+        let written = value.to_string();
+        match written.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) => Self::quote(text),
+            None => Self::cut(&written),
+        }
+    }
+
+    /// The first 100 characters of the user's input, and "…" where there are more.
+    #[must_use]
+    pub fn cut(text: &str) -> String {
+        match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -46,3 +78,6 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests;

@@ -260,14 +260,19 @@ impl<'a> Submission<'a> {
     pub fn from_json(json: &serde_json::Value) -> Result<Submission<'static>, Refusal> {
         let Some(object) = json.as_object() else {
             return Err(Refusal::new(format!(
-                "a submission takes a JSON object of field to value, not {json}"
-            )));
+                "a submission takes a JSON object of field to value, not {}",
+                Refusal::shown(json)
+            ))
+            .with_hint("Write for example {\"body\": \"Buy now\", \"ip\": \"192.0.2.7\"}."));
         };
         let mut submission = Submission::new();
         for (name, value) in object {
             let Some(field) = Field::from_name(name) else {
-                return Err(Refusal::new(format!("a submission has no field \"{name}\""))
-                    .with_hint(format!("The fields are {}.", Field::NAMES.join(", "))));
+                return Err(Refusal::new(format!(
+                    "a submission has no field {}",
+                    Refusal::quote(name)
+                ))
+                .with_hint(format!("The fields are {}.", Field::NAMES.join(", "))));
             };
             if field == Field::Fields {
                 submission.push_strings(String::new(), value);

@@ -62,13 +62,14 @@ impl Hasher for AsIs {
 pub fn validate(entry: &str) -> Result<(), Refusal> {
     let visible = |character: char| !character.is_whitespace() && !is_ignorable(character);
     if !entry.contains(visible) {
-        return Err(Refusal::new(format!("\"{entry}\" is not a word"))
+        return Err(Refusal::new(format!("{} is not a word", Refusal::quote(entry)))
             .with_hint("An entry of a list of kind word is a word or several words."));
     }
     let normal = normal_entry(entry);
     if normal.is_empty() || hashes(&normal).count > MAX_TOKENS {
-        return Err(Refusal::new(format!("\"{entry}\" is not a word or a phrase"))
-            .with_detail(format!("A phrase has at most {MAX_TOKENS} words and symbols.")));
+        return Err(Refusal::new(format!("{} is not a word or a phrase", Refusal::quote(entry)))
+            .with_detail(format!("A phrase has at most {MAX_TOKENS} words and symbols."))
+            .with_hint("Write the few words of it that nobody else writes."));
     }
     Ok(())
 }

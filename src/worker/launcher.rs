@@ -2,7 +2,7 @@
 //! running in each. It is connected to no database, so it is in nobody's way, and runs no statement:
 //! databases are found by a worker that starts, looks, and leaves when there is nothing for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use crate::worker::process;
 /// A worker that lived shorter than this has failed; the next start waits.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often the list of databases is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Registers the launcher with the postmaster.
 pub fn register() {
@@ -37,8 +39,11 @@ struct Child {
 
 #[derive(Default)]
 struct Launcher {
-    /// Databases to look into once, found at start.
+    /// Databases to look into once.
     unseen: VecDeque<pg_sys::Oid>,
+    /// Databases that were looked into, or will be.
+    known: HashSet<u32>,
+    looked: Option<Instant>,
     children: HashMap<u32, Child>,
     /// Failures in a row, and when the next start may be.
     waits: HashMap<u32, (u32, Instant)>,
@@ -55,8 +60,8 @@ pub extern "C-unwind" fn spamcheck_launcher(_arg: pg_sys::Datum) {
     // SAFETY: set in every process.
     shared.launcher.store(unsafe { pg_sys::MyLatch }, Ordering::Release);
     let mut launcher = Launcher::default();
-    launcher.unseen.extend(databases());
     loop {
+        launcher.find_new();
         launcher.reap(shared);
         launcher.start_wanted(shared);
         launcher.look_into_next();
@@ -107,6 +112,21 @@ impl Launcher {
             // A worker of an earlier launcher may still be there.
             if oid != 0 && entry.wanted.load(Ordering::Acquire) && !entry.runs() && due {
                 self.start(oid.into());
+            }
+        }
+    }
+
+    /// A database may be made from a template that has the extension.
+    fn find_new(&mut self) {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let found = databases();
+        self.known.retain(|oid| found.contains(&(*oid).into()));
+        for oid in found {
+            if self.known.insert(oid.to_u32()) {
+                self.unseen.push_back(oid);
             }
         }
     }
@@ -169,7 +189,7 @@ impl Launcher {
         if !self.unseen.is_empty() || !self.waits.is_empty() || self.full {
             Duration::from_millis(500)
         } else {
-            Duration::from_secs(10)
+            LOOK_EVERY
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::lookups::{self, Claimed, Postponed};
 use crate::mailbox::{Letter, Reader};
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
-use crate::{report, rights, rulebook, spi};
+use crate::{report, rulebook};
 use akismet::Verdict;
 use http::{Done, Http};
 use lane::Lane;
@@ -68,28 +68,19 @@ pub extern "C-unwind" fn spamcheck_worker(argument: pg_sys::Datum) {
 impl Worker {
     /// Takes the database over; None: it has no extension, or another worker.
     fn enter(oid: pg_sys::Oid, shared: &'static Shared) -> Option<Worker> {
-        // In a transaction of its own: session locks outlive it.
-        let owner = transaction("starting", || {
-            rights::as_extension(|| {
-                spi::text_now(
-                    "SELECT convert_to(pg_try_advisory_lock(hashtext('pg_spamcheck'), hashtext('worker'))::text, 'UTF8')",
-                    &[],
-                )
-            })
-        });
-        match owner {
+        match transaction("starting", presence::only_one) {
             None => {
                 shared.database(oid).inspect(|entry| entry.free());
                 return None;
             }
-            Some(got) if got.as_deref() != Some("true") => {
+            Some(false) => {
                 // The launcher tries again.
                 report::refuse(
                     PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
                     Refusal::new("another pg_spamcheck worker serves this database"),
                 );
             }
-            Some(_) => {}
+            Some(true) => {}
         }
         let Some(database) = shared.enlist(oid) else {
             ereport!(

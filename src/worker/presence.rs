@@ -52,6 +52,25 @@ pub fn installed() -> bool {
     })
 }
 
+/// Makes this the one worker of the database until the process ends; false: there is another. The lock
+/// is one that no SQL can take, on the extension's first "column".
+pub fn only_one() -> bool {
+    // SAFETY: a look-up by name and a session lock, in a transaction.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true);
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
+            locktag_field3: extension.to_u32(),
+            locktag_field4: 1,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, true, true)
+            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
 /// Whether somebody (DROP DATABASE, CREATE DATABASE … TEMPLATE) holds or waits for a lock on the
 /// database that needs all others out of it.
 pub fn in_the_way(oid: pg_sys::Oid) -> bool {

@@ -27,7 +27,7 @@ impl Secrets {
             return was;
         };
         let now = std::fs::metadata(path)
-            .map(|m| (path.to_owned(), m.ino(), m.mtime(), m.mtime_nsec(), m.size()))
+            .map(|m| (path.to_owned(), m.ino(), m.ctime(), m.ctime_nsec(), m.size()))
             .ok();
         if now.is_some() && now == self.seen {
             return false;

@@ -88,7 +88,14 @@ fn cannot_write(one: &Answered, error: String) -> Postponed {
 }
 
 fn settle_one(one: &Answered) -> Settled {
-    let lookup = &one.lookup;
+    let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
+    let lookup = Claimed {
+        row_key: now.row_key,
+        status: now.status,
+        former: now.former,
+        ..one.lookup.clone()
+    };
+    let lookup = &lookup;
     let Some(described) = rights::as_extension(|| rulebook::describe(lookup.protection)) else {
         return Settled::Overtaken;
     };

@@ -171,9 +171,7 @@ fn other_encodings_are_sent_as_utf8() {
         let name = format!("in_{}", encoding.to_lowercase());
         world.cluster.psql(
             "postgres",
-            &format!(
-                "CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0;"
-            ),
+            &format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0;"),
         );
         let blog = format!("https://{name}.example/");
         world.cluster.psql(
@@ -190,7 +188,8 @@ fn other_encodings_are_sent_as_utf8() {
             ),
         );
         let gone = || {
-            let left = "SELECT count(*) || ' ' || (SELECT status FROM comments) FROM spamcheck.lookup";
+            let left =
+                "SELECT count(*) || ' ' || (SELECT status FROM comments) FROM spamcheck.lookup";
             world.cluster.psql(&name, left) == "0 spam"
         };
         support::wait::until(crate::site::SOON, &format!("the verdict in {encoding}"), gone);

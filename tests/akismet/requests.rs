@@ -58,7 +58,8 @@ fn a_row_becomes_exactly_these_bytes() {
     let expected = expected.map(|(name, value)| (name.to_string(), value.to_string()));
     assert_eq!(sent(&mut site), expected);
     let body = String::from_utf8(site.requests()[0].body.clone()).expect("form encoding is ASCII");
-    let content = "&comment_content=100%25+free%2Bcheap%3Dyes%3F%0D%0AA%26B+%E2%80%A8+%F0%9F%98%80+";
+    let content =
+        "&comment_content=100%25+free%2Bcheap%3Dyes%3F%0D%0AA%26B+%E2%80%A8+%F0%9F%98%80+";
     assert!(body.contains(content), "{body}");
     assert!(body.contains("&comment_author=Zo%C3%AB+%26+S%C3%B6hne&"), "{body}");
 }
@@ -185,7 +186,8 @@ fn without_columns_the_settings_of_the_session_speak() {
     assert_eq!(param(&mut site, "referrer").as_deref(), Some("https://r.example/"));
 }
 
-const PERSON: &str = "INSERT INTO comments (author, email, url, ip, user_agent, referrer, permalink, body)
+const PERSON: &str =
+    "INSERT INTO comments (author, email, url, ip, user_agent, referrer, permalink, body)
     VALUES ('Jane Doe', 'jane@example.org', 'https://jane.example/', '203.0.113.7', 'Agent',
             'https://r.example/', 'https://p.example/', 'hello')";
 

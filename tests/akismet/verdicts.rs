@@ -93,7 +93,8 @@ fn several_status_columns_come_back_together() {
     site.until_all_answered();
     let ham = "SELECT (is_public, is_removed, removed_at, flag)::text FROM comments WHERE id = 1";
     assert_eq!(site.get(ham), "(t,f,,)");
-    let spam = "SELECT is_removed AND removed_at > now() - interval '1 minute' FROM comments WHERE id = 2";
+    let spam =
+        "SELECT is_removed AND removed_at > now() - interval '1 minute' FROM comments WHERE id = 2";
     assert_eq!(site.get(spam), "true");
 }
 
@@ -109,7 +110,11 @@ fn what_a_local_check_moderated_stays_so_after_ham_and_becomes_spam_after_spam()
         let spam = site.comment("see https://two.example/ akismet-guaranteed-spam");
         assert_eq!((site.status(ham), site.requests().len() <= 2), ("pending".into(), true));
         site.until_all_answered();
-        assert_eq!((site.status(ham), site.status(spam)), ("pending".into(), "spam".into()), "{mode}");
+        assert_eq!(
+            (site.status(ham), site.status(spam)),
+            ("pending".into(), "spam".into()),
+            "{mode}"
+        );
         let mut log = site.log();
         log.sort();
         let links = "links moderate moderated";
@@ -177,7 +182,8 @@ fn scores_of_local_checks_and_akismet_add_up() {
     let id = site.comment("https://one.example/ akismet-guaranteed-spam");
     site.until_all_answered();
     assert_eq!(site.status(id), "pending", "2 + 4 reaches 5");
-    let totals = "SELECT string_agg(total_score::text, ' ' ORDER BY id) FROM spamcheck.spam_checklog";
+    let totals =
+        "SELECT string_agg(total_score::text, ' ' ORDER BY id) FROM spamcheck.spam_checklog";
     assert_eq!(site.get(totals), "2 6");
 }
 

@@ -29,7 +29,8 @@ fn do_nothing_mixed_with_stored_rows_logs_each_row_under_its_own_key() {
     );
     assert_eq!(site.log(), "1 content\n3 content\n3 ip_block\n4 content");
     site.log_agrees(&["comments"]);
-    let not_stored = "SELECT count(*) FROM spamcheck.spam_checklog WHERE comment LIKE '%not stored%'";
+    let not_stored =
+        "SELECT count(*) FROM spamcheck.spam_checklog WHERE comment LIKE '%not stored%'";
     assert_eq!(site.ask(not_stored), "0");
 }
 
@@ -75,7 +76,10 @@ fn do_update_of_other_columns_judges_nothing_that_is_stored() {
         "INSERT INTO comments (id, body) VALUES (1, 'casino'), (2, 'casino'), (3, 'nice')
          ON CONFLICT (id) DO UPDATE SET views = comments.views + 1",
     );
-    assert_eq!(site.ask("SELECT id, body, status, views FROM comments ORDER BY id"), "1|nice|approved|1\n2|nice|approved|1\n3|nice|approved|0");
+    assert_eq!(
+        site.ask("SELECT id, body, status, views FROM comments ORDER BY id"),
+        "1|nice|approved|1\n2|nice|approved|1\n3|nice|approved|0"
+    );
     assert_eq!(site.log(), "");
     // A condition that keeps the row as it is.
     site.run(

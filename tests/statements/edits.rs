@@ -11,7 +11,8 @@ fn with_rows(rows: &str) -> Site {
 #[test]
 fn an_edit_of_a_mapped_text_is_judged_and_logged() {
     let mut site = with_rows("(1, 'nice'), (2, 'nice'), (3, 'nice')");
-    let stored = site.ask("UPDATE comments SET body = body || ' casino' WHERE id < 3 RETURNING id, status");
+    let stored =
+        site.ask("UPDATE comments SET body = body || ' casino' WHERE id < 3 RETURNING id, status");
     assert_eq!(stored, "1|spam\n2|spam");
     assert_eq!(site.log(), "1 content\n2 content");
     // Each edit that hits is a submission of its own.
@@ -128,11 +129,15 @@ fn an_edit_that_waited_for_another_session_is_judged_as_it_is_stored() {
     site.run("BEGIN; UPDATE comments SET body = body || ' and a casino' WHERE id = 1");
     let pid = ask(&mut other, "SELECT pg_backend_pid()");
     let waiting = std::thread::spawn(move || {
-        ask(&mut other, "UPDATE comments SET body = body || ', says bob', author = 'bob' WHERE id = 1 RETURNING status, body")
+        ask(
+            &mut other,
+            "UPDATE comments SET body = body || ', says bob', author = 'bob' WHERE id = 1 RETURNING status, body",
+        )
     });
     site.run("SAVEPOINT polling");
     support::wait::until(std::time::Duration::from_secs(20), "the second session to wait", || {
-        site.ask(&format!("SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid}")) == "Lock"
+        site.ask(&format!("SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid}"))
+            == "Lock"
     });
     site.run("COMMIT");
     assert_eq!(waiting.join().unwrap(), "spam|nice and a casino, says bob");

@@ -121,9 +121,9 @@ fn a_deferred_constraint_that_fails_at_commit_takes_the_log_rows() {
     let mut site = Site::new();
     site.run("CREATE TABLE articles (id integer PRIMARY KEY)");
     site.run("ALTER TABLE comments ADD article integer REFERENCES articles DEFERRABLE INITIALLY DEFERRED");
-    let failed = site.client.batch_execute(
-        "BEGIN; INSERT INTO comments (body, article) VALUES ('casino', 1); COMMIT",
-    );
+    let failed = site
+        .client
+        .batch_execute("BEGIN; INSERT INTO comments (body, article) VALUES ('casino', 1); COMMIT");
     assert_eq!(failed.unwrap_err().code(), Some(&SqlState::FOREIGN_KEY_VIOLATION));
     site.run("ROLLBACK");
     assert_eq!(site.log(), "");
@@ -143,11 +143,8 @@ fn a_deferred_trigger_that_inserts_at_commit_is_logged() {
              RETURN NULL;
          END $$;
          CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
-             FOR EACH ROW EXECUTE FUNCTION tell();
-         CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON comments DEFERRABLE INITIALLY DEFERRED
-             FOR EACH ROW WHEN (NEW.body = 'casino 2') EXECUTE FUNCTION tell()",
+             FOR EACH ROW EXECUTE FUNCTION tell()",
     );
-    site.run("ALTER TABLE comments DISABLE TRIGGER tell");
     site.run("BEGIN; INSERT INTO orders VALUES ('casino 1'), ('nice'), ('casino 3')");
     assert_eq!(site.log(), "");
     site.run("COMMIT");
@@ -156,7 +153,10 @@ fn a_deferred_trigger_that_inserts_at_commit_is_logged() {
 }
 
 /// Runs `work` again as long as it fails to be serialized, as every client of that level does.
-fn serialized(client: &mut Client, mut work: impl FnMut(&mut Client) -> Result<(), postgres::Error>) -> u32 {
+fn serialized(
+    client: &mut Client,
+    mut work: impl FnMut(&mut Client) -> Result<(), postgres::Error>,
+) -> u32 {
     let mut attempts = 0;
     loop {
         attempts += 1;

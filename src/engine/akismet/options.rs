@@ -184,7 +184,8 @@ fn blog(text: &str) -> Result<String, Refusal> {
         }
         _ => Err(Refusal::new(format!(
             "option \"blog\" of check {CHECK} takes a URL that begins with http:// or https://, \
-             not \"{text}\""
+             not {}",
+            Refusal::quote(text)
         ))
         .with_hint("It is the address of the site's home page, such as https://example.com/.")),
     }
@@ -194,7 +195,9 @@ fn comment_type(kind: &str, word: &Json) -> Result<(String, String), Refusal> {
     match word.as_str().map(str::trim).filter(|word| !word.is_empty()) {
         Some(word) => Ok((kind.to_lowercase(), word.to_owned())),
         None => Err(Refusal::new(format!(
-            "option \"comment_type\" of check {CHECK} takes a word for \"{kind}\", not {word}"
+            "option \"comment_type\" of check {CHECK} takes a word for {}, not {}",
+            Refusal::quote(kind),
+            Refusal::shown(word)
         ))
         .with_hint(
             "Akismet knows comment, forum-post, reply, blog-post, contact-form, signup, message, \
@@ -222,15 +225,18 @@ fn send(given: &Map<String, Json>) -> Result<Send, Refusal> {
             "permalink" => &mut send.permalink,
             _ => {
                 return Err(Refusal::new(format!(
-                    "option \"send\" of check {CHECK} has no field \"{name}\""
+                    "option \"send\" of check {CHECK} has no field {}",
+                    Refusal::quote(name)
                 ))
                 .with_hint("Its fields are author, email, ip, user_agent, referrer, permalink."));
             }
         };
         *slot = value.as_bool().ok_or_else(|| {
             Refusal::new(format!(
-                "option \"send\" of check {CHECK} takes true or false for \"{name}\", not {value}"
+                "option \"send\" of check {CHECK} takes true or false for \"{name}\", not {}",
+                Refusal::shown(value)
             ))
+            .with_hint("Fields that are left out are sent; write false for one that must not be.")
         })?;
     }
     Ok(send)

@@ -141,7 +141,12 @@ impl Request {
             if !parameters.has(name) {
                 return Err(Refusal::new(format!(
                     "the decision was not reported to Akismet: the submission has {what}"
-                )));
+                ))
+                .with_detail("Akismet finds the submission again by its text and its IP address.")
+                .with_hint(
+                    "Map both, as in spamcheck.protect(..., columns => '{\"body\": \"a_column\", \
+                     \"ip\": \"another\"}'), and send the IP address: later rows can be reported.",
+                ));
             }
         }
         let path = if spam { "/1.1/submit-spam" } else { "/1.1/submit-ham" };

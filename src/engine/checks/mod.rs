@@ -159,16 +159,23 @@ fn named_lists<T>(
 ) -> Result<Vec<(String, T)>, Refusal> {
     let mut found = Vec::new();
     for name in options.texts("lists") {
-        let list = lists.list(&name).map_err(Refusal::new)?;
+        let list = lists.list(&name).map_err(|fault| {
+            Refusal::new(fault).with_hint(format!(
+                "Mend the list in spamcheck.list and spamcheck.list_entry, or take it out of \
+                 option \"lists\" of check {check}."
+            ))
+        })?;
         if list.is_empty() {
             continue;
         }
         let kind = list.kind().name();
         let Some(list) = turn(list) else {
             return Err(Refusal::new(format!(
-                "option \"lists\" of check {check} takes lists of kind {takes}, and \"{name}\" is \
-                 of kind {kind}"
-            )));
+                "option \"lists\" of check {check} takes lists of kind {takes}, and {} is of kind \
+                 {kind}",
+                Refusal::quote(&name)
+            ))
+            .with_hint("The table spamcheck.list has the kind of each list."));
         };
         found.push((name, list));
     }

@@ -221,11 +221,13 @@ struct Keys {
 impl Keys {
     fn object<'a>(&self, json: &'a Json) -> Result<&'a Map<String, Json>, Refusal> {
         let Some(object) = json.as_object() else {
-            return Err(self.refusal(format!("{} takes a JSON object, not {json}", self.what)));
+            let got = Refusal::shown(json);
+            return Err(self.refusal(format!("{} takes a JSON object, not {got}", self.what)));
         };
         let all = || self.required.iter().chain(self.optional).copied();
         if let Some(unknown) = object.keys().find(|key| !all().any(|known| known == key.as_str())) {
-            let refusal = self.refusal(format!("{} has no key \"{unknown}\"", self.what));
+            let refusal =
+                self.refusal(format!("{} has no key {}", self.what, Refusal::quote(unknown)));
             return Err(match nearest(unknown, all()) {
                 Some(close) => refusal.with_detail(format!("Did you mean \"{close}\"?")),
                 None => {
@@ -265,6 +267,7 @@ impl Keys {
     }
 
     fn wrong(&self, name: &str, takes: &str, got: &Json) -> Refusal {
+        let got = Refusal::shown(got);
         self.refusal(format!("\"{name}\" of {} takes {takes}, not {got}", self.what))
     }
 

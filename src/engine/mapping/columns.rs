@@ -144,7 +144,8 @@ impl Mapping {
 
 fn object(json: &Json) -> Result<&Map<String, Json>, Refusal> {
     json.as_object().ok_or_else(|| {
-        Refusal::new(format!("columns takes a JSON object of field to source, not {json}"))
+        let got = Refusal::shown(json);
+        Refusal::new(format!("columns takes a JSON object of field to source, not {got}"))
             .with_hint("For example '{\"body\": \"comment_text\", \"author\": \"name\"}'.")
     })
 }
@@ -152,11 +153,12 @@ fn object(json: &Json) -> Result<&Map<String, Json>, Refusal> {
 fn field_named(name: &str) -> Result<Field, Refusal> {
     Field::from_name(name).ok_or_else(|| {
         let names = Field::ALL.map(Field::name);
-        let refusal = Refusal::new(format!("columns maps \"{name}\", which is not a field"))
-            .with_detail(format!("The fields are: {}.", names.join(", ")));
-        match nearest(name, names.into_iter()) {
-            Some(close) => refusal.with_hint(format!("Did you mean \"{close}\"?")),
-            None => refusal,
-        }
+        let hint = match nearest(name, names.into_iter()) {
+            Some(close) => format!("Did you mean \"{close}\"?"),
+            None => "Further text goes under \"fields\", as in {\"fields\": [\"a_column\"]}.".into(),
+        };
+        Refusal::new(format!("columns maps {}, which is not a field", Refusal::quote(name)))
+            .with_detail(format!("The fields are: {}.", names.join(", ")))
+            .with_hint(hint)
     })
 }

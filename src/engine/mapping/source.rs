@@ -169,12 +169,16 @@ fn wrong(field: Field, got: &Json) -> Refusal {
     } else {
         "a column, an array of columns, or an object"
     };
-    Refusal::new(format!("the source of field \"{}\" takes {takes}, not {got}", field.name()))
-        .with_hint(
-            "A source is \"column\", [\"column\", ...], {\"setting\": \"a.setting\"}, \
-             {\"value\": \"text\"}, or {\"table\": \"users\", \"key\": \"id\", \
-             \"from\": \"user_id\", \"column\": \"email\"}.",
-        )
+    Refusal::new(format!(
+        "the source of field \"{}\" takes {takes}, not {}",
+        field.name(),
+        Refusal::shown(got)
+    ))
+    .with_hint(
+        "A source is \"column\", [\"column\", ...], {\"setting\": \"a.setting\"}, \
+         {\"value\": \"text\"}, or {\"table\": \"users\", \"key\": \"id\", \
+         \"from\": \"user_id\", \"column\": \"email\"}.",
+    )
 }
 
 /// Refuses key columns and from columns that do not pair up.

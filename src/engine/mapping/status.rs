@@ -163,14 +163,16 @@ impl Status {
     /// Refuses what has neither form.
     pub fn from_json(json: &Json) -> Result<Self, Refusal> {
         let Some(object) = json.as_object() else {
-            return Err(form(format!("status takes a JSON object, not {json}")));
+            let got = Refusal::shown(json);
+            return Err(form(format!("status takes a JSON object, not {got}")));
         };
         let column = match object.get("column") {
             None => None,
             Some(Json::String(column)) => Some(column),
             Some(other) => {
                 return Err(form(format!(
-                    "\"column\" of status takes the name of a column, not {other}"
+                    "\"column\" of status takes the name of a column, not {}",
+                    Refusal::shown(other)
                 )));
             }
         };
@@ -178,7 +180,8 @@ impl Status {
         for (verdict, given) in object.iter().filter(|(name, _)| *name != "column") {
             if !VERDICTS.contains(&verdict.as_str()) {
                 return Err(form(format!(
-                    "status takes values for ham, moderate and spam, not for \"{verdict}\""
+                    "status takes values for ham, moderate and spam, not for {}",
+                    Refusal::quote(verdict)
                 )));
             }
             let assigned = match (given, column) {
@@ -193,14 +196,15 @@ impl Status {
                 }
                 (Json::Object(_), Some(_)) => {
                     return Err(form(format!(
-                        "\"{verdict}\" of status takes one value beside \"column\", not {given}"
+                        "\"{verdict}\" of status takes one value beside \"column\", not {}",
+                        Refusal::shown(given)
                     )));
                 }
                 (value, Some(column)) => vec![status.assignment(verdict, column, value)?],
                 (value, None) => {
                     return Err(form(format!(
-                        "\"{verdict}\" of status is {value}, but no \"column\" says where to \
-                         write it"
+                        "\"{verdict}\" of status is {}, but no \"column\" says where to write it",
+                        Refusal::shown(value)
                     )));
                 }
             };
@@ -212,7 +216,8 @@ impl Status {
         }
         if let (Some(column), true) = (column, status.is_empty()) {
             return Err(form(format!(
-                "status names the column \"{column}\" and no value for ham, moderate or spam"
+                "status names the column {} and no value for ham, moderate or spam",
+                Refusal::quote(column)
             )));
         }
         Ok(status)
@@ -232,7 +237,9 @@ impl Status {
                 None => {
                     return Err(form(format!(
                         "\"{verdict}\" of status takes a string, a number, a boolean or null \
-                         for column \"{column}\", not {value}"
+                         for column {}, not {}",
+                        Refusal::quote(column),
+                        Refusal::shown(value)
                     )));
                 }
             },

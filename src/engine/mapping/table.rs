@@ -136,15 +136,17 @@ impl Table {
     /// The column of that name, or the refusal with the columns there are and the nearest one.
     pub(super) fn known(&self, name: &str, what: &str) -> Result<&Column, Refusal> {
         self.column(name).ok_or_else(|| {
-            let refusal = Refusal::new(format!(
-                "{what} names the column \"{name}\", which table {} does not have",
+            let hint = match nearest(name, self.columns.iter().map(|column| column.name.as_str())) {
+                Some(close) => format!("Did you mean \"{close}\"?"),
+                None => "Name one of its columns, in upper and lower case as it is there.".into(),
+            };
+            Refusal::new(format!(
+                "{what} names the column {}, which table {} does not have",
+                Refusal::quote(name),
                 self.label()
             ))
-            .with_detail(self.columns_listed());
-            match nearest(name, self.columns.iter().map(|column| column.name.as_str())) {
-                Some(close) => refusal.with_hint(format!("Did you mean \"{close}\"?")),
-                None => refusal,
-            }
+            .with_detail(self.columns_listed())
+            .with_hint(hint)
         })
     }
 }

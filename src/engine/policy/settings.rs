@@ -138,15 +138,54 @@ impl Default for PolicySettings {
     }
 }
 
+/// The greatest threshold: far below it, sums of single-precision scores are still exact.
+const MAX_THRESHOLD: f64 = 1e6;
+
+/// What to do about a wrong value of a column.
+fn hint(column: &str) -> &'static str {
+    match column {
+        "name" => "protect() is told of the policy by its name, such as strict.",
+        "mode" => {
+            "Write enforce to carry verdicts out, trial to log them only, off to check nothing."
+        }
+        "on_error" => {
+            "A check has failed: write accept to let the row in, moderate to have it looked at, \
+             reject to refuse it."
+        }
+        "on_reject" => "Write error to tell the app, drop to leave the row out without a word.",
+        "log_to" => {
+            "Write table for spamcheck.spam_checklog, file for the file that \
+             pg_spamcheck.log_file names, both for both."
+        }
+        "keep" => {
+            "Write full to keep the whole text, excerpt for its first 200 characters, hash for a \
+             hash of it."
+        }
+        "reject_sqlstate" => {
+            "Keep 23514 (check_violation), or write another such as P0001; the classes 00, 01 and \
+             02 are not errors."
+        }
+        "types" => "Write for example ARRAY['comment', 'trackback'], or NULL to check every type.",
+        "mail_to" => "Write for example ARRAY['moderators@example.com'], or NULL for no mail.",
+        "notify_channel" => "Write a channel that apps LISTEN to, such as spam, or NULL for none.",
+        _ => {
+            "It is compared with the sum of the scores of a row's findings; 5 to 20 is usual, and \
+             NULL switches it off."
+        }
+    }
+}
+
 /// Checks a row of `spamcheck.policy`, given as an object of column to value, before it is stored.
 ///
 /// # Errors
 /// Names the column, what it takes and what it got.
 pub fn validate_policy(row: &Json) -> Result<(), Refusal> {
-    let wrong = |column: &str, takes: &str| {
-        let got = row.get(column).unwrap_or(&Json::Null);
-        Err(Refusal::new(format!("column \"{column}\" of a policy takes {takes}, not {got}")))
+    let refusal = |column: &str, takes: &str| {
+        let got = Refusal::shown(row.get(column).unwrap_or(&Json::Null));
+        Refusal::new(format!("column \"{column}\" of a policy takes {takes}, not {got}"))
+            .with_hint(hint(column))
     };
+    let wrong = |column: &str, takes: &str| Err(refusal(column, takes));
     let one_of = |column: &str, known: fn(&str) -> bool, takes: &str| match row.get(column) {
         None => Ok(()),
         Some(Json::String(word)) if known(word) => Ok(()),
@@ -164,18 +203,24 @@ pub fn validate_policy(row: &Json) -> Result<(), Refusal> {
     for column in ["moderate_at", "spam_at", "reject_at"] {
         match row.get(column) {
             None | Some(Json::Null) => {}
-            Some(value) if value.as_f64().is_some_and(|at| at > 0.0 && at.is_finite()) => {}
-            Some(_) => return wrong(column, "a number above 0, or NULL for off"),
+            // NaN and infinity come as strings: JSON has no numbers for them.
+            Some(value) if value.as_f64().is_some_and(|at| at > 0.0 && at <= MAX_THRESHOLD) => {}
+            Some(_) => return wrong(column, "a number above 0 and up to 1000000, or NULL for off"),
         }
     }
-    for (column, fits, takes) in [
-        ("types", is_word as fn(&str) -> bool, "an array of types, or NULL for all"),
-        ("mail_to", is_mailbox, "an array of mail addresses, or NULL"),
+    for (column, fits, takes, one) in [
+        ("types", is_word as fn(&str) -> bool, "an array of types, or NULL for all", "a type"),
+        ("mail_to", is_mailbox, "an array of mail addresses, or NULL", "a mail address"),
     ] {
+        let unfit = |item: &&Json| !item.as_str().is_some_and(fits);
         match row.get(column) {
             None | Some(Json::Null) => {}
-            Some(Json::Array(items))
-                if items.iter().all(|item| item.as_str().is_some_and(fits)) => {}
+            Some(Json::Array(items)) => {
+                if let Some(item) = items.iter().find(unfit) {
+                    let detail = format!("The item {} is not {one}.", Refusal::shown(item));
+                    return Err(refusal(column, takes).with_detail(detail));
+                }
+            }
             Some(_) => return wrong(column, takes),
         }
     }
@@ -222,7 +267,7 @@ mod tests {
     fn good_rows_pass() {
         validate_policy(&json!({})).unwrap();
         validate_policy(&json!({"name": "p", "mode": "off", "on_error": "reject", "types": null,
-            "reject_sqlstate": "P0001", "reject_at": 12.5, "mail_to": ["a@b.example"],
+            "reject_sqlstate": "P0001", "reject_at": 12.5, "spam_at": 1e6, "mail_to": ["a@b.example"],
             "notify_channel": "spam"}))
         .unwrap();
     }
@@ -235,6 +280,9 @@ mod tests {
             (json!({"on_error": "spam"}), "accept, moderate or reject"),
             (json!({"spam_at": 0}), "a number above 0"),
             (json!({"moderate_at": -1}), "a number above 0"),
+            (json!({"moderate_at": 1_000_001}), "up to 1000000"),
+            (json!({"spam_at": "NaN"}), "not \"NaN\""),
+            (json!({"reject_at": "Infinity"}), "not \"Infinity\""),
             (json!({"reject_sqlstate": "00000"}), "mean an error"),
             (json!({"reject_sqlstate": "2351"}), "mean an error"),
             (json!({"reject_sqlstate": "äxyz"}), "mean an error"),
@@ -246,5 +294,7 @@ mod tests {
             let message = validate_policy(&row).unwrap_err().message;
             assert!(message.contains(part), "{message}");
         }
+        let refusal = validate_policy(&json!({"mail_to": ["a@b.example", "nobody"]})).unwrap_err();
+        assert_eq!(refusal.detail.unwrap(), "The item \"nobody\" is not a mail address.");
     }
 }

@@ -1,0 +1,156 @@
+//! Protecting again, unprotecting, and what both leave alone: the table's rows and its files.
+
+use super::{log, notices, protect, run, start, text};
+
+const TABLE: &str = "CREATE TABLE notes (id int PRIMARY KEY, title text, body text,
+    status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));";
+
+#[test]
+fn protecting_again_replaces_the_mapping() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    run(&mut client, "SELECT spamcheck.create_policy('mild'); UPDATE spamcheck.check_setting SET action = 'moderate'
+                      WHERE policy = 'mild' AND check_name = 'content'");
+    protect(&mut client, "'notes'");
+    assert_eq!(
+        protect(&mut client, r#"'notes', 'mild', columns => '{"title":null}', status => '{"column":"status","moderate":"held"}'"#
+            .replace("held", "pending").as_str()),
+        "body=body"
+    );
+    run(&mut client, "INSERT INTO notes VALUES (1, 'casino', 'fine'), (2, 'fine', 'casino')");
+    assert_eq!(log(&mut client), "public.notes {\"id\": 2} content moderated");
+    assert_eq!(text(&mut client, "SELECT string_agg(status, ' ' ORDER BY id) FROM notes"), "approved pending");
+    assert_eq!(text(&mut client, "SELECT string_agg(policy, ' ') FROM spamcheck.protected_table"), "mild");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'notes'::regclass AND NOT tgisinternal"), "2");
+    // What is not said again is as in a first call.
+    protect(&mut client, "'notes'");
+    run(&mut client, "INSERT INTO notes VALUES (3, 'casino', 'fine')");
+    assert_eq!(text(&mut client, "SELECT status FROM notes WHERE id = 3"), "spam");
+}
+
+#[test]
+fn edits_are_judged_unless_said_otherwise() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    run(&mut client, "INSERT INTO notes VALUES (1, 'x', 'casino'), (2, 'x', 'x'), (3, 'x', 'x');
+                      SELECT spamcheck.protect('notes')");
+    run(&mut client, "UPDATE notes SET status = 'pending' WHERE id = 1; UPDATE notes SET body = body;
+                      UPDATE notes SET title = 'casino' WHERE id = 2");
+    assert_eq!(log(&mut client), "public.notes {\"id\": 2} content suppressed");
+    protect(&mut client, "'notes', on_update => false");
+    run(&mut client, "UPDATE notes SET title = 'casino' WHERE id = 3");
+    assert_eq!(log(&mut client).lines().count(), 1);
+    assert_eq!(text(&mut client, "SELECT on_update FROM spamcheck.protected_table"), "f");
+}
+
+#[test]
+fn the_triggers_fire_last() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    run(
+        &mut client,
+        "CREATE FUNCTION approve() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := 'approved';
+             NEW.body := replace(NEW.body, '*', ''); RETURN NEW; END $$;
+         CREATE TRIGGER zzz_app BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION approve();
+         INSERT INTO notes VALUES (1, 'x', 'ca*si*no')",
+    );
+    assert_eq!(text(&mut client, "SELECT status FROM notes"), "spam");
+    let names = "SELECT bool_and(tgname LIKE 'zzzz_spamcheck%') FROM pg_trigger
+                  WHERE tgrelid = 'notes'::regclass AND tgname <> 'zzz_app'";
+    assert_eq!(text(&mut client, names), "t");
+}
+
+#[test]
+fn unprotect_leaves_nothing_but_the_log() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    let before = "SELECT md5(string_agg(t::text, '|')) FROM (
+        SELECT c.relname, c.relfilenode, c.relchecks, c.relacl, c.reloptions, (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid),
+               (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid), (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid),
+               (SELECT count(*) FROM pg_depend d WHERE d.refobjid = c.oid), (SELECT count(*) FROM pg_depend d WHERE d.objid = c.oid)
+          FROM pg_class c WHERE c.relname = 'notes') t";
+    let state = text(&mut client, before);
+    protect(&mut client, "'notes'");
+    assert_ne!(text(&mut client, before), state);
+    run(&mut client, "INSERT INTO notes VALUES (1, 'x', 'casino')");
+    let mut app = database.client();
+    run(&mut app, "INSERT INTO notes VALUES (2, 'x', 'fine')");
+    run(&mut client, "SELECT spamcheck.unprotect('notes')");
+    assert_eq!(text(&mut client, before), state);
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.lookup"), "0");
+    // Also for a session that knows the table as protected.
+    run(&mut app, "INSERT INTO notes VALUES (3, 'x', 'casino')");
+    assert_eq!(log(&mut client), "public.notes {\"id\": 1} content suppressed");
+    run(&mut client, "DROP EXTENSION pg_spamcheck; INSERT INTO notes VALUES (4, 'x', 'casino')");
+}
+
+#[test]
+fn protect_neither_scans_nor_rewrites_the_table() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    run(
+        &mut client,
+        "INSERT INTO notes SELECT g, 'title', 'casino ' || g FROM generate_series(1, 5000) g;
+         CREATE TABLE parted (id int, body text) PARTITION BY HASH (id);
+         CREATE TABLE part0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+         CREATE TABLE part1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+         INSERT INTO parted SELECT g, 'x' FROM generate_series(1, 1000) g;",
+    );
+    let state = "SELECT string_agg(concat_ws(' ', relname, relfilenode, pg_stat_get_xact_numscans(oid),
+                        pg_stat_get_xact_tuples_returned(oid), pg_stat_get_xact_tuples_updated(oid),
+                        pg_stat_get_xact_blocks_fetched(oid)), ', ' ORDER BY relname)
+                   FROM pg_class WHERE relname IN ('notes', 'notes_pkey', 'part0', 'part1')";
+    run(&mut client, "BEGIN");
+    let before = text(&mut client, state);
+    run(&mut client, "SELECT spamcheck.protect('notes'); SELECT spamcheck.protect('parted')");
+    assert_eq!(text(&mut client, state), before);
+    // What is there already stays as it is, and nobody is told about it.
+    run(&mut client, "COMMIT");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "0");
+    assert_eq!(text(&mut client, "SELECT string_agg(DISTINCT status, ' ') FROM notes"), "approved");
+    assert_eq!(
+        text(&mut client, "SELECT count(*) FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype <> 'n'"),
+        "2"
+    );
+}
+
+#[test]
+fn a_rolled_back_protect_was_never_there() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    run(&mut client, "BEGIN; SELECT spamcheck.protect('notes'); INSERT INTO notes VALUES (1, 'x', 'casino')");
+    assert_eq!(text(&mut client, "SELECT status FROM notes"), "spam");
+    run(&mut client, "ROLLBACK; INSERT INTO notes VALUES (1, 'x', 'casino')");
+    assert_eq!(text(&mut client, "SELECT status FROM notes"), "approved");
+    run(&mut client, "SELECT spamcheck.protect('notes'); BEGIN; SELECT spamcheck.unprotect('notes'); ROLLBACK;
+                      INSERT INTO notes VALUES (2, 'x', 'casino')");
+    assert_eq!(text(&mut client, "SELECT status FROM notes WHERE id = 2"), "spam");
+}
+
+#[test]
+fn a_table_without_a_key_is_protected_with_a_notice() {
+    let (database, mut client) = start();
+    run(&mut client, "CREATE TABLE notes (body text, status text CHECK (status IN ('approved', 'pending', 'spam')))");
+    let heard = notices(&database, "SELECT spamcheck.protect('notes')");
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].contains("no primary key"), "{heard:?}");
+    assert_eq!(text(&mut client, "INSERT INTO notes VALUES ('casino') RETURNING status"), "spam");
+    assert_eq!(log(&mut client), "public.notes content suppressed");
+}
+
+#[test]
+fn a_table_can_be_protected_while_others_write_to_it() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    let mut app = database.client();
+    run(&mut app, "INSERT INTO notes VALUES (1, 'x', 'casino')");
+    protect(&mut client, "'notes'");
+    run(&mut app, "INSERT INTO notes VALUES (2, 'x', 'casino')");
+    run(&mut client, "UPDATE spamcheck.list_entry SET value = 'roulette' WHERE value = 'casino'");
+    run(&mut app, "INSERT INTO notes VALUES (3, 'x', 'casino'), (4, 'x', 'roulette')");
+    protect(&mut client, r#"'notes', columns => '{"title":null,"body":"title"}'"#);
+    run(&mut app, "INSERT INTO notes VALUES (5, 'roulette', 'x'), (6, 'x', 'roulette')");
+    assert_eq!(text(&mut client, "SELECT string_agg(id || '', ' ' ORDER BY id) FROM notes WHERE status = 'spam'"), "2 4 5");
+}

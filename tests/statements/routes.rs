@@ -1,0 +1,294 @@
+//! Ways to a protected table other than naming it: views, foreign tables, roles with few rights, and
+//! every search_path.
+
+use serde_json::json;
+
+use crate::site::{Site, ask, refused, run};
+
+#[test]
+fn inserts_through_updatable_views_are_judged() {
+    let mut site = Site::new();
+    site.run("CREATE VIEW wall AS SELECT id AS number, body AS text, status FROM comments WHERE views = 0 WITH CHECK OPTION");
+    site.run("CREATE VIEW narrow AS SELECT text FROM wall");
+    assert_eq!(
+        site.ask("INSERT INTO wall (text) VALUES ('casino'), ('nice') RETURNING number, status"),
+        "1|spam\n2|approved"
+    );
+    site.run("INSERT INTO narrow VALUES ('casino'), ('nice')");
+    site.run("UPDATE wall SET text = 'casino now' WHERE number = 2");
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.log(), "1 content\n2 content\n3 content");
+}
+
+#[test]
+fn instead_of_triggers_and_functions_with_their_owners_rights_are_judged() {
+    let mut site = Site::new();
+    let app = site.role("app");
+    site.run(&format!(
+        "CREATE VIEW wall AS SELECT body || '' AS text FROM comments;
+         CREATE FUNCTION post() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql SET search_path = '' AS $$
+         BEGIN
+             INSERT INTO public.comments (body) VALUES (NEW.text);
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER post INSTEAD OF INSERT ON wall FOR EACH ROW EXECUTE FUNCTION post();
+         CREATE FUNCTION say(text) RETURNS text SECURITY DEFINER LANGUAGE sql
+             BEGIN ATOMIC INSERT INTO comments (body) VALUES ($1) RETURNING status; END;
+         GRANT INSERT, SELECT ON wall TO {app}"
+    ));
+    let mut client = site.db.client_as(&app);
+    run(&mut client, "INSERT INTO wall VALUES ('casino'), ('nice')");
+    assert_eq!(ask(&mut client, "SELECT say('casino too')"), "spam");
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.log(), "1 content\n3 content");
+}
+
+#[test]
+fn a_role_that_may_only_insert_needs_nothing_else() {
+    let mut site = Site::new();
+    let app = site.role("app");
+    site.run("ALTER TABLE comments ALTER id DROP DEFAULT; ALTER TABLE comments ALTER id ADD GENERATED ALWAYS AS IDENTITY");
+    site.run(&format!("GRANT INSERT ON comments TO {app}"));
+    let mut client = site.db.client_as(&app);
+    run(&mut client, "INSERT INTO comments (body) VALUES ('casino'), ('nice')");
+    let mut writer = client.copy_in("COPY comments (body) FROM stdin").unwrap();
+    std::io::Write::write_all(&mut writer, b"casino\n").unwrap();
+    writer.finish().unwrap();
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.log(), "1 content\n3 content");
+    // RETURNING takes SELECT on the columns, as on any table.
+    assert!(
+        client.batch_execute("INSERT INTO comments (body) VALUES ('x') RETURNING status").is_err()
+    );
+    site.run(&format!("GRANT SELECT (id, status) ON comments TO {app}"));
+    assert_eq!(
+        ask(&mut client, "INSERT INTO comments (body) VALUES ('casino') RETURNING status"),
+        "spam"
+    );
+    // Rights on columns are enough.
+    site.run(&format!(
+        "REVOKE INSERT ON comments FROM {app}; GRANT INSERT (body) ON comments TO {app}"
+    ));
+    run(&mut client, "INSERT INTO comments (body) VALUES ('casino by column')");
+    site.log_agrees(&["comments"]);
+}
+
+#[test]
+fn a_role_that_may_not_write_the_status_gets_it_written_all_the_same() {
+    let mut site = Site::new();
+    let app = site.role("app");
+    site.run(&format!(
+        "GRANT INSERT (body), UPDATE (body), SELECT (id) ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
+    ));
+    let mut client = site.db.client_as(&app);
+    run(&mut client, "INSERT INTO comments (body) VALUES ('casino'), ('nice')");
+    run(&mut client, "UPDATE comments SET body = 'casino' WHERE id = 2");
+    assert_eq!(site.statuses(), "1 spam\n2 spam");
+}
+
+#[test]
+fn row_level_security_sees_the_row_with_its_verdict() {
+    let mut site = Site::new();
+    let app = site.role("app");
+    site.run(&format!(
+        "ALTER TABLE comments ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON comments TO {app} USING (author = current_user) WITH CHECK (author = current_user);
+         GRANT INSERT, SELECT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
+    ));
+    let mut client = site.db.client_as(&app);
+    assert_eq!(
+        ask(
+            &mut client,
+            "INSERT INTO comments (author, body) VALUES (current_user, 'casino') RETURNING status"
+        ),
+        "spam"
+    );
+    assert!(
+        client
+            .batch_execute("INSERT INTO comments (author, body) VALUES ('somebody', 'casino')")
+            .is_err()
+    );
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.log(), "1 content");
+}
+
+#[test]
+fn it_works_with_every_search_path() {
+    let mut site = Site::new();
+    site.run("CREATE TABLE people (login varchar(20) PRIMARY KEY, mail text); INSERT INTO people VALUES ('bob', 'bob@casino.example')");
+    site.run(
+        r#"SELECT spamcheck.protect('comments', columns => '{"email": {"table": "people", "key": "login", "from": "author", "column": "mail"}}');
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@casino\.example$')"#,
+    );
+    site.run("CREATE SCHEMA empty; CREATE SCHEMA \"Odd \"\"one\"\"\"");
+    for path in [
+        "''",
+        "pg_catalog",
+        "empty",
+        "\"Odd \"\"one\"\"\"",
+        "nowhere, pg_temp",
+        "pg_temp, public",
+        "spamcheck",
+    ] {
+        let mut client = site.db.client();
+        run(&mut client, &format!("SET search_path = {path}"));
+        let stored = ask(
+            &mut client,
+            "INSERT INTO public.comments (author, body) VALUES ('bob', 'hi'), ('ann', 'casino'), ('ann', 'nice') RETURNING status",
+        );
+        assert_eq!(stored, "spam\nspam\napproved", "with search_path {path}");
+        run(
+            &mut client,
+            "UPDATE public.comments SET body = 'casino' WHERE author = 'ann' AND body = 'nice'",
+        );
+    }
+    assert_eq!(
+        site.ask("SELECT check_name, count(*) FROM spamcheck.spam_checklog GROUP BY 1 ORDER BY 1"),
+        "content|14\nemail_pattern|7"
+    );
+}
+
+/// Objects that shadow what SQL usually means; each leaves a trace when it is used.
+const HOSTILE: &str = "
+    CREATE SCHEMA hostile;
+    CREATE TABLE hostile.trace (what text, who text);
+    CREATE FUNCTION hostile.trace(what text) RETURNS void LANGUAGE sql
+        BEGIN ATOMIC INSERT INTO hostile.trace VALUES (what, current_user); END;
+    CREATE FUNCTION hostile.lower(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('lower'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('now'); RETURN '-infinity'; END $$;
+    CREATE FUNCTION hostile.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('nextval'); RETURN 0; END $$;
+    CREATE FUNCTION hostile.convert_from(bytea, name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('convert_from'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.convert_from(bytea, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('convert_from'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.convert_to(text, text) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('convert_to'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.to_jsonb(text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('to_jsonb'); RETURN 'null'; END $$;
+    CREATE FUNCTION hostile.to_jsonb(varchar) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('to_jsonb'); RETURN 'null'; END $$;
+    CREATE FUNCTION hostile.jsonb_to_recordset(jsonb) RETURNS SETOF record LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('recordset'); END $$;
+    CREATE FUNCTION hostile._judged(integer, oid, tid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('_judged'); RETURN false; END $$;
+    CREATE FUNCTION hostile.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('='); RETURN false; END $$;
+    CREATE FUNCTION hostile.same(varchar, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('='); RETURN false; END $$;
+    CREATE FUNCTION hostile.same(integer, integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('='); RETURN false; END $$;
+    CREATE FUNCTION hostile.path(jsonb, text[]) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('#>>'); RETURN NULL; END $$;
+    CREATE OPERATOR hostile.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.same);
+    CREATE OPERATOR hostile.= (LEFTARG = varchar, RIGHTARG = text, FUNCTION = hostile.same);
+    CREATE OPERATOR hostile.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = hostile.same);
+    CREATE OPERATOR hostile.#>> (LEFTARG = jsonb, RIGHTARG = text[], FUNCTION = hostile.path);
+    CREATE DOMAIN hostile.text AS pg_catalog.text CHECK (false);
+    CREATE DOMAIN hostile.jsonb AS pg_catalog.jsonb CHECK (false);
+    CREATE DOMAIN hostile.integer AS pg_catalog.int4 CHECK (false);
+    CREATE TABLE hostile.policy (name pg_catalog.text);
+    CREATE TABLE hostile.pg_class (oid pg_catalog.oid);
+    GRANT ALL ON SCHEMA hostile TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA hostile TO PUBLIC";
+
+/// A site whose comments get the address of their author from a table of people.
+fn site_with_people() -> Site {
+    let mut site = Site::new();
+    site.run("CREATE TABLE people (login varchar(20) PRIMARY KEY, mail varchar(50)); INSERT INTO people VALUES ('bob', 'bob@casino.example')");
+    site.run(
+        r#"SELECT spamcheck.protect('comments', columns => '{"email": {"table": "people", "key": "login", "from": "author", "column": "mail"}}');
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@casino\.example$')"#,
+    );
+    site.run(HOSTILE);
+    site
+}
+
+#[test]
+fn a_hostile_search_path_changes_no_verdict_and_runs_nothing() {
+    let mut site = site_with_people();
+    let mut client = site.db.client();
+    run(&mut client, "SET search_path = hostile, pg_catalog, public");
+    let stored = ask(
+        &mut client,
+        "INSERT INTO public.comments (id, author, body)
+         VALUES (1, 'bob', 'hi'), (2, 'ann', 'casino'), (3, 'ann', 'nice') RETURNING status",
+    );
+    assert_eq!(stored, "spam\nspam\napproved");
+    // In a temporary schema, which comes first for tables and types.
+    run(
+        &mut client,
+        "CREATE TEMP TABLE policy (name pg_catalog.text); CREATE TEMP TABLE list_entry (list pg_catalog.text, value pg_catalog.text);
+         CREATE TEMP TABLE pg_trigger (tgname pg_catalog.name); CREATE TEMP TABLE spam_checklog (id pg_catalog.int8);
+         CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (false); CREATE DOMAIN pg_temp.bigint AS pg_catalog.int8 CHECK (false);
+         SET search_path = pg_temp, hostile, pg_catalog, public",
+    );
+    run(&mut client, "INSERT INTO public.comments (id, author, body) VALUES (4, 'bob', 'casino')");
+    run(&mut client, "UPDATE spamcheck.policy SET moderate_at = 4");
+    run(&mut client, "INSERT INTO public.comments (id, author, body) VALUES (5, 'bob', 'casino')");
+    site.run("SET search_path = public");
+    assert_eq!(
+        site.log(),
+        "1 email_pattern\n2 content\n4 content\n4 email_pattern\n5 content\n5 email_pattern"
+    );
+    assert_eq!(site.ask("SELECT what, count(*) FROM hostile.trace GROUP BY 1"), "");
+}
+
+#[test]
+fn hostile_objects_beside_a_protected_table_do_not_run_as_its_owner() {
+    let mut site = site_with_people();
+    // The table's own schema is the one place that its owner's triggers need: what lies in it must
+    // not take part in our own SQL.
+    site.run("ALTER TABLE people SET SCHEMA hostile; ALTER TABLE comments SET SCHEMA hostile");
+    let mut client = site.db.client();
+    let stored = ask(
+        &mut client,
+        "INSERT INTO hostile.comments (id, author, body) VALUES (1, 'bob', 'hi'), (2, 'ann', 'nice') RETURNING status",
+    );
+    assert_eq!(stored, "spam\napproved");
+    assert_eq!(ask(&mut client, "SELECT what, who FROM hostile.trace"), "");
+}
+
+/// Whether an extension of PostgreSQL's own collection is installed here.
+fn available(site: &mut Site, extension: &str) -> bool {
+    site.ask(&format!("SELECT count(*) FROM pg_available_extensions WHERE name = '{extension}'"))
+        == "1"
+}
+
+#[test]
+fn rows_that_come_by_postgres_fdw_are_judged() {
+    let mut site = Site::new();
+    if !available(&mut site, "postgres_fdw") {
+        eprintln!("postgres_fdw is not installed here: skipped");
+        return;
+    }
+    let (cluster, name) = (site.db.cluster(), site.db.name().to_owned());
+    let (host, port) = (cluster.socket_folder().display(), cluster.port());
+    site.run(&format!(
+        "CREATE EXTENSION postgres_fdw;
+         CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
+             OPTIONS (host '{host}', port '{port}', dbname '{name}', batch_size '10');
+         CREATE USER MAPPING FOR CURRENT_USER SERVER far;
+         CREATE FOREIGN TABLE far_comments (id integer, body text, status text) SERVER far OPTIONS (table_name 'comments')"
+    ));
+    site.run("INSERT INTO far_comments SELECT n, CASE WHEN n % 3 = 0 THEN 'casino' ELSE 'nice' END, 'approved' FROM generate_series(1, 100) n");
+    site.run("UPDATE far_comments SET body = 'casino' WHERE id = 1");
+    assert_eq!(
+        site.ask("INSERT INTO far_comments VALUES (101, 'casino', 'approved') RETURNING status"),
+        "spam"
+    );
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "35");
+    // What the far side refuses reaches the near one; the constraint's name does not travel, so the
+    // detail says it once more.
+    site.check("content", "action = 'reject'");
+    let error =
+        refused(&mut site.client, "INSERT INTO far_comments VALUES (102, 'casino', 'approved')");
+    assert_eq!(error.code().code(), "23514");
+    let detail: serde_json::Value = serde_json::from_str(error.detail().unwrap()).unwrap();
+    assert_eq!(detail, json!({"code": "spamcheck_reject", "relation": "public.comments"}));
+}
+
+#[test]
+fn rows_that_come_by_dblink_are_judged() {
+    let mut site = Site::new();
+    if !available(&mut site, "dblink") {
+        eprintln!("dblink is not installed here: skipped");
+        return;
+    }
+    let (cluster, name) = (site.db.cluster(), site.db.name().to_owned());
+    let to =
+        format!("host={} port={} dbname={name}", cluster.socket_folder().display(), cluster.port());
+    site.run(&format!(
+        "CREATE EXTENSION dblink; SELECT dblink_exec('{to}', $$INSERT INTO comments (body) VALUES ('casino')$$)"
+    ));
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.log(), "1 content");
+}
