@@ -64,6 +64,10 @@ CREATE FUNCTION spamcheck._changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_changed';
 COMMENT ON FUNCTION spamcheck._changed() IS 'Internal: tells all sessions that policies, settings or lists changed';
 
+CREATE FUNCTION spamcheck._queued() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_queued';
+COMMENT ON FUNCTION spamcheck._queued() IS 'Internal: wakes the worker once queued lookups are committed';
+
 CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
 COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';

@@ -29,6 +29,10 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck
 ALTER TABLE spamcheck._protection ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck._protection IS 'Tells all sessions at commit';
 
+CREATE TRIGGER queued AFTER INSERT OR UPDATE OF state, next_at ON spamcheck.lookup FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._queued();
+ALTER TABLE spamcheck.lookup ENABLE ALWAYS TRIGGER queued;
+COMMENT ON TRIGGER queued ON spamcheck.lookup IS 'Wakes the worker at commit, whoever wrote: a trigger, a restore or a DBA';
+
 CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER SCHEMA', 'ALTER TYPE', 'ALTER INDEX', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW',
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')

@@ -197,7 +197,6 @@ fn retry_lookups(kind: Option<&[u8]>) -> i32 {
             &[Arg::Text(kind.as_deref().unwrap_or_default())],
         )
     });
-    transaction::call_worker_at_commit();
     i32::try_from(retried.len()).unwrap_or(i32::MAX)
 }
 

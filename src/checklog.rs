@@ -8,7 +8,7 @@ use spamcheck_engine::verdict::Judgement;
 use spamcheck_engine::{Facts, Field, Policy};
 
 use crate::rights;
-use crate::spi::Kept;
+use crate::spi;
 
 /// Characters of a text that policies with `keep = excerpt` log (interface section 5).
 const EXCERPT: usize = 200;
@@ -129,9 +129,8 @@ fn comment(facts: &Facts<'_>) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-thread_local! {
-    static INSERT: Kept = const { Kept::new(
-        "INSERT INTO spamcheck.spam_checklog
+const INSERT: &str =
+    "INSERT INTO spamcheck.spam_checklog
                 (relation, row_key, submission_id, policy, check_name, action, outcome, score, total_score,
                  why, detail, allowed, author, email, ip, url, user_agent, page, comment, submission,
                  _protection, _former)
@@ -144,10 +143,9 @@ thread_local! {
              AS r(relation text, row_key jsonb, submission_id bigint, policy text, check_name text, action text,
                   outcome text, score real, total_score real, why text, detail jsonb, allowed boolean,
                   author text, email text, ip inet, url text, user_agent text, page text, comment text,
-                  hash boolean, submission jsonb, _protection integer, _former jsonb)") };
-}
+                  hash boolean, submission jsonb, _protection integer, _former jsonb)";
 
 /// Writes entries, a JSON array of them, with the rights of the extension.
 pub fn write(entries: &str) {
-    rights::as_extension(|| INSERT.with(|statement| statement.write(entries)));
+    rights::as_extension(|| spi::write_json(INSERT, entries));
 }

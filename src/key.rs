@@ -23,6 +23,7 @@ fn value(key: &KeyColumn, row: Row<'_>) -> Json {
         (Reader::Integer(_), _) => text.parse::<i64>().map_or(Json::String(text), Json::from),
         (Reader::Text | Reader::Padded, _) | (_, pg_sys::UUIDOID) => Json::String(text),
         (_, pg_sys::BOOLOID) => Json::Bool(text == "t"),
+        (_, pg_sys::NUMERICOID) => serde_json::from_str(&text).unwrap_or(Json::String(text)),
         // Rare types in a key: the server itself says what to_jsonb makes of them.
         _ => {
             let text = row::with_portable_output(|| row.text(key.column)).unwrap_or_default();
@@ -30,7 +31,7 @@ fn value(key: &KeyColumn, row: Row<'_>) -> Json {
                 "SELECT convert_to(to_jsonb(convert_from($1, 'UTF8')::{})::text, 'UTF8')",
                 key.type_name
             );
-            spi::json_now(&query, &[Arg::Text(&text)]).unwrap_or(Json::Null)
+            spi::json_once(&query, &[Arg::Text(&text)]).unwrap_or(Json::Null)
         }
     }
 }
@@ -43,18 +44,20 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
     let mut conditions = Vec::with_capacity(key.len());
     let mut parameters = Vec::with_capacity(key.len());
     for (n, column) in key.iter().enumerate() {
-        let text = match part(key, row_key, &column.name)? {
+        let (text, whole) = match part(key, row_key, &column.name)? {
             Json::Null => return None,
-            Json::String(text) => text.clone(),
-            other => other.to_string(),
+            Json::String(text) => (text.clone(), false),
+            part @ (Json::Array(_) | Json::Object(_)) => (part.to_string(), true),
+            part => (part.to_string(), false),
         };
-        conditions.push(format!(
-            "t.{} {} pg_catalog.convert_from(${}, 'UTF8')::{}",
-            quoted(&column.name),
-            column.operator,
-            n + 1,
-            column.type_name
-        ));
+        let name = quoted(&column.name);
+        let value = format!("pg_catalog.convert_from(${}, 'UTF8')", n + 1);
+        conditions.push(if whole {
+            // No type reads the JSON of an array or a row; the row is found without its index.
+            format!("pg_catalog.to_jsonb(t.{name}) OPERATOR(pg_catalog.=) {value}::pg_catalog.jsonb")
+        } else {
+            format!("t.{name} {} {value}::{}", column.operator, column.type_name)
+        });
         parameters.push(text);
     }
     Some((conditions.join(" AND "), parameters))

@@ -22,6 +22,7 @@ mod protection;
 mod row;
 mod submission;
 mod stash;
+mod nesting;
 mod report;
 mod record;
 mod key;
@@ -70,6 +71,7 @@ pub extern "C-unwind" fn _PG_init() {
     if preloading {
         settings::define();
         shared::reserve();
+        nesting::install();
         if !upgrading {
             worker::launcher::register();
         }

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::protection::Protection;
 use crate::rights;
 use crate::row::Row;
-use crate::spi::{self, Arg, Kept};
+use crate::spi::{self, Arg};
 use crate::stash::Pending;
 use crate::submission::fingerprint;
 
@@ -98,37 +98,35 @@ pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
     Some(Json::Object(values.collect()))
 }
 
-thread_local! {
-    static ENQUEUE: Kept = const { Kept::new(
-        "INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
+const ENQUEUE: &str =
+    "INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
                                        _protection, _fingerprint, _status, _former, _held, _total)
          SELECT r.kind, r.relation, r.row_key, r.policy, r.reason, r.submission, r.submission_id,
                 r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._held, r._total
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
              AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
                   submission_id bigint, _protection integer, _fingerprint bigint, _status jsonb,
-                  _former jsonb, _held boolean, _total real)") };
-    static SUPERSEDE: Kept = const { Kept::new(
-        "WITH edited AS (
+                  _former jsonb, _held boolean, _total real)";
+const SUPERSEDE: &str =
+    "WITH edited AS (
              SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
                  AS r(row_key jsonb, _protection integer, _status jsonb)),
          former AS (
              DELETE FROM spamcheck.lookup l USING edited e
               WHERE l._protection = e._protection AND l.row_key = e.row_key
              RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held)
-         SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f") };
-    static FINISH: Kept = const { Kept::new(
-        "DELETE FROM spamcheck.lookup l
-          WHERE l.id IN (SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e)") };
-    static POSTPONE: Kept = const { Kept::new(
-        "UPDATE spamcheck.lookup l
-            SET state = r.state, last_error = r.error, attempts = l.attempts - r.uncounted,
+         SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
+const FINISH: &str =
+    "DELETE FROM spamcheck.lookup l
+          WHERE l.id = ANY (ARRAY(SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e))";
+const POSTPONE: &str =
+    "UPDATE spamcheck.lookup l
+            SET state = r.state, last_error = coalesce(r.error, l.last_error), attempts = l.attempts - r.uncounted,
                 next_at = clock_timestamp() + r.seconds * interval '1 second',
                 _answer = coalesce(nullif(r.answer, 'null'), l._answer)
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
              AS r(id bigint, state text, error text, uncounted integer, seconds double precision, answer jsonb)
-          WHERE l.id = r.id") };
-}
+          WHERE l.id = r.id";
 
 /// Queues lookups, each an [`entry`].
 pub fn enqueue(mut entries: Vec<Json>) {
@@ -136,7 +134,7 @@ pub fn enqueue(mut entries: Vec<Json>) {
         if entries.iter().any(|e| e["reason"] == "edit") {
             supersede(&mut entries);
         }
-        ENQUEUE.with(|statement| statement.write(&Json::Array(entries).to_string()));
+        spi::write_json(ENQUEUE, &Json::Array(entries).to_string());
     });
 }
 
@@ -144,7 +142,7 @@ pub fn enqueue(mut entries: Vec<Json>) {
 /// held for that one, its own status is the one it had before the hold.
 fn supersede(entries: &mut [Json]) {
     let edited: Vec<&Json> = entries.iter().filter(|e| e["reason"] == "edit").collect();
-    let text = SUPERSEDE.with(|statement| statement.read(&json!(edited).to_string()));
+    let text = spi::write_json(SUPERSEDE, &json!(edited).to_string());
     let moot: Vec<Json> = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
     for entry in entries.iter_mut().filter(|e| e["reason"] == "edit") {
         let held = moot.iter().rev().find(|m| {
@@ -226,7 +224,7 @@ pub fn claim(limit: usize) -> Vec<Claimed> {
 /// Removes lookups that are done.
 pub fn finish(ids: &[i64]) {
     if !ids.is_empty() {
-        rights::as_extension(|| FINISH.with(|s| s.write(&json!(ids).to_string())));
+        rights::as_extension(|| spi::write_json(FINISH, &json!(ids).to_string()));
     }
 }
 
@@ -236,8 +234,8 @@ pub struct Postponed {
     pub id: i64,
     /// `queued`, `failed` or `expired`.
     pub state: &'static str,
-    /// Why, for its last_error.
-    pub error: String,
+    /// Why, for its last_error; None: that stays as it is.
+    pub error: Option<String>,
     /// Whether the attempt counts: it does not when the fault lies with the key or the network.
     pub counted: bool,
     /// Not before so many seconds from now.
@@ -258,7 +256,7 @@ pub fn postpone(all: &[Postponed]) {
                     "seconds": p.seconds, "answer": p.answer })
         })
         .collect();
-    rights::as_extension(|| POSTPONE.with(|s| s.write(&Json::Array(rows).to_string())));
+    rights::as_extension(|| spi::write_json(POSTPONE, &Json::Array(rows).to_string()));
 }
 
 /// What a worker that was stopped left running is due again at once.

@@ -177,7 +177,7 @@ impl Protection {
             }
         }
         for (field, name) in settings::FIELD_SETTINGS {
-            if !mapping.sources.contains_key(&field)
+            if !sources.iter().any(|(bound, _)| *bound == field)
                 && let Ok(name) = CString::new(name)
             {
                 sources.push((field, Bound::Setting(name)));

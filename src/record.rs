@@ -19,7 +19,7 @@ use crate::row::Row;
 use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::trigger::{Event, Trigger, VERSION_1};
-use crate::{key, lookups, rulebook, settings, shared, transaction};
+use crate::{key, lookups, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
@@ -161,7 +161,6 @@ fn flush() {
     }
     if !queue.is_empty() {
         lookups::enqueue(queue);
-        transaction::call_worker_at_commit();
     }
 }
 

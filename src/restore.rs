@@ -15,7 +15,8 @@ use crate::spi::{self, Arg};
 const SHIPPED: &str =
     "t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')";
 /// The tables whose triggers sql/triggers.sql makes.
-const TABLES: [&str; 5] = ["check_setting", "policy", "list_entry", "list", "_protection"];
+const TABLES: [&str; 6] =
+    ["check_setting", "policy", "list_entry", "list", "_protection", "lookup"];
 
 thread_local! {
     static GIVING_WAY: Cell<bool> = const { Cell::new(false) };
@@ -116,7 +117,7 @@ fn enable_always(table: &str) {
         let triggers: Vec<String> = spi::json_now(
             "SELECT convert_to(coalesce(json_agg(t.tgname), '[]')::text, 'UTF8') FROM pg_trigger t
               WHERE t.tgrelid = to_regclass('spamcheck.' || convert_from($1, 'UTF8'))
-                AND t.tgname IN ('valid', 'changed') AND t.tgenabled = 'O'",
+                AND t.tgname IN ('valid', 'changed', 'queued') AND t.tgenabled = 'O'",
             &[Arg::Text(table)],
         )
         .unwrap_or_default();

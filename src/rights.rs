@@ -7,6 +7,8 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
+use crate::transaction;
+
 /// Runs `work` as the owner of the extension's tables.
 pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
     as_role(extension_owner(), c"pg_catalog, pg_temp", work)
@@ -55,11 +57,36 @@ fn as_role<T>(role: pg_sys::Oid, search_path: &std::ffi::CStr, work: impl FnOnce
             0,
             false,
         );
+        if transaction::is_worker() {
+            act_as_session(role);
+        }
         pg_sys::SetUserIdAndSecContext(role, context | restricted);
         let result = work();
         pg_sys::AtEOXact_GUC(false, level);
         pg_sys::SetUserIdAndSecContext(user, context);
         result
+    }
+}
+
+/// In the worker, triggers that ask for `is_superuser` are told of the role they run as. Not in sessions
+/// of clients, which hear of every change of this setting.
+///
+/// # Safety
+/// Inside a GUC nest level, which takes it back.
+unsafe fn act_as_session(role: pg_sys::Oid) {
+    // SAFETY: a plain setting; the server itself sets it so.
+    unsafe {
+        let value = if pg_sys::superuser_arg(role) { c"on" } else { c"off" };
+        pg_sys::set_config_option(
+            c"is_superuser".as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_INTERNAL,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
     }
 }
 

@@ -237,6 +237,13 @@ impl Database {
         self.lookups.store(false, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);
+        self.lane.store(Lane::Open as u32, Ordering::Relaxed);
+        self.in_flight.store(0, Ordering::Relaxed);
+        for counter in
+            [&self.answered, &self.unanswered, &self.applied, &self.logged, &self.unlogged]
+        {
+            counter.store(0, Ordering::Relaxed);
+        }
         self.oid.store(0, Ordering::Release);
     }
 }

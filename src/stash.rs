@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use pgrx::pg_sys::{self, SubTransactionId};
 use spamcheck_engine::verdict::Judgement;
 
+use crate::nesting;
+
 /// What is to be written about a row once it is stored.
 pub struct Pending {
     /// The protection in force.
@@ -28,7 +30,7 @@ pub struct Pending {
 
 struct Judged {
     protection: i32,
-    depth: i32,
+    depth: Depth,
     subtransaction: SubTransactionId,
     pending: Pending,
 }
@@ -61,7 +63,7 @@ impl Address {
 #[derive(Clone, Copy)]
 struct Move {
     protection: i32,
-    depth: i32,
+    depth: Depth,
     from: Address,
     content: u64,
     left: bool,
@@ -78,7 +80,7 @@ thread_local! {
 pub fn begin(protection: i32) {
     forget_move();
     if ANY.get() {
-        let depth = trigger_depth() - 1;
+        let depth = Depth::in_trigger();
         JUDGED.with_borrow_mut(|judged| {
             judged.retain(|j| j.protection != protection || j.depth != depth);
         });
@@ -90,7 +92,7 @@ pub fn begin(protection: i32) {
 pub fn keep(pending: Pending) {
     let judged = Judged {
         protection: pending.protection.id,
-        depth: trigger_depth() - 1,
+        depth: Depth::in_trigger(),
         subtransaction: current(),
         pending,
     };
@@ -100,13 +102,13 @@ pub fn keep(pending: Pending) {
 
 /// The row that was judged last is stored at `address`. True: there is something to write about it.
 pub fn stored(protection: i32, address: Address) -> bool {
-    if MOVE.get().is_some_and(|m| m.depth == trigger_depth() + 1) {
+    if MOVE.get().is_some_and(|m| m.depth == Depth::in_statement()) {
         MOVE.set(None);
     }
     if !ANY.get() {
         return false;
     }
-    let depth = trigger_depth();
+    let depth = Depth::in_statement();
     let judged = JUDGED.with_borrow_mut(|all| {
         let at = all.iter().rposition(|j| j.protection == protection && j.depth == depth)?;
         Some(all.remove(at))
@@ -134,13 +136,13 @@ pub fn waiting() -> bool {
 
 /// Remembers an UPDATE of the row at `from`, a partition.
 pub fn may_move(protection: i32, from: Address, content: u64) {
-    MOVE.set(Some(Move { protection, depth: trigger_depth(), from, content, left: false }));
+    MOVE.set(Some(Move { protection, depth: Depth::in_trigger(), from, content, left: false }));
 }
 
 /// A row is deleted: if it is the one that was just updated, it is about to arrive elsewhere.
 pub fn leaves(protection: i32, from: Address) {
     if let Some(known) = MOVE.get()
-        && known.depth == trigger_depth()
+        && known.depth == Depth::in_trigger()
     {
         let left = known.protection == protection && known.from == from;
         MOVE.set(left.then_some(Move { left, ..known }));
@@ -150,7 +152,7 @@ pub fn leaves(protection: i32, from: Address) {
 /// The content of the row that arrives by a move, if the INSERT at hand can be its second half.
 pub fn arrives(protection: i32) -> Option<u64> {
     let known = MOVE.get()?;
-    if known.depth != trigger_depth() {
+    if known.depth != Depth::in_trigger() {
         return None;
     }
     MOVE.set(None);
@@ -158,7 +160,7 @@ pub fn arrives(protection: i32) -> Option<u64> {
 }
 
 fn forget_move() {
-    if MOVE.get().is_some_and(|m| m.depth == trigger_depth()) {
+    if MOVE.get().is_some_and(|m| m.depth == Depth::in_trigger()) {
         MOVE.set(None);
     }
 }
@@ -206,8 +208,25 @@ pub fn current() -> SubTransactionId {
     unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
-/// Triggers inside triggers: rows judged at another depth are not mixed up with this one's.
-fn trigger_depth() -> i32 {
-    // SAFETY: pg_trigger_depth() reads a static and takes no argument.
-    unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
+/// Where a statement stands: statements and triggers inside each other. Rows of statements that run
+/// between a row's judgement and its storing are not mixed up with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Depth {
+    statements: u32,
+    triggers: i32,
+}
+
+impl Depth {
+    /// That of the statement whose trigger runs.
+    fn in_trigger() -> Self {
+        let here = Self::in_statement();
+        Self { triggers: here.triggers - 1, ..here }
+    }
+
+    /// That of the statement that runs.
+    fn in_statement() -> Self {
+        // SAFETY: pg_trigger_depth() reads a static and takes no argument.
+        let triggers = unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 };
+        Self { statements: nesting::level(), triggers }
+    }
 }

@@ -41,7 +41,7 @@ impl Remote for Elsewhere<'_> {
             let query =
                 query.get_or_init(|| rights::as_extension(|| foreign_query(table, key, column)));
             match query {
-                Some(query) => rights::as_reader_of(root, || spi::text_now(query, &args)),
+                Some(query) => rights::as_reader_of(root, || spi::text_once(query, &args)),
                 None => pgrx::error!("table {table} is not what it was when protect() was called"),
             }
         }));

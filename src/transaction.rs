@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
-use crate::{record, rulebook, shared, stash};
+use crate::{nesting, record, rulebook, shared, stash};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
     static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Registers the callbacks of this backend, once.
@@ -29,8 +30,20 @@ pub fn register() {
 
 /// Wakes the worker once this transaction is committed.
 pub fn call_worker_at_commit() {
-    register();
-    CALL_WORKER.set(true);
+    if !IS_WORKER.get() {
+        register();
+        CALL_WORKER.set(true);
+    }
+}
+
+/// Whether this process is the worker.
+pub fn is_worker() -> bool {
+    IS_WORKER.get()
+}
+
+/// This process is the worker: it knows what it wrote.
+pub fn never_call_worker() {
+    IS_WORKER.set(true);
 }
 
 #[pgrx::pg_guard]
@@ -46,6 +59,7 @@ unsafe extern "C-unwind" fn at_transaction(
         XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE => record::flush_leftovers(),
         XACT_EVENT_COMMIT => {
             stash::clear();
+            nesting::clear(false);
             if CALL_WORKER.replace(false) {
                 wake(false);
             }
@@ -59,6 +73,7 @@ unsafe extern "C-unwind" fn at_transaction(
         }
         XACT_EVENT_ABORT => {
             stash::clear();
+            nesting::clear(true);
             record::discard();
             CALL_WORKER.set(false);
         }
@@ -87,11 +102,14 @@ unsafe extern "C-unwind" fn at_subtransaction(
     _arg: *mut std::ffi::c_void,
 ) {
     match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => nesting::begin(subtransaction),
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            nesting::end(subtransaction, true);
             stash::forget_from(subtransaction);
             record::discard_from(subtransaction);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+            nesting::end(subtransaction, false);
             stash::hand_up(subtransaction, parent);
             record::hand_up(subtransaction, parent);
         }

@@ -20,7 +20,7 @@ pub enum Event {
     Insert,
     /// A row is updated.
     Update,
-    /// A row is deleted; only guards of partitioned tables are told.
+    /// A row is deleted. Of protected tables, only the guards of partitioned ones are told.
     Delete,
 }
 
@@ -33,7 +33,8 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Reads the call. Anything but a trigger on INSERT or UPDATE, FOR EACH ROW, is an error.
+    /// Reads the call. Anything but a trigger FOR EACH ROW on INSERT, UPDATE or DELETE is
+    /// an error.
     ///
     /// # Safety
     /// `fcinfo` must be that of the running call.

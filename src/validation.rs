@@ -15,6 +15,7 @@ use crate::row;
 use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
+use crate::transaction;
 use crate::trigger::{Event, Trigger, VERSION_1};
 
 /// The version-1 calling convention's record for `spamcheck_valid`.
@@ -27,6 +28,25 @@ pub extern "C" fn pg_finfo_spamcheck_valid() -> &'static pg_sys::Pg_finfo_record
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_spamcheck_changed() -> &'static pg_sys::Pg_finfo_record {
     &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_queued`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_queued() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// AFTER STATEMENT on the queue: the worker hears of it at commit.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_queued(
+    _fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    transaction::call_worker_at_commit();
+    pg_sys::Datum::null()
 }
 
 /// AFTER STATEMENT: tells all sessions.
@@ -156,15 +176,20 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
             _ => true,
         };
         if set {
-            report::warn(
-                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-                format!("policy column \"{column}\" has no effect in this version"),
-                "It is stored and will count once it is served.".into(),
-                "See CHANGELOG.md for what each version serves.",
-            );
+            not_served(&format!("policy column \"{column}\""));
         }
     }
     Ok(())
+}
+
+/// Said of what is stored and has no effect yet, so that nobody relies on it.
+fn not_served(what: &str) {
+    report::warn(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("{what} has no effect in this version"),
+        "It is stored and will count once it is served.".into(),
+        "See CHANGELOG.md for what each version serves.",
+    );
 }
 
 fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
@@ -223,6 +248,9 @@ fn positive(text: &str, what: &str) -> Result<(), Refusal> {
 fn valid_akismet(options: &Json) -> Result<(), Refusal> {
     if let Some(text) = options["give_up_after"].as_str() {
         positive(text, "option \"give_up_after\" of check akismet")?;
+    }
+    if options["discard_blatant"] == true {
+        not_served("option \"discard_blatant\" of check akismet");
     }
     if options["mode"] == "wait" {
         return Err(Refusal::new(
@@ -286,6 +314,11 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
         return Err(Refusal::new(format!("the source_url of list \"{name}\" cannot be fetched"))
             .with_detail(why)
             .with_hint("Give an https URL."));
+    }
+    for column in ["source_url", "refresh"] {
+        if !row[column].is_null() {
+            not_served(&format!("column \"{column}\" of table list"));
+        }
     }
     let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
     if let Some(old) = old

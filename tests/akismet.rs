@@ -3,12 +3,24 @@
 
 #[path = "akismet/contents.rs"]
 mod contents;
+#[path = "akismet/failures.rs"]
+mod failures;
 #[path = "akismet/gate.rs"]
 mod gate;
+#[path = "akismet/keys.rs"]
+mod keys;
+#[path = "akismet/queueing.rs"]
+mod queueing;
+#[path = "akismet/quiet.rs"]
+mod quiet;
 #[path = "akismet/races.rs"]
 mod races;
 #[path = "akismet/requests.rs"]
 mod requests;
+#[path = "akismet/rights.rs"]
+mod rights;
+#[path = "akismet/secrets.rs"]
+mod secrets;
 #[path = "akismet/site.rs"]
 mod site;
 #[path = "akismet/verdicts.rs"]

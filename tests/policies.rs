@@ -1,1 +1,15 @@
-//! Policies, check settings and lists: what is refused, and when changes take effect.
+//! Policies, check settings and lists as tables: what they refuse, what they start with, and when a
+//! change counts.
+
+#[path = "policies/catalogue.rs"]
+mod catalogue;
+#[path = "policies/presets.rs"]
+mod presets;
+#[path = "policies/refusals.rs"]
+mod refusals;
+#[path = "policies/sessions.rs"]
+mod sessions;
+#[path = "statements/site.rs"]
+mod site;
+#[path = "policies/snapshots.rs"]
+mod snapshots;

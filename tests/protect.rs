@@ -60,9 +60,7 @@ fn text(client: &mut Client, query: &str) -> String {
     let rows = client.simple_query(query).unwrap_or_else(|error| panic!("{query}\n{error:#?}"));
     rows.iter()
         .find_map(|message| match message {
-            postgres::SimpleQueryMessage::Row(row) => {
-                Some(row.get(0).unwrap_or("NULL").to_owned())
-            }
+            postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
             _ => None,
         })
         .unwrap_or_else(|| "no row".into())
@@ -73,7 +71,9 @@ fn text(client: &mut Client, query: &str) -> String {
 fn protect(client: &mut Client, arguments: &str) -> String {
     text(
         client,
-        &format!("SELECT string_agg(field || '=' || source, ' ') FROM spamcheck.protect({arguments})"),
+        &format!(
+            "SELECT string_agg(field || '=' || source, ' ') FROM spamcheck.protect({arguments})"
+        ),
     )
 }
 

@@ -220,7 +220,8 @@ impl<'a> Facts<'a> {
     /// fetched. Fetches nothing by itself.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.ip.get().is_some_and(Option::is_none)
+        if matches!(self.submission.get(Field::Ip), Value::Text(_))
+            && self.ip().is_none()
             && let Some(text) = self.text(Field::Ip).filter(|text| !text.trim().is_empty())
         {
             let shown: String = text.chars().take(50).collect();

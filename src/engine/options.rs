@@ -127,7 +127,10 @@ impl OptionSpec {
             (OptionKind::Fields(_), false) => {
                 format!("Give [] to look at no field, or leave it out for {default}.")
             }
-            (_, false) => format!("It cannot be switched off: leave it out for {default}."),
+            (_, false) if value.is_null() => {
+                format!("It cannot be switched off: leave it out for {default}.")
+            }
+            (_, false) => format!("Give what it takes, or leave it out for {default}."),
         };
         Err(Refusal::new(format!(
             "option \"{}\" of check {check} takes {}, not {}",

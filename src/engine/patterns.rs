@@ -60,9 +60,9 @@ fn build(entry: &str) -> Result<Regex, Refusal> {
 fn sentence(fault: &str) -> String {
     let fault = Refusal::cut(fault.trim_end_matches('.'));
     let mut letters = fault.chars();
-    letters.next().map_or_else(String::new, |first| {
-        format!("{}{}.", first.to_uppercase(), letters.as_str())
-    })
+    letters
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
 /// Checks an entry.
@@ -244,6 +244,9 @@ mod tests {
         assert_eq!(refusal.detail.unwrap(), "Unclosed group.");
         assert!(validate("").is_err());
         assert!(validate(r"\w{9999}").unwrap_err().message.contains("too big"));
+        let many: Vec<String> = (0..300).map(|n| format!(r"[a-b]\w{{20}}|{n}")).collect();
+        let refusal = Patterns::compile(&mut many.iter().map(String::as_str)).unwrap_err();
+        assert_eq!(refusal.message, "the patterns of the list are too big together");
     }
 
     #[test]

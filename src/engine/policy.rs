@@ -87,7 +87,9 @@ impl EnabledCheck {
         if self.action == Action::Log {
             action = Action::Log;
         }
-        let (score, why, detail) = (self.score, hit.why, hit.detail);
+        // What the finding adds to the sum: the log's scores add up to its total.
+        let score = if action == Action::Score { self.score } else { 0.0 };
+        let (why, detail) = (hit.why, hit.detail);
         Some(Finding { check: self.name, action, score, why, detail, allowed: false })
     }
 
@@ -285,8 +287,8 @@ fn action_of(check: &dyn Check, action: &str) -> Result<Action, Refusal> {
              follows."
         }
         _ => {
-            "log only records what it finds, score adds its score to the row's sum, the others \
-             act by themselves; set enabled to false to switch the check off."
+            "Write log to record what it finds, score to add its score to the row's sum, another \
+             to act at once; set enabled to false to switch the check off."
         }
     }))
 }

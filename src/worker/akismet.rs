@@ -75,7 +75,7 @@ pub fn read(
         Verdict::None(Postponed {
             id: lookup.id,
             state: "queued",
-            error: key.redact(&error),
+            error: Some(key.redact(&error)),
             counted,
             seconds: wait.as_secs_f64(),
             answer: None,
@@ -112,12 +112,15 @@ pub fn read(
         }
         Reading::Transient { reason, retry_after } => {
             let services_fault = lane.failed(&reason);
+            if let Some(time) = retry_after {
+                lane.asked_to_wait(&reason, time);
+            }
             postponed(reason, !services_fault, backoff(retry_after))
         }
         Reading::RequestRefused { reason } => Verdict::None(Postponed {
             id: lookup.id,
             state: "failed",
-            error: key.redact(&reason),
+            error: Some(key.redact(&reason)),
             counted: true,
             seconds: 0.0,
             answer: None,

@@ -210,6 +210,9 @@ fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
         .timeout_global(Some(Duration::from_millis(network.request_timeout_ms)))
         .proxy(proxy)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
+        // Questions and answers are short; the defaults would take 256 kB for each request.
+        .input_buffer_size(8 * 1024)
+        .output_buffer_size(8 * 1024)
         .max_idle_connections(network.max_in_flight)
         .max_idle_connections_per_host(network.max_in_flight)
         .max_idle_age(Duration::from_secs(60))

@@ -14,6 +14,8 @@ use crate::worker::secrets::Secrets;
 
 /// Failures in a row after which the service counts as down.
 const DOWN_AFTER: u32 = 3;
+/// No wait that the service asks for is longer.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The lane.
@@ -30,6 +32,7 @@ pub struct Lane {
 impl Lane {
     /// A lane that is open until something speaks against it.
     pub fn new(database: &'static Database) -> Self {
+        database.lane.store(State::Open as u32, Ordering::Release);
         Self {
             database,
             secrets: Secrets::default(),
@@ -41,14 +44,18 @@ impl Lane {
         }
     }
 
-    /// How many requests may be started, of `free` at most.
+    /// Whether nothing speaks against requests.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// How many requests may be out, of `free` at most.
     pub fn room(&self, free: usize) -> usize {
         match self.state {
             State::Open => free,
             State::NoKey | State::BadSecrets => 0,
             State::InvalidKey | State::Down => {
-                let due = self.resume.is_none_or(|at| Instant::now() >= at);
-                usize::from(due && self.database.in_flight.load(Ordering::Relaxed) == 0).min(free)
+                usize::from(self.resume.is_none_or(|at| Instant::now() >= at)).min(free)
             }
         }
     }
@@ -111,6 +118,15 @@ impl Lane {
         }
         self.back_off();
         true
+    }
+
+    /// The service asked to be left alone for a while: by all, not by one lookup.
+    pub fn asked_to_wait(&mut self, reason: &str, time: Duration) {
+        if self.state != State::InvalidKey {
+            self.turn(State::Down, reason);
+        }
+        let until = Instant::now() + time.min(LONGEST_ASKED);
+        self.resume = Some(self.resume.map_or(until, |at| at.max(until)));
     }
 
     fn open(&mut self) {

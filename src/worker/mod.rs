@@ -7,29 +7,27 @@ mod http;
 mod lane;
 pub mod launcher;
 mod letters;
+mod pipeline;
 mod presence;
 mod process;
 mod secrets;
 mod settle;
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pgrx::{FromDatum, pg_sys, prelude::*};
-use serde_json::Value as Json;
 use spamcheck_engine::Refusal;
 
-use crate::lookups::{self, Claimed, Postponed};
+use crate::lookups;
 use crate::mailbox::{Letter, Reader};
+use crate::report;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
-use crate::{report, rulebook};
-use akismet::Verdict;
-use http::{Done, Http};
+use crate::transaction as transactions;
 use lane::Lane;
+use pipeline::Pipeline;
 use presence::{in_the_way, installed, relax_commits, transaction};
-use settle::Answered;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -41,10 +39,9 @@ struct Worker {
     oid: pg_sys::Oid,
     database: &'static Database,
     network: Network,
-    http: Option<Http>,
     lane: Lane,
     letters: Reader,
-    out: HashMap<i64, Claimed>,
+    pipeline: Pipeline,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -104,27 +101,28 @@ impl Worker {
         }
         database.wanted.store(true, Ordering::Release);
         relax_commits();
+        transactions::never_call_worker();
         let mut worker = Worker {
             oid,
             database,
             network: settings::network(),
-            http: None,
             lane: Lane::new(database),
             letters: Reader::default(),
-            out: HashMap::new(),
+            pipeline: Pipeline::new(database),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
         worker.letters.reclaim(oid);
         worker.database.letters.store(true, Ordering::Release);
+        // A transaction may have been prepared before the server was restarted.
+        worker.database.prepared.store(true, Ordering::Release);
         transaction("reclaiming lookups", lookups::reclaim)?;
         Some(worker)
     }
 
     /// One round: sleep, then do what there is. False: the extension is gone.
     fn turn(&mut self) -> bool {
-        let bell = self.http.as_ref().map(Http::bell);
-        process::wait(self.sleep(), bell);
+        process::wait(self.sleep(), self.pipeline.bell());
         if process::reload_if_asked() {
             self.reconfigure();
         }
@@ -145,46 +143,36 @@ impl Worker {
             // A key may have been put into its file.
             let _ = self.lane.key(&self.network);
         }
-        self.write_letters() && self.settle() && self.claim()
+        self.write_letters() && self.answers() && self.claim()
     }
 
     fn sleep(&self) -> Duration {
-        let until = |at: Instant| at.saturating_duration_since(Instant::now());
-        let busy = self.database.letters.load(Ordering::Acquire)
-            || self.database.lookups.load(Ordering::Acquire)
-                && self.lane.room(1) > 0
-                && self.free() > 0;
-        if busy {
+        let fresh = self.database.lookups.load(Ordering::Acquire);
+        let hungry = self.pipeline.appetite(&self.network, &self.lane, fresh) > 0;
+        if self.database.letters.load(Ordering::Acquire) || fresh && hungry {
             return Duration::ZERO;
         }
         let mut sleep = TICK.saturating_sub(self.ticked.elapsed());
-        if let Some(due) = self.due
-            && self.free() > 0
-        {
-            // A lane that stands still is not asked before it may move.
-            sleep = sleep.min(until(due).max(self.lane.pause().unwrap_or_default()));
+        if let Some(pause) = self.pipeline.pause() {
+            sleep = sleep.min(pause);
+        }
+        if let Some(due) = self.due {
+            let until_due = due.saturating_duration_since(Instant::now());
+            if hungry {
+                sleep = sleep.min(until_due);
+            } else if let Some(pause) = self.lane.pause() {
+                // A lane that stands still is not asked before it may move.
+                sleep = sleep.min(until_due.max(pause));
+            }
         }
         sleep
-    }
-
-    fn free(&self) -> usize {
-        self.network.max_in_flight.saturating_sub(self.out.len())
     }
 
     fn reconfigure(&mut self) {
         let now = settings::network();
         if now != self.network {
             self.network = now;
-            if let Some(http) = &mut self.http
-                && let Err(why) = http.configure(&self.network, &akismet::user_agent())
-            {
-                ereport!(
-                    WARNING,
-                    PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
-                    "pg_spamcheck goes on with its former network settings",
-                    why
-                );
-            }
+            self.pipeline.configure(&self.network);
         }
         self.due = Some(Instant::now());
     }
@@ -216,66 +204,32 @@ impl Worker {
         }
     }
 
-    /// Answers that came in.
-    fn settle(&mut self) -> bool {
-        let Some(http) = &self.http else { return true };
-        let done = http.collect();
-        if done.is_empty() {
-            return true;
+    /// Answers that came in: read at once, so that the next requests can go out, and settled together.
+    fn answers(&mut self) -> bool {
+        let key = self.lane.key(&self.network);
+        self.pipeline.collect(&mut self.lane, key.as_ref());
+        match &key {
+            Some(key) if self.lane.is_open() => {
+                self.pipeline.send(&self.lane, key, &self.network);
+            }
+            _ => self.pipeline.give_back(),
         }
-        let Some(key) = self.lane.key(&self.network) else {
-            return self.put_back(done);
-        };
-        let mut answered = Vec::new();
-        let mut postponed = Vec::new();
-        for Done { id, answer } in done {
-            let Some(lookup) = self.out.remove(&id) else { continue };
-            match akismet::read(&lookup, answer, &key, &mut self.lane) {
-                Verdict::Spam { detail } => answered.push(Answered { lookup, spam: true, detail }),
-                Verdict::Ham => answered.push(Answered { lookup, spam: false, detail: Json::Null }),
-                Verdict::None(p) => {
-                    self.database.unanswered.fetch_add(1, Ordering::Relaxed);
-                    postponed.push(expire(&lookup, p));
+        match self.pipeline.settle() {
+            None => false,
+            Some(postponed) => {
+                if postponed {
+                    // The claim asks when the next one is due.
+                    self.due = Some(Instant::now());
                 }
+                true
             }
         }
-        self.count_out();
-        let database = self.database;
-        // Postponed ones come back by their next_at.
-        self.due = Some(Instant::now());
-        transaction("settling verdicts", || {
-            settle::settle(database, answered);
-            lookups::postpone(&postponed);
-        })
-        .is_some()
-    }
-
-    /// The key was taken away while requests were out: their answers are not judged.
-    fn put_back(&mut self, done: Vec<Done>) -> bool {
-        let postponed: Vec<Postponed> = done
-            .iter()
-            .filter_map(|d| self.out.remove(&d.id))
-            .map(|lookup| Postponed {
-                id: lookup.id,
-                state: "queued",
-                error: "the key was taken away".into(),
-                counted: false,
-                seconds: 0.0,
-                answer: None,
-            })
-            .collect();
-        self.count_out();
-        transaction("putting lookups back", || lookups::postpone(&postponed)).is_some()
-    }
-
-    fn count_out(&self) {
-        self.database.in_flight.store(self.out.len() as u32, Ordering::Relaxed);
     }
 
     /// Takes up what is due, as far as there is room.
     fn claim(&mut self) -> bool {
-        let woken = self.database.lookups.load(Ordering::Acquire);
-        if !woken && self.due.is_none_or(|at| Instant::now() < at) {
+        let fresh = self.database.lookups.load(Ordering::Acquire);
+        if !fresh && self.due.is_none_or(|at| Instant::now() < at) {
             return true;
         }
         let Some(key) = self.lane.key(&self.network) else {
@@ -283,18 +237,18 @@ impl Worker {
             self.due = Some(Instant::now() + TICK);
             return true;
         };
-        let room = self.lane.room(self.free());
+        let room = self.pipeline.appetite(&self.network, &self.lane, fresh);
         if room == 0 {
             return true;
         }
         self.database.lookups.store(false, Ordering::Release);
-        let network = self.network.clone();
         let prepared = self.database.prepared.load(Ordering::Acquire);
-        let Some((claimed, next, prepared)) = transaction("claiming lookups", || {
+        let pipeline = &mut self.pipeline;
+        let Some((next, prepared)) = transaction("claiming lookups", || {
             let claimed = lookups::claim(room);
             let next = if claimed.len() < room { lookups::next_due() } else { Some(0.0) };
-            let prepared = prepared && lookups::prepared_transactions();
-            (with_options(claimed), next, prepared)
+            pipeline.take(claimed);
+            (next, prepared && lookups::prepared_transactions())
         }) else {
             return false;
         };
@@ -305,79 +259,9 @@ impl Worker {
             let poll = Instant::now() + PREPARED_POLL;
             self.due = Some(self.due.map_or(poll, |due| due.min(poll)));
         }
-        self.send(claimed, &key, &network)
+        self.pipeline.send(&self.lane, &key, &self.network);
+        true
     }
-
-    fn send(
-        &mut self,
-        claimed: Vec<Ready>,
-        key: &spamcheck_engine::akismet::Key,
-        network: &Network,
-    ) -> bool {
-        let mut answered = Vec::new();
-        let mut unwanted = Vec::new();
-        for Ready { lookup, options } in claimed {
-            if let Some(answer) = &lookup.answer {
-                let spam = answer["spam"].as_bool().unwrap_or(false);
-                let detail = answer["detail"].clone();
-                answered.push(Answered { lookup, spam, detail });
-                continue;
-            }
-            let Some(options) = options else {
-                unwanted.push(lookup.id);
-                continue;
-            };
-            if self.http.is_none() {
-                match Http::new(network, &akismet::user_agent()) {
-                    Ok(http) => self.http = Some(http),
-                    Err(why) => report::refuse(
-                        PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
-                        Refusal::new("pg_spamcheck cannot make requests").with_detail(why),
-                    ),
-                }
-            }
-            if let Some(http) = &self.http {
-                http.send(akismet::request(&lookup, &options, key.clone(), network));
-            }
-            self.out.insert(lookup.id, lookup);
-        }
-        self.count_out();
-        if answered.is_empty() && unwanted.is_empty() {
-            return true;
-        }
-        let database = self.database;
-        transaction("settling verdicts", || {
-            settle::settle(database, answered);
-            lookups::finish(&unwanted);
-        })
-        .is_some()
-    }
-}
-
-/// A claimed lookup and the options to make it with; None: the policy does not ask Akismet any more.
-struct Ready {
-    lookup: Claimed,
-    options: Option<spamcheck_engine::akismet::Options>,
-}
-
-fn with_options(claimed: Vec<Claimed>) -> Vec<Ready> {
-    claimed
-        .into_iter()
-        .map(|lookup| {
-            let policy = rulebook::policy(&lookup.policy);
-            let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
-            Ready { lookup, options }
-        })
-        .collect()
-}
-
-/// A lookup without an answer for too long expires.
-fn expire(lookup: &Claimed, postponed: Postponed) -> Postponed {
-    let give_up = lookup.give_up_after.unwrap_or(f64::INFINITY);
-    if postponed.state == "queued" && lookup.age > give_up {
-        return Postponed { state: "expired", ..postponed };
-    }
-    postponed
 }
 
 #[pg_guard]

@@ -94,6 +94,8 @@ pub fn in_the_way(oid: pg_sys::Oid) -> bool {
 /// The worker's own commits need not wait for the disk: a claim or a verdict that a crash takes back
 /// is simply done again. Letters are the exception, see letters.rs.
 pub fn relax_commits() {
+    // The queue is empty when its statements are planned, and long when it counts.
+    set(c"enable_seqscan", c"off", pg_sys::GucAction::GUC_ACTION_SET);
     set(c"synchronous_commit", c"off", pg_sys::GucAction::GUC_ACTION_SET);
 }
 

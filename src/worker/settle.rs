@@ -18,7 +18,7 @@ use crate::checklog::{self, About};
 use crate::key;
 use crate::lookups::{self, Claimed, Postponed};
 use crate::protection::{Described, Protection, Stored};
-use crate::row::{Column, Row};
+use crate::row::{Column, Row, to_server};
 use crate::rulebook;
 use crate::settings;
 use crate::shared::Database;
@@ -49,8 +49,8 @@ enum Settled {
     Overtaken,
 }
 
-/// Settles answers, in the transaction at hand.
-pub fn settle(database: &Database, answered: Vec<Answered>) {
+/// Settles answers, in the transaction at hand; whether some have to be tried again.
+pub fn settle(database: &Database, answered: Vec<Answered>) -> bool {
     let mut finished = Vec::with_capacity(answered.len());
     let mut postponed = Vec::new();
     for one in answered {
@@ -72,6 +72,7 @@ pub fn settle(database: &Database, answered: Vec<Answered>) {
     }
     lookups::finish(&finished);
     lookups::postpone(&postponed);
+    !postponed.is_empty()
 }
 
 /// The table's own triggers or locks stand against it: the answer is kept, nobody is asked again.
@@ -80,7 +81,7 @@ fn cannot_write(one: &Answered, error: String) -> Postponed {
     Postponed {
         id: one.lookup.id,
         state: if failed { "failed" } else { "queued" },
-        error: format!("the verdict could not be written: {error}"),
+        error: Some(format!("the verdict could not be written: {error}")),
         counted: true,
         seconds: f64::from(1 << one.lookup.attempts.clamp(0, 9)),
         answer: Some(json!({ "spam": one.spam, "detail": one.detail })),
@@ -130,9 +131,8 @@ fn judgement(policy: &Policy, one: &Answered) -> Judgement {
         lookups: false,
     };
     let Some(akismet) = policy.akismet().filter(|_| one.spam) else { return judgement };
-    if akismet.action == Action::Score {
-        judgement.total += akismet.score;
-    }
+    let score = if akismet.action == Action::Score { akismet.score } else { 0.0 };
+    judgement.total += score;
     let verdict = akismet.action.verdict().max(policy.threshold(judgement.total));
     judgement.verdict = match verdict {
         // There is no undoing an insert that the app has seen, and nobody is there to be asked.
@@ -143,7 +143,7 @@ fn judgement(policy: &Policy, one: &Answered) -> Judgement {
     judgement.findings.push(Finding {
         check: "akismet",
         action: akismet.action,
-        score: akismet.score,
+        score,
         why: "Akismet calls it spam".into(),
         detail: one.detail.clone(),
         allowed: false,
@@ -179,9 +179,9 @@ fn apply(
     let table = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
     let (condition, parameters) = condition(described, &lookup.row_key)?;
     let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
-    let query = format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE");
+    let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
     let writes = Spi::connect_mut(|client| {
-        let found = client.update(&query, Some(1), &args).ok()?;
+        let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
         if found.is_empty() {
             return None;
         }
@@ -290,9 +290,16 @@ fn update(
         sets.push(format!("{} = {value}", quoted(name)));
     }
     let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
-    let statement = format!("UPDATE {table} t SET {} WHERE {condition}", sets.join(", "));
+    // Deferred triggers could not run: at the commit nobody has the owner's rights any more.
     Spi::connect_mut(|client| {
-        if let Err(error) = client.update(&statement, None, &args) {
+        if let Err(error) = client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]) {
+            pgrx::error!("constraints could not be made immediate: {error}");
+        }
+    });
+    let statement =
+        to_server(&format!("UPDATE {table} t SET {} WHERE {condition}", sets.join(", ")));
+    Spi::connect_mut(|client| {
+        if let Err(error) = client.update(statement.as_c_str(), None, &args) {
             pgrx::error!("the status could not be written: {error}");
         }
     });

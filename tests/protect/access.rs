@@ -20,7 +20,10 @@ fn the_owner_with_admin_access_protects_and_unprotects() {
     let (database, mut client) = start();
     role(&mut client, "access_owner");
     let mut owner = database.client_as("access_owner");
-    run(&mut owner, "CREATE TABLE notes (id int PRIMARY KEY, body text, status text CHECK (status IN ('approved', 'pending', 'spam')))");
+    run(
+        &mut owner,
+        "CREATE TABLE notes (id int PRIMARY KEY, body text, status text CHECK (status IN ('approved', 'pending', 'spam')))",
+    );
     assert_eq!(refusal(&mut owner, PROTECT).code().code(), "42501");
     run(&mut client, "SELECT spamcheck.grant_access('access_owner', 'moderator')");
     assert_eq!(refusal(&mut owner, PROTECT).code().code(), "42501");
@@ -29,7 +32,10 @@ fn the_owner_with_admin_access_protects_and_unprotects() {
     assert_eq!(text(&mut owner, "INSERT INTO notes VALUES (1, 'casino') RETURNING status"), "spam");
     assert_eq!(text(&mut owner, "SELECT relation FROM spamcheck.protected_table"), "notes");
     // Again, and off.
-    run(&mut owner, r#"SELECT spamcheck.protect('notes', status => '{}'); SELECT spamcheck.unprotect('notes')"#);
+    run(
+        &mut owner,
+        r#"SELECT spamcheck.protect('notes', status => '{}'); SELECT spamcheck.unprotect('notes')"#,
+    );
     assert_eq!(text(&mut owner, "SELECT count(*) FROM spamcheck.protected_table"), "0");
     drop(owner);
     forget(&mut client, &["access_owner"]);
@@ -76,10 +82,19 @@ fn the_owner_renames_and_drops_without_any_access() {
     let mut owner = database.client_as("access_renamer");
     run(&mut owner, "CREATE TABLE notes (id int PRIMARY KEY, body text)");
     run(&mut client, PROTECT);
-    run(&mut owner, "ALTER TABLE notes RENAME body TO contents; ALTER TABLE notes RENAME TO remarks;
-                     INSERT INTO remarks VALUES (1, 'casino')");
-    assert_eq!(text(&mut client, "SELECT relation || ' ' || outcome FROM spamcheck.recent"), "public.remarks suppressed");
-    run(&mut owner, "CREATE TABLE other (id int); ALTER TABLE other RENAME TO another; DROP TABLE another; DROP TABLE remarks");
+    run(
+        &mut owner,
+        "ALTER TABLE notes RENAME body TO contents; ALTER TABLE notes RENAME TO remarks;
+                     INSERT INTO remarks VALUES (1, 'casino')",
+    );
+    assert_eq!(
+        text(&mut client, "SELECT relation || ' ' || outcome FROM spamcheck.recent"),
+        "public.remarks suppressed"
+    );
+    run(
+        &mut owner,
+        "CREATE TABLE other (id int); ALTER TABLE other RENAME TO another; DROP TABLE another; DROP TABLE remarks",
+    );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
     drop(owner);
     forget(&mut client, &["access_renamer"]);

@@ -19,9 +19,21 @@ fn protecting_again_replaces_the_mapping() {
     );
     run(&mut client, "INSERT INTO notes VALUES (1, 'casino', 'fine'), (2, 'fine', 'casino')");
     assert_eq!(log(&mut client), "public.notes {\"id\": 2} content moderated");
-    assert_eq!(text(&mut client, "SELECT string_agg(status, ' ' ORDER BY id) FROM notes"), "approved pending");
-    assert_eq!(text(&mut client, "SELECT string_agg(policy, ' ') FROM spamcheck.protected_table"), "mild");
-    assert_eq!(text(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'notes'::regclass AND NOT tgisinternal"), "2");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(status, ' ' ORDER BY id) FROM notes"),
+        "approved pending"
+    );
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(policy, ' ') FROM spamcheck.protected_table"),
+        "mild"
+    );
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'notes'::regclass AND NOT tgisinternal"
+        ),
+        "2"
+    );
     // What is not said again is as in a first call.
     protect(&mut client, "'notes'");
     run(&mut client, "INSERT INTO notes VALUES (3, 'casino', 'fine')");
@@ -32,10 +44,16 @@ fn protecting_again_replaces_the_mapping() {
 fn edits_are_judged_unless_said_otherwise() {
     let (_database, mut client) = start();
     run(&mut client, TABLE);
-    run(&mut client, "INSERT INTO notes VALUES (1, 'x', 'casino'), (2, 'x', 'x'), (3, 'x', 'x');
-                      SELECT spamcheck.protect('notes')");
-    run(&mut client, "UPDATE notes SET status = 'pending' WHERE id = 1; UPDATE notes SET body = body;
-                      UPDATE notes SET title = 'casino' WHERE id = 2");
+    run(
+        &mut client,
+        "INSERT INTO notes VALUES (1, 'x', 'casino'), (2, 'x', 'x'), (3, 'x', 'x');
+                      SELECT spamcheck.protect('notes')",
+    );
+    run(
+        &mut client,
+        "UPDATE notes SET status = 'pending' WHERE id = 1; UPDATE notes SET body = body;
+                      UPDATE notes SET title = 'casino' WHERE id = 2",
+    );
     assert_eq!(log(&mut client), "public.notes {\"id\": 2} content suppressed");
     protect(&mut client, "'notes', on_update => false");
     run(&mut client, "UPDATE notes SET title = 'casino' WHERE id = 3");
@@ -98,7 +116,8 @@ fn protect_neither_scans_nor_rewrites_the_table() {
          CREATE TABLE part1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
          INSERT INTO parted SELECT g, 'x' FROM generate_series(1, 1000) g;",
     );
-    let state = "SELECT string_agg(concat_ws(' ', relname, relfilenode, pg_stat_get_xact_numscans(oid),
+    let state =
+        "SELECT string_agg(concat_ws(' ', relname, relfilenode, pg_stat_get_xact_numscans(oid),
                         pg_stat_get_xact_tuples_returned(oid), pg_stat_get_xact_tuples_updated(oid),
                         pg_stat_get_xact_blocks_fetched(oid)), ', ' ORDER BY relname)
                    FROM pg_class WHERE relname IN ('notes', 'notes_pkey', 'part0', 'part1')";
@@ -111,7 +130,10 @@ fn protect_neither_scans_nor_rewrites_the_table() {
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "0");
     assert_eq!(text(&mut client, "SELECT string_agg(DISTINCT status, ' ') FROM notes"), "approved");
     assert_eq!(
-        text(&mut client, "SELECT count(*) FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype <> 'n'"),
+        text(
+            &mut client,
+            "SELECT count(*) FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype <> 'n'"
+        ),
         "2"
     );
 }
@@ -120,19 +142,26 @@ fn protect_neither_scans_nor_rewrites_the_table() {
 fn a_rolled_back_protect_was_never_there() {
     let (_database, mut client) = start();
     run(&mut client, TABLE);
-    run(&mut client, "BEGIN; SELECT spamcheck.protect('notes'); INSERT INTO notes VALUES (1, 'x', 'casino')");
+    run(
+        &mut client,
+        "BEGIN; SELECT spamcheck.protect('notes'); INSERT INTO notes VALUES (1, 'x', 'casino')",
+    );
     assert_eq!(text(&mut client, "SELECT status FROM notes"), "spam");
     run(&mut client, "ROLLBACK; INSERT INTO notes VALUES (1, 'x', 'casino')");
     assert_eq!(text(&mut client, "SELECT status FROM notes"), "approved");
-    run(&mut client, "SELECT spamcheck.protect('notes'); BEGIN; SELECT spamcheck.unprotect('notes'); ROLLBACK;
-                      INSERT INTO notes VALUES (2, 'x', 'casino')");
+    protect(&mut client, "'notes'");
+    run(&mut client, "BEGIN; SELECT spamcheck.unprotect('notes'); ROLLBACK");
+    run(&mut client, "INSERT INTO notes VALUES (2, 'x', 'casino')");
     assert_eq!(text(&mut client, "SELECT status FROM notes WHERE id = 2"), "spam");
 }
 
 #[test]
 fn a_table_without_a_key_is_protected_with_a_notice() {
     let (database, mut client) = start();
-    run(&mut client, "CREATE TABLE notes (body text, status text CHECK (status IN ('approved', 'pending', 'spam')))");
+    run(
+        &mut client,
+        "CREATE TABLE notes (body text, status text CHECK (status IN ('approved', 'pending', 'spam')))",
+    );
     let heard = notices(&database, "SELECT spamcheck.protect('notes')");
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].contains("no primary key"), "{heard:?}");
@@ -152,5 +181,11 @@ fn a_table_can_be_protected_while_others_write_to_it() {
     run(&mut app, "INSERT INTO notes VALUES (3, 'x', 'casino'), (4, 'x', 'roulette')");
     protect(&mut client, r#"'notes', columns => '{"title":null,"body":"title"}'"#);
     run(&mut app, "INSERT INTO notes VALUES (5, 'roulette', 'x'), (6, 'x', 'roulette')");
-    assert_eq!(text(&mut client, "SELECT string_agg(id || '', ' ' ORDER BY id) FROM notes WHERE status = 'spam'"), "2 4 5");
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT string_agg(id || '', ' ' ORDER BY id) FROM notes WHERE status = 'spam'"
+        ),
+        "2 4 5"
+    );
 }

@@ -24,7 +24,10 @@ fn moving() -> (Database<'static>, Client) {
 }
 
 fn statuses(client: &mut Client) -> String {
-    text(client, "SELECT string_agg(id || region || ' ' || status, ', ' ORDER BY id, region) FROM notes")
+    text(
+        client,
+        "SELECT string_agg(id || region || ' ' || status, ', ' ORDER BY id, region) FROM notes",
+    )
 }
 
 #[test]

@@ -12,38 +12,68 @@ fn judged(client: &mut Client, insert: &str) -> (String, String) {
 #[test]
 fn names_that_need_quotes_are_quoted() {
     let (_database, mut client) = start();
-    run(&mut client, r#"CREATE SCHEMA "we.ird"; CREATE TABLE "we.ird"."ta""ble" ("id d" int PRIMARY KEY, "Bo""dy'" text, "sta.tus" text)"#);
+    run(
+        &mut client,
+        r#"CREATE SCHEMA "we.ird"; CREATE TABLE "we.ird"."ta""ble" ("id d" int PRIMARY KEY, "Bo""dy'" text, "sta.tus" text)"#,
+    );
     protect(
         &mut client,
         r#"'"we.ird"."ta""ble"', columns => '{"body":"Bo\"dy''"}', status => '{"column":"sta.tus","moderate":"p","spam":"s"}'"#,
     );
     assert_eq!(
-        judged(&mut client, r#"INSERT INTO "we.ird"."ta""ble" VALUES (1, 'casino') RETURNING "sta.tus""#),
+        judged(
+            &mut client,
+            r#"INSERT INTO "we.ird"."ta""ble" VALUES (1, 'casino') RETURNING "sta.tus""#
+        ),
         ("s".into(), r#""we.ird"."ta""ble" {"id d": 1}"#.into())
     );
-    run(&mut client, r#"UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'"#);
+    run(
+        &mut client,
+        r#"UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'"#,
+    );
     let error = refusal(&mut client, r#"INSERT INTO "we.ird"."ta""ble" VALUES (2, 'casino')"#);
     assert_eq!((error.schema(), error.table()), (Some("we.ird"), Some("ta\"ble")));
     assert_eq!(text(&mut client, "SELECT submission->>'body' FROM spamcheck.recent"), "casino");
-    run(&mut client, r#"SELECT spamcheck.unprotect('"we.ird"."ta""ble"'); INSERT INTO "we.ird"."ta""ble" VALUES (2, 'casino')"#);
+    run(
+        &mut client,
+        r#"SELECT spamcheck.unprotect('"we.ird"."ta""ble"'); INSERT INTO "we.ird"."ta""ble" VALUES (2, 'casino')"#,
+    );
 }
 
 #[test]
 fn names_in_other_scripts_and_of_63_bytes_work() {
     let (_database, mut client) = start();
-    run(&mut client, r#"CREATE TABLE "日本語の表" ("鍵" int PRIMARY KEY, "текст" text, "статус" text)"#);
-    protect(&mut client, r#"'日本語の表', columns => '{"body":"текст"}', status => '{"column":"статус","moderate":"ждёт","spam":"спам"}'"#);
+    run(
+        &mut client,
+        r#"CREATE TABLE "日本語の表" ("鍵" int PRIMARY KEY, "текст" text, "статус" text)"#,
+    );
+    protect(
+        &mut client,
+        r#"'日本語の表', columns => '{"body":"текст"}', status => '{"column":"статус","moderate":"ждёт","spam":"спам"}'"#,
+    );
     assert_eq!(
         judged(&mut client, r#"INSERT INTO "日本語の表" VALUES (1, 'casino') RETURNING "статус""#),
         ("спам".into(), r#"public."日本語の表" {"鍵": 1}"#.into())
     );
     let long = |letter: &str| letter.repeat(63);
     let (table, key, body, status) = (long("t"), long("k"), long("b"), long("s"));
-    run(&mut client, &format!("CREATE SCHEMA {table}; CREATE TABLE {table}.{table} ({key} int PRIMARY KEY, {body} text, {status} text)"));
-    protect(&mut client, &format!(
-        r#"'{table}.{table}', columns => '{{"body":"{body}"}}', status => '{{"column":"{status}","moderate":"p","spam":"s"}}'"#));
+    run(
+        &mut client,
+        &format!(
+            "CREATE SCHEMA {table}; CREATE TABLE {table}.{table} ({key} int PRIMARY KEY, {body} text, {status} text)"
+        ),
+    );
+    protect(
+        &mut client,
+        &format!(
+            r#"'{table}.{table}', columns => '{{"body":"{body}"}}', status => '{{"column":"{status}","moderate":"p","spam":"s"}}'"#
+        ),
+    );
     assert_eq!(
-        judged(&mut client, &format!("INSERT INTO {table}.{table} VALUES (1, 'casino') RETURNING {status}")),
+        judged(
+            &mut client,
+            &format!("INSERT INTO {table}.{table} VALUES (1, 'casino') RETURNING {status}")
+        ),
         ("s".into(), format!("{table}.{table} {{\"{key}\": 1}}"))
     );
 }
@@ -51,11 +81,20 @@ fn names_in_other_scripts_and_of_63_bytes_work() {
 #[test]
 fn keywords_as_names_work() {
     let (_database, mut client) = start();
-    run(&mut client, r#"CREATE SCHEMA "table"; CREATE TABLE "table"."select" ("from" int PRIMARY KEY, "where" text, "user" text,
-                        "order" text DEFAULT 'approved' CHECK ("order" IN ('approved', 'pending', 'spam')))"#);
-    protect(&mut client, r#"'"table"."select"', columns => '{"body":"where"}', status => '{"column":"order","moderate":"pending","spam":"spam"}'"#);
+    run(
+        &mut client,
+        r#"CREATE SCHEMA "table"; CREATE TABLE "table"."select" ("from" int PRIMARY KEY, "where" text, "user" text,
+                        "order" text DEFAULT 'approved' CHECK ("order" IN ('approved', 'pending', 'spam')))"#,
+    );
+    protect(
+        &mut client,
+        r#"'"table"."select"', columns => '{"body":"where"}', status => '{"column":"order","moderate":"pending","spam":"spam"}'"#,
+    );
     assert_eq!(
-        judged(&mut client, r#"INSERT INTO "table"."select" VALUES (1, 'casino') RETURNING "order""#),
+        judged(
+            &mut client,
+            r#"INSERT INTO "table"."select" VALUES (1, 'casino') RETURNING "order""#
+        ),
         ("spam".into(), r#""table"."select" {"from": 1}"#.into())
     );
 }
@@ -75,11 +114,23 @@ fn a_table_of_1600_columns_is_judged_and_refused() {
         judged(&mut client, "INSERT INTO wide (id, body) VALUES (1, 'casino') RETURNING status"),
         ("s".into(), r#"public.wide {"id": 1}"#.into())
     );
-    run(&mut client, "INSERT INTO wide (id, body) VALUES (2, 'x'); UPDATE wide SET body = 'see https://example.org/' WHERE id = 2");
+    run(
+        &mut client,
+        "INSERT INTO wide (id, body) VALUES (2, 'x'); UPDATE wide SET body = 'see https://example.org/' WHERE id = 2",
+    );
     assert_eq!(text(&mut client, "SELECT status FROM wide WHERE id = 2"), "p");
-    run(&mut client, "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
+    run(
+        &mut client,
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'",
+    );
     refusal(&mut client, "INSERT INTO wide (id, body, c1596) VALUES (3, 'casino', 7)");
-    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE outcome = 'rejected' AND submission::text LIKE '%c1596%'"), "1");
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT count(*) FROM spamcheck.recent WHERE outcome = 'rejected' AND submission::text LIKE '%c1596%'"
+        ),
+        "1"
+    );
 }
 
 #[test]
@@ -93,10 +144,16 @@ fn dropped_columns_before_mapped_ones_do_not_shift_them() {
     protect(&mut client, r#"'notes', status => '{"column":"status","moderate":"p","spam":"s"}'"#);
     run(&mut client, "ALTER TABLE notes DROP COLUMN b, DROP COLUMN e, ADD late text");
     assert_eq!(
-        judged(&mut client, "INSERT INTO notes VALUES (1, 'Ann', 'casino', 'new', 'late') RETURNING status || late"),
+        judged(
+            &mut client,
+            "INSERT INTO notes VALUES (1, 'Ann', 'casino', 'new', 'late') RETURNING status || late"
+        ),
         ("slate".into(), r#"public.notes {"id": 1}"#.into())
     );
-    assert_eq!(text(&mut client, "SELECT author || ' ' || comment FROM spamcheck.recent"), "Ann casino");
+    assert_eq!(
+        text(&mut client, "SELECT author || ' ' || comment FROM spamcheck.recent"),
+        "Ann casino"
+    );
 }
 
 #[test]
@@ -110,18 +167,36 @@ fn domains_of_domains_are_read_as_what_they_are_made_from() {
          UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'ip_block'",
     );
     assert_eq!(protect(&mut client, "'notes'"), "body=comment ip=ip fields=custom_fields");
-    run(&mut client, r#"INSERT INTO notes VALUES (1, 'casino'), (2, 'x', '192.0.2.1'), (3, 'x', NULL, '{"a":"casino"}')"#);
-    assert_eq!(text(&mut client, "SELECT string_agg(check_name, ' ' ORDER BY id) FROM spamcheck.spam_checklog"), "content ip_block content");
+    run(
+        &mut client,
+        r#"INSERT INTO notes VALUES (1, 'casino', NULL, NULL), (2, 'x', '192.0.2.1', NULL), (3, 'x', NULL, '{"a":"casino"}')"#,
+    );
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT string_agg(check_name, ' ' ORDER BY id) FROM spamcheck.spam_checklog"
+        ),
+        "content ip_block content"
+    );
 }
 
 #[test]
 fn unlogged_tables_and_keyless_ones_are_judged() {
     let (_database, mut client) = start();
-    run(&mut client, "CREATE UNLOGGED TABLE notes (id int PRIMARY KEY, body text); CREATE TABLE remarks (body text)");
+    run(
+        &mut client,
+        "CREATE UNLOGGED TABLE notes (id int PRIMARY KEY, body text); CREATE TABLE remarks (body text)",
+    );
     protect(&mut client, "'notes'");
     protect(&mut client, "'remarks'");
-    run(&mut client, "INSERT INTO notes VALUES (1, 'casino'); INSERT INTO remarks VALUES ('casino')");
-    assert_eq!(log(&mut client), "public.notes {\"id\": 1} content suppressed\npublic.remarks content suppressed");
+    run(
+        &mut client,
+        "INSERT INTO notes VALUES (1, 'casino'); INSERT INTO remarks VALUES ('casino')",
+    );
+    assert_eq!(
+        log(&mut client),
+        "public.notes {\"id\": 1} content suppressed\npublic.remarks content suppressed"
+    );
 }
 
 #[test]
@@ -134,11 +209,20 @@ fn inheritance_children_are_tables_of_their_own() {
     );
     let status = r#"status => '{"column":"status","moderate":"p","spam":"s"}'"#;
     protect(&mut client, &format!("'notes', {status}"));
-    run(&mut client, "INSERT INTO notes VALUES (1, 'casino'); INSERT INTO remarks VALUES (2, 'casino')");
+    run(
+        &mut client,
+        "INSERT INTO notes VALUES (1, 'casino'); INSERT INTO remarks VALUES (2, 'casino')",
+    );
     assert_eq!(log(&mut client), "public.notes {\"id\": 1} content suppressed");
     protect(&mut client, &format!("'remarks', {status}"));
-    run(&mut client, "INSERT INTO remarks VALUES (3, 'casino'); UPDATE notes SET body = 'a casino' WHERE id = 2");
-    assert_eq!(text(&mut client, "SELECT string_agg(id || status, ' ' ORDER BY id) FROM notes"), "1s 2s 3s");
+    run(
+        &mut client,
+        "INSERT INTO remarks VALUES (3, 'casino'); UPDATE notes SET body = 'a casino' WHERE id = 2",
+    );
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(id || status, ' ' ORDER BY id) FROM notes"),
+        "1s 2s 3s"
+    );
 }
 
 #[test]

@@ -30,7 +30,10 @@ fn partitions_there_are_and_partitions_that_come_later_are_covered() {
     );
     // The log names the table that the app knows.
     assert_eq!(
-        text(&mut client, "SELECT string_agg(DISTINCT relation, ' ') || ' ' || count(*) FROM spamcheck.recent"),
+        text(
+            &mut client,
+            "SELECT string_agg(DISTINCT relation, ' ') || ' ' || count(*) FROM spamcheck.recent"
+        ),
         "public.notes 4"
     );
     assert_eq!(
@@ -52,7 +55,10 @@ fn a_row_inserted_straight_into_a_partition_is_judged() {
          INSERT INTO notes_jp VALUES (3, 'jp', 'casino');",
     );
     assert_eq!(text(&mut client, "SELECT string_agg(status, ' ') FROM notes"), "spam spam spam");
-    assert!(log(&mut client).contains("public.notes {\"id\": 3, \"region\": \"jp\"} content suppressed"));
+    assert!(
+        log(&mut client)
+            .contains("public.notes {\"id\": 3, \"region\": \"jp\"} content suppressed")
+    );
 }
 
 #[test]
@@ -95,8 +101,14 @@ fn a_detached_partition_is_no_longer_protected() {
     let triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('notes_us'::regclass, 'notes_eu'::regclass)";
     assert_eq!(text(&mut client, triggers), "0");
     // It can be protected by itself now.
-    run(&mut client, "SELECT spamcheck.protect('notes_us'); INSERT INTO notes_us VALUES (3, 'us', 'casino')");
-    assert_eq!(log(&mut client), "public.notes_us {\"id\": 3, \"region\": \"us\"} content suppressed");
+    run(
+        &mut client,
+        "SELECT spamcheck.protect('notes_us'); INSERT INTO notes_us VALUES (3, 'us', 'casino')",
+    );
+    assert_eq!(
+        log(&mut client),
+        "public.notes_us {\"id\": 3, \"region\": \"us\"} content suppressed"
+    );
 }
 
 #[test]
@@ -113,7 +125,9 @@ fn a_partition_whose_parent_is_protected_is_refused() {
         for verb in ["protect", "unprotect"] {
             let error = refusal(&mut client, &format!("SELECT spamcheck.{verb}('{partition}')"));
             assert!(
-                error.message().contains(&format!("public.{partition} is a partition of public.notes")),
+                error
+                    .message()
+                    .contains(&format!("public.{partition} is a partition of public.notes")),
                 "{error:?}"
             );
             assert!(error.hint().is_some(), "{error:?}");
@@ -126,8 +140,14 @@ fn parent_and_partition_are_never_both_protected() {
     let (_database, mut client) = start();
     run(&mut client, TABLE);
     // A partition alone can be, until the parent is to be.
-    run(&mut client, "SELECT spamcheck.protect('notes_eu'); INSERT INTO notes VALUES (1, 'eu', 'casino')");
-    assert_eq!(log(&mut client), "public.notes_eu {\"id\": 1, \"region\": \"eu\"} content suppressed");
+    run(
+        &mut client,
+        "SELECT spamcheck.protect('notes_eu'); INSERT INTO notes VALUES (1, 'eu', 'casino')",
+    );
+    assert_eq!(
+        log(&mut client),
+        "public.notes_eu {\"id\": 1, \"region\": \"eu\"} content suppressed"
+    );
     let error = refusal(&mut client, "SELECT spamcheck.protect('notes')");
     assert!(error.message().contains("public.notes_eu"), "{error:?}");
     assert!(error.hint().unwrap().contains("unprotect"), "{error:?}");
@@ -175,7 +195,10 @@ fn unprotect_at_the_parent_frees_every_partition() {
          INSERT INTO notes VALUES (1, 'eu', 'casino'), (2, 'us', 'casino')",
     );
     assert_eq!(log(&mut client), "");
-    assert_eq!(text(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%spamcheck%'"), "0");
+    assert_eq!(
+        text(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%spamcheck%'"),
+        "0"
+    );
 }
 
 #[test]

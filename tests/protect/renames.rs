@@ -45,14 +45,25 @@ fn columns_of_the_table_are_followed() {
     let (_database, mut client) = start();
     run(&mut client, TABLES);
     protect(&mut client, ARGUMENTS);
-    assert_eq!(proof(&mut client, "app.comments", 1), "content email_pattern links About app.comments spam");
+    assert_eq!(
+        proof(&mut client, "app.comments", 1),
+        "content email_pattern links About app.comments spam"
+    );
     for (old, new) in [
-        ("body", "contents"), ("title", "body"), ("user_id", "\"User's \"\"id\"\"\""), ("post_id", "article"),
-        ("status", "state"), ("extra", "extras"), ("state", "status"),
+        ("body", "contents"),
+        ("title", "body"),
+        ("user_id", "\"User's \"\"id\"\"\""),
+        ("post_id", "article"),
+        ("status", "state"),
+        ("extra", "extras"),
+        ("state", "status"),
     ] {
         run(&mut client, &format!("ALTER TABLE app.comments RENAME COLUMN {old} TO {new}"));
     }
-    assert_eq!(proof(&mut client, "app.comments", 2), "content email_pattern links About app.comments spam");
+    assert_eq!(
+        proof(&mut client, "app.comments", 2),
+        "content email_pattern links About app.comments spam"
+    );
     assert_eq!(
         text(
             &mut client,
@@ -62,7 +73,10 @@ fn columns_of_the_table_are_followed() {
         r#"["body", "contents"] ["extras"] "User's \"id\"" "article" "User's \"id\"" "status""#
     );
     // Edits of the renamed columns are seen too.
-    run(&mut client, "INSERT INTO app.comments (id, body) VALUES (3, 'x'); UPDATE app.comments SET extras = 'casino' WHERE id = 3");
+    run(
+        &mut client,
+        "INSERT INTO app.comments (id, body) VALUES (3, 'x'); UPDATE app.comments SET extras = 'casino' WHERE id = 3",
+    );
     assert!(log(&mut client).ends_with("app.comments {\"id\": 3} content suppressed"));
 }
 
@@ -78,14 +92,26 @@ fn columns_and_names_of_other_tables_are_followed() {
          ALTER TABLE app.users RENAME TO people; CREATE SCHEMA \"we.ird\"; ALTER TABLE app.people SET SCHEMA \"we.ird\";
          CREATE TABLE app.users (id int, email text); CREATE TABLE app.people (id int, email text)",
     );
-    assert_eq!(proof(&mut client, "app.comments", 1), "content email_pattern links About app.comments spam");
     assert_eq!(
-        text(&mut client, "SELECT concat_ws(' ', columns->'email'->>'table', article->>'table', subscriber->>'table') FROM spamcheck.protected_table"),
+        proof(&mut client, "app.comments", 1),
+        "content email_pattern links About app.comments spam"
+    );
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT concat_ws(' ', columns->'email'->>'table', article->>'table', subscriber->>'table') FROM spamcheck.protected_table"
+        ),
         r#""we.ird".people app."Articles" "we.ird".people"#
     );
     // Tables that took the old names over are somebody else's.
-    run(&mut client, "ALTER TABLE app.users RENAME email TO nothing; ALTER TABLE app.people RENAME TO gone");
-    assert_eq!(proof(&mut client, "app.comments", 2), "content email_pattern links About app.comments spam");
+    run(
+        &mut client,
+        "ALTER TABLE app.users RENAME email TO nothing; ALTER TABLE app.people RENAME TO gone",
+    );
+    assert_eq!(
+        proof(&mut client, "app.comments", 2),
+        "content email_pattern links About app.comments spam"
+    );
 }
 
 #[test]
@@ -94,12 +120,24 @@ fn the_table_itself_and_its_schema_are_followed() {
     run(&mut client, TABLES);
     protect(&mut client, ARGUMENTS);
     run(&mut client, "ALTER TABLE app.comments RENAME TO \"Notes\"");
-    assert_eq!(proof(&mut client, "app.\"Notes\"", 1), "content email_pattern links About app.\"Notes\" spam");
+    assert_eq!(
+        proof(&mut client, "app.\"Notes\"", 1),
+        "content email_pattern links About app.\"Notes\" spam"
+    );
     run(&mut client, "ALTER SCHEMA app RENAME TO site");
-    assert_eq!(proof(&mut client, "site.\"Notes\"", 2), "content email_pattern links About site.\"Notes\" spam");
+    assert_eq!(
+        proof(&mut client, "site.\"Notes\"", 2),
+        "content email_pattern links About site.\"Notes\" spam"
+    );
     run(&mut client, "ALTER TABLE site.\"Notes\" SET SCHEMA public");
-    assert_eq!(proof(&mut client, "\"Notes\"", 3), "content email_pattern links About public.\"Notes\" spam");
-    run(&mut client, "CREATE TABLE app_notes (id int); ALTER TABLE app_notes RENAME TO comments; INSERT INTO comments VALUES (1)");
+    assert_eq!(
+        proof(&mut client, "\"Notes\"", 3),
+        "content email_pattern links About public.\"Notes\" spam"
+    );
+    run(
+        &mut client,
+        "CREATE TABLE app_notes (id int); ALTER TABLE app_notes RENAME TO comments; INSERT INTO comments VALUES (1)",
+    );
 }
 
 #[test]
@@ -107,10 +145,19 @@ fn a_rolled_back_rename_is_rolled_back() {
     let (_database, mut client) = start();
     run(&mut client, TABLES);
     protect(&mut client, ARGUMENTS);
-    run(&mut client, "BEGIN; ALTER TABLE app.comments RENAME body TO contents; ALTER TABLE app.users RENAME TO people");
-    assert_eq!(proof(&mut client, "app.comments", 1), "content email_pattern links About app.comments spam");
+    run(
+        &mut client,
+        "BEGIN; ALTER TABLE app.comments RENAME body TO contents; ALTER TABLE app.users RENAME TO people",
+    );
+    assert_eq!(
+        proof(&mut client, "app.comments", 1),
+        "content email_pattern links About app.comments spam"
+    );
     run(&mut client, "ROLLBACK");
-    assert_eq!(proof(&mut client, "app.comments", 2), "content email_pattern links About app.comments spam");
+    assert_eq!(
+        proof(&mut client, "app.comments", 2),
+        "content email_pattern links About app.comments spam"
+    );
 }
 
 #[test]
@@ -119,9 +166,18 @@ fn another_open_session_follows_too() {
     run(&mut client, TABLES);
     protect(&mut client, ARGUMENTS);
     let mut app = database.client();
-    assert_eq!(proof(&mut app, "app.comments", 1), "content email_pattern links About app.comments spam");
-    run(&mut client, "ALTER TABLE app.comments RENAME body TO contents; ALTER TABLE app.users RENAME email TO mail");
-    assert_eq!(proof(&mut app, "app.comments", 2), "content email_pattern links About app.comments spam");
+    assert_eq!(
+        proof(&mut app, "app.comments", 1),
+        "content email_pattern links About app.comments spam"
+    );
+    run(
+        &mut client,
+        "ALTER TABLE app.comments RENAME body TO contents; ALTER TABLE app.users RENAME email TO mail",
+    );
+    assert_eq!(
+        proof(&mut app, "app.comments", 2),
+        "content email_pattern links About app.comments spam"
+    );
 }
 
 #[test]
@@ -141,9 +197,15 @@ fn a_column_renamed_through_a_parent_or_a_type_is_followed() {
          ALTER TABLE parted RENAME body TO contents;
          INSERT INTO notes VALUES (1, 'casino'); INSERT INTO remarks VALUES (1, 'casino'); INSERT INTO parted VALUES (1, 'casino')",
     );
-    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE check_name = 'content'"), "3");
     assert_eq!(
-        text(&mut client, "SELECT string_agg(DISTINCT columns->>'body', ' ') FROM spamcheck.protected_table"),
+        text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE check_name = 'content'"),
+        "3"
+    );
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT string_agg(DISTINCT columns->>'body', ' ') FROM spamcheck.protected_table"
+        ),
         "contents"
     );
 }
@@ -158,10 +220,15 @@ fn views_that_a_source_reads_are_followed_as_tables_are() {
          CREATE TABLE notes (id int PRIMARY KEY, user_id int, body text);",
     );
     let source = |table: &str| {
-        format!(r#"'notes', columns => '{{"email":{{"table":"{table}","key":"id","from":"user_id","column":"email"}}}}'"#)
+        format!(
+            r#"'notes', columns => '{{"email":{{"table":"{table}","key":"id","from":"user_id","column":"email"}}}}'"#
+        )
     };
     protect(&mut client, &source("people"));
-    run(&mut client, "ALTER VIEW people RENAME TO folk; ALTER VIEW folk RENAME COLUMN email TO mail; INSERT INTO notes VALUES (1, 1, 'x')");
+    run(
+        &mut client,
+        "ALTER VIEW people RENAME TO folk; ALTER VIEW folk RENAME COLUMN email TO mail; INSERT INTO notes VALUES (1, 1, 'x')",
+    );
     // PostgreSQL takes a table's name here as well.
     protect(&mut client, &source("users"));
     run(&mut client, "ALTER INDEX users RENAME TO accounts; INSERT INTO notes VALUES (2, 1, 'x')");
@@ -188,7 +255,10 @@ fn a_dropped_column_is_as_if_it_were_not_mapped() {
          UPDATE app.comments SET body = 'x';",
     );
     assert_eq!(
-        text(&mut client, "SELECT string_agg(check_name || (row_key->>'id'), ' ' ORDER BY id) FROM spamcheck.spam_checklog WHERE check_name = 'content'"),
+        text(
+            &mut client,
+            "SELECT string_agg(check_name || (row_key->>'id'), ' ' ORDER BY id) FROM spamcheck.spam_checklog WHERE check_name = 'content'"
+        ),
         "content1 content2"
     );
 }
@@ -204,7 +274,10 @@ fn a_dropped_table_takes_its_protection_along_and_comes_back_unprotected() {
     run(&mut client, "DROP TABLE app.comments");
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "3");
-    run(&mut client, "CREATE TABLE app.comments (id int PRIMARY KEY, body text); INSERT INTO app.comments VALUES (2, 'casino')");
+    run(
+        &mut client,
+        "CREATE TABLE app.comments (id int PRIMARY KEY, body text); INSERT INTO app.comments VALUES (2, 'casino')",
+    );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "3");
     protect(&mut client, "'app.comments'");
     run(&mut client, "DROP SCHEMA app CASCADE");

@@ -56,8 +56,11 @@ fn columns_named_like_secrets_are_never_guessed() {
              message_key text, url_salt text)",
     );
     assert_eq!(protect(&mut client, "'signups'"), "author=name email=email");
-    run(&mut client, "INSERT INTO signups VALUES (1, 'x', 'x@example.org', 'casino', 'casino', 'casino',
-                      'casino', 'casino', 'casino', 'casino', 'casino', 'casino')");
+    run(
+        &mut client,
+        "INSERT INTO signups VALUES (1, 'x', 'x@example.org', 'casino', 'casino', 'casino',
+                      'casino', 'casino', 'casino', 'casino', 'casino', 'casino')",
+    );
     assert_eq!(log(&mut client), "");
     // Whoever asks for one by name gets it.
     protect(&mut client, r#"'signups', columns => '{"body":"comment_hash"}'"#);
@@ -87,7 +90,10 @@ fn a_table_without_a_body_gets_a_notice() {
     let heard = notices(&database, script);
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].starts_with("NOTICE: ") && heard[0].contains("for the body"), "{heard:?}");
-    let heard = notices(&database, &script.replace("'signups',", r#"'signups', columns => '{"body":"status"}',"#));
+    let heard = notices(
+        &database,
+        &script.replace("'signups',", r#"'signups', columns => '{"body":"status"}',"#),
+    );
     assert_eq!(heard, Vec::<String>::new());
 }
 
@@ -99,7 +105,10 @@ fn given_sources_go_over_found_ones_and_null_unmaps() {
         "CREATE TABLE notes (id int PRIMARY KEY, title text, body text, author text, email text, other text)",
     );
     assert_eq!(
-        protect(&mut client, r#"'notes', columns => '{"author":null,"body":"other","title":null}'"#),
+        protect(
+            &mut client,
+            r#"'notes', columns => '{"author":null,"body":"other","title":null}'"#
+        ),
         "body=other email=email"
     );
     run(&mut client, "INSERT INTO notes VALUES (1, 'casino', 'casino', 'casino', 'x', 'fine')");
@@ -111,22 +120,33 @@ fn given_sources_go_over_found_ones_and_null_unmaps() {
 #[test]
 fn an_array_of_columns_is_joined_with_newlines() {
     let (_database, mut client) = start();
-    run(&mut client, "CREATE TABLE issues (id int PRIMARY KEY, title text, description text, extra jsonb)");
-    protect(&mut client, r#"'issues', columns => '{"title":null,"body":["title","description","extra"]}'"#);
-    run(&mut client, "INSERT INTO issues VALUES (1, 'a casino', 'two' || chr(10) || 'lines', NULL)");
-    assert_eq!(
-        text(&mut client, "SELECT comment FROM spamcheck.recent"),
-        "a casino\ntwo\nlines"
+    run(
+        &mut client,
+        "CREATE TABLE issues (id int PRIMARY KEY, title text, description text, extra jsonb)",
     );
+    protect(
+        &mut client,
+        r#"'issues', columns => '{"title":null,"body":["title","description","extra"]}'"#,
+    );
+    run(
+        &mut client,
+        "INSERT INTO issues VALUES (1, 'a casino', 'two' || chr(10) || 'lines', NULL)",
+    );
+    assert_eq!(text(&mut client, "SELECT comment FROM spamcheck.recent"), "a casino\ntwo\nlines");
     // Neither do two columns make one word, nor does a missing one make an empty line.
     run(&mut client, "INSERT INTO issues VALUES (2, 'cas', 'ino', NULL)");
     run(&mut client, "INSERT INTO issues VALUES (3, NULL, 'casino', NULL)");
-    assert_eq!(text(&mut client, "SELECT string_agg(comment, '|' ORDER BY id) FROM spamcheck.recent"),
-               "a casino\ntwo\nlines|casino");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(comment, '|' ORDER BY id) FROM spamcheck.recent"),
+        "a casino\ntwo\nlines|casino"
+    );
     // Of jsonb, the strings inside are text, and nothing else is.
     run(&mut client, r#"INSERT INTO issues VALUES (4, 'x', 'y', '{"casino": [1, true]}')"#);
     run(&mut client, r#"INSERT INTO issues VALUES (5, 'x', 'y', '{"a": ["free\ncasino"]}')"#);
-    assert_eq!(text(&mut client, "SELECT max(row_key->>'id') || ' ' || count(*) FROM spamcheck.recent"), "5 3");
+    assert_eq!(
+        text(&mut client, "SELECT max(row_key->>'id') || ' ' || count(*) FROM spamcheck.recent"),
+        "5 3"
+    );
     // An edit of any of them is a new submission.
     run(&mut client, "UPDATE issues SET description = 'casino' WHERE id = 2");
     assert_eq!(text(&mut client, "SELECT row_key->>'id' FROM spamcheck.recent LIMIT 1"), "2");
@@ -147,7 +167,10 @@ fn a_jsonb_body_is_the_strings_inside_it() {
         run(&mut client, &format!("INSERT INTO documents VALUES ({id}, '{body}')"));
     }
     assert_eq!(
-        text(&mut client, "SELECT string_agg(row_key->>'id', ' ' ORDER BY id) FROM spamcheck.spam_checklog"),
+        text(
+            &mut client,
+            "SELECT string_agg(row_key->>'id', ' ' ORDER BY id) FROM spamcheck.spam_checklog"
+        ),
         "2 3 5"
     );
     run(&mut client, r#"UPDATE documents SET body = '["casino"]' WHERE id = 1"#);
@@ -169,12 +192,21 @@ fn custom_fields_are_columns_or_the_strings_inside_jsonb_or_hstore() {
         found
     };
     assert!(protect(&mut client, "'actions'").contains("fields=custom_fields"));
-    assert_eq!(hit(&mut client, r#"custom_fields) VALUES (1, '{"action_why":"casino","n":1}')"#), "fields.action_why");
-    assert_eq!(hit(&mut client, r#"custom_fields) VALUES (1, '{"a":[{"b":"casino"}]}')"#), "fields.a.0.b");
+    assert_eq!(
+        hit(&mut client, r#"custom_fields) VALUES (1, '{"action_why":"casino","n":1}')"#),
+        "fields.action_why"
+    );
+    assert_eq!(
+        hit(&mut client, r#"custom_fields) VALUES (1, '{"a":[{"b":"casino"}]}')"#),
+        "fields.a.0.b"
+    );
     assert_eq!(hit(&mut client, r#"custom_fields) VALUES (1, '{"casino":true}')"#), "no row");
     assert_eq!(hit(&mut client, "city) VALUES (1, 'casino')"), "no row");
 
-    assert!(protect(&mut client, r#"'actions', columns => '{"fields":"pairs"}'"#).contains("fields=pairs"));
+    assert!(
+        protect(&mut client, r#"'actions', columns => '{"fields":"pairs"}'"#)
+            .contains("fields=pairs")
+    );
     assert_eq!(
         hit(&mut client, r#"pairs) VALUES (1, 'a=>1, b=>NULL, "c\"=>d"=>"the, \"casino\""')"#),
         "fields.c\"=>d"
@@ -185,17 +217,26 @@ fn custom_fields_are_columns_or_the_strings_inside_jsonb_or_hstore() {
     assert!(protect(&mut client, given).ends_with(r#"fields=["city","street","custom_fields"]"#));
     assert_eq!(hit(&mut client, "street) VALUES (1, 'casino')"), "fields.street");
     assert_eq!(hit(&mut client, r#"custom_fields) VALUES (1, '{"casino":false}')"#), "no row");
-    assert!(hit(&mut client, r#"custom_fields) VALUES (1, '{"x":"casino"}')"#).starts_with("fields.custom_fields"));
+    assert!(
+        hit(&mut client, r#"custom_fields) VALUES (1, '{"x":"casino"}')"#)
+            .starts_with("fields.custom_fields")
+    );
 
     // One text column stands for an array of one.
-    assert!(protect(&mut client, r#"'actions', columns => '{"fields":"city"}'"#).ends_with(r#"fields=["city"]"#));
+    assert!(
+        protect(&mut client, r#"'actions', columns => '{"fields":"city"}'"#)
+            .ends_with(r#"fields=["city"]"#)
+    );
     assert_eq!(hit(&mut client, "city) VALUES (1, 'casino')"), "fields.city");
 }
 
 #[test]
 fn a_field_may_come_from_a_setting_or_be_the_same_for_all_rows() {
     let (_database, mut client) = start();
-    run(&mut client, "CREATE TABLE letters (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text)");
+    run(
+        &mut client,
+        "CREATE TABLE letters (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text)",
+    );
     let found = protect(
         &mut client,
         r#"'letters', columns => '{"email":{"setting":"app.email"},"type":{"value":"letter"},
@@ -205,15 +246,26 @@ fn a_field_may_come_from_a_setting_or_be_the_same_for_all_rows() {
         found,
         r#"body=body author={"value":"the site"} email={"setting":"app.email"} url={"setting":"app.url"} type={"value":"letter"}"#
     );
-    run(&mut client, "BEGIN; SET LOCAL app.email = 'a@moderate.example'; INSERT INTO letters (body) VALUES ('x'); COMMIT");
-    assert_eq!(logged(&mut client, "check_name email author url"),
-               "check_name=email_pattern email=a@moderate.example author=the site");
+    run(
+        &mut client,
+        "BEGIN; SET LOCAL app.email = 'a@moderate.example'; INSERT INTO letters (body) VALUES ('x'); COMMIT",
+    );
+    assert_eq!(
+        logged(&mut client, "check_name email author url"),
+        "check_name=email_pattern email=a@moderate.example author=the site"
+    );
     run(&mut client, "INSERT INTO letters (body) VALUES ('the setting is gone')");
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "1");
     // The fixed type decides which policies look at it.
-    run(&mut client, "UPDATE spamcheck.policy SET types = '{comment}'; INSERT INTO letters (body) VALUES ('casino')");
+    run(
+        &mut client,
+        "UPDATE spamcheck.policy SET types = '{comment}'; INSERT INTO letters (body) VALUES ('casino')",
+    );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "1");
-    run(&mut client, "UPDATE spamcheck.policy SET types = '{Letter}'; INSERT INTO letters (body) VALUES ('casino')");
+    run(
+        &mut client,
+        "UPDATE spamcheck.policy SET types = '{Letter}'; INSERT INTO letters (body) VALUES ('casino')",
+    );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "2");
 }
 
@@ -229,7 +281,10 @@ fn unmapped_fields_fall_back_to_the_sessions_settings() {
     let insert = "BEGIN; SET LOCAL pg_spamcheck.ip = '192.0.2.7'; SET LOCAL pg_spamcheck.user_agent = 'Robot/1.0';
                   INSERT INTO notes (body, sender) VALUES ('x', '198.51.100.1'); COMMIT";
     run(&mut client, insert);
-    assert_eq!(logged(&mut client, "check_name ip user_agent"), "check_name=ip_block ip=192.0.2.7 user_agent=Robot/1.0");
+    assert_eq!(
+        logged(&mut client, "check_name ip user_agent"),
+        "check_name=ip_block ip=192.0.2.7/32 user_agent=Robot/1.0"
+    );
     // A mapped field does not fall back, empty or not.
     protect(&mut client, r#"'notes', columns => '{"ip":"sender"}'"#);
     run(&mut client, insert);
@@ -259,7 +314,10 @@ fn columns_of_other_types_are_read_through_their_text() {
         run(&mut client, &format!("INSERT INTO notes (id, {column}) VALUES ({id}, '{value}')"));
     }
     assert_eq!(
-        text(&mut client, "SELECT string_agg(row_key->>'id', ' ' ORDER BY id) FROM spamcheck.spam_checklog"),
+        text(
+            &mut client,
+            "SELECT string_agg(row_key->>'id', ' ' ORDER BY id) FROM spamcheck.spam_checklog"
+        ),
         "1 2 3 4"
     );
 }

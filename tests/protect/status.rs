@@ -9,7 +9,9 @@ fn stored(client: &mut Client, shown: &str) -> [String; 3] {
     ["fine words", "see https://example.org/", "casino"].map(|body| {
         text(
             client,
-            &format!("INSERT INTO notes (body) VALUES ('{body}') RETURNING concat_ws(' ', {shown})"),
+            &format!(
+                "INSERT INTO notes (body) VALUES ('{body}') RETURNING concat_ws(' ', {shown})"
+            ),
         )
     })
 }
@@ -42,7 +44,10 @@ fn a_text_status_is_found_by_its_check_constraint() {
 #[test]
 fn an_enum_status_is_found_by_its_labels() {
     let (_database, mut client) = start();
-    run(&mut client, "CREATE SCHEMA app; CREATE TYPE app.\"State\" AS ENUM ('published', 'pending', 'junk')");
+    run(
+        &mut client,
+        "CREATE SCHEMA app; CREATE TYPE app.\"State\" AS ENUM ('published', 'pending', 'junk')",
+    );
     table(&mut client, "state app.\"State\" NOT NULL DEFAULT 'published'");
     protect(&mut client, "'notes'");
     assert_eq!(stored(&mut client, "state"), ["published", "pending", "junk"]);
@@ -136,7 +141,9 @@ fn a_verdict_writes_several_columns_and_the_time() {
     let shown = "is_public, is_removed, coalesce(reason, '-'), level, removed_at IS NULL";
     assert_eq!(stored(&mut client, shown), ["t f none 3 t", "f f none 3 t", "t t - -1 f"]);
     // "$now" is the statement's own time in every zone and style.
-    for (zone, style) in [("Asia/Kolkata", "German"), ("America/St_Johns", "SQL, DMY"), ("UTC", "ISO")] {
+    for (zone, style) in
+        [("Asia/Kolkata", "German"), ("America/St_Johns", "SQL, DMY"), ("UTC", "ISO")]
+    {
         let shown = text(
             &mut client,
             &format!(
@@ -176,7 +183,8 @@ fn ham_is_never_written() {
 fn a_verdict_without_a_value_is_only_logged_and_said_so() {
     let (database, mut client) = start();
     table(&mut client, "status text DEFAULT 'new'");
-    let script = r#"SELECT spamcheck.protect('notes', status => '{"column":"status","spam":"spam"}')"#;
+    let script =
+        r#"SELECT spamcheck.protect('notes', status => '{"column":"status","spam":"spam"}')"#;
     let heard = notices(&database, script);
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].starts_with("NOTICE: ") && heard[0].contains("moderate"), "{heard:?}");
@@ -189,10 +197,9 @@ fn a_verdict_without_a_value_is_only_logged_and_said_so() {
 
 #[test]
 fn without_a_status_every_verdict_is_only_logged() {
-    for (columns, arguments) in [
-        ("written text", "'notes'"),
-        ("status text DEFAULT 'new'", "'notes', status => '{}'"),
-    ] {
+    for (columns, arguments) in
+        [("written text", "'notes'"), ("status text DEFAULT 'new'", "'notes', status => '{}'")]
+    {
         let (database, mut client) = start();
         table(&mut client, columns);
         let heard = notices(&database, &format!("SELECT spamcheck.protect({arguments})"));
@@ -201,7 +208,10 @@ fn without_a_status_every_verdict_is_only_logged() {
         assert_eq!(before[0], before[2]);
         assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "2");
         assert_eq!(
-            text(&mut client, "SELECT string_agg(outcome, ' ' ORDER BY id) FROM spamcheck.spam_checklog"),
+            text(
+                &mut client,
+                "SELECT string_agg(outcome, ' ' ORDER BY id) FROM spamcheck.spam_checklog"
+            ),
             "moderated suppressed"
         );
     }
@@ -210,7 +220,10 @@ fn without_a_status_every_verdict_is_only_logged() {
 #[test]
 fn a_moderators_own_change_of_the_status_is_not_judged() {
     let (_database, mut client) = start();
-    table(&mut client, "status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam'))");
+    table(
+        &mut client,
+        "status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam'))",
+    );
     protect(&mut client, "'notes'");
     stored(&mut client, "status");
     run(&mut client, "UPDATE notes SET status = 'approved'");

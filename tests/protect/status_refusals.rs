@@ -119,7 +119,8 @@ fn a_status_column_whose_values_nothing_tells_is_asked_for() {
     assert!(error.message().contains("column \"status\" of table public.posts"), "{error:?}");
     let hint = error.hint().unwrap();
     // The hint's own example is a call that works.
-    let example = hint.split("status => '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let example =
+        hint.split("status => '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
     run(&mut client, &format!("SELECT spamcheck.protect('posts', status => '{example}')"));
     assert_eq!(
         text(&mut client, "INSERT INTO posts VALUES (1, 'casino', 'new') RETURNING status"),

@@ -168,11 +168,12 @@ fn functions_that_insert_where_a_row_is_being_made_do_not_mix_up_findings() {
              RETURN body;
          END $$",
     );
-    // In the target list, in VALUES, in a default, and each around spam and ham.
+    // In the target list and in VALUES, each around spam and ham.
     site.run("INSERT INTO comments (body) SELECT quote_of(body) FROM (VALUES ('casino'), ('nice'), ('casino 2')) v (body)");
     site.run("INSERT INTO comments (body) VALUES (quote_of('casino 3')), ('nice 4'), (quote_of('nice 5')), ('casino 6')");
+    site.log_agrees(&["comments"]);
+    // In a default.
     site.run("ALTER TABLE comments ALTER email SET DEFAULT quote_of('casino by default')");
-    site.run("INSERT INTO comments (body, email) VALUES ('nice 7', 'x')");
     site.run(
         "CREATE OR REPLACE FUNCTION quote_of(body text) RETURNS text LANGUAGE plpgsql AS $$
          BEGIN
@@ -180,9 +181,9 @@ fn functions_that_insert_where_a_row_is_being_made_do_not_mix_up_findings() {
              RETURN body;
          END $$",
     );
-    site.run("INSERT INTO comments (body) VALUES ('nice 8'), ('casino 9')");
+    site.run("INSERT INTO comments (body) VALUES ('nice 7'), ('casino 8')");
     site.log_agrees(&["comments"]);
-    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "9");
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "10");
 }
 
 #[test]

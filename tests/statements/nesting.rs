@@ -77,6 +77,26 @@ fn constraints_and_generated_columns_with_exception_blocks_do_not_lose_log_rows(
 }
 
 #[test]
+fn a_constraint_whose_function_inserts_comments_does_not_mix_up_findings() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE FUNCTION told(author text, body text) RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN
+             IF author IS DISTINCT FROM 'robot' THEN
+                 INSERT INTO comments (author, body) VALUES ('robot', 'nice, not ' || body), ('robot', 'nice');
+                 INSERT INTO comments (id, author, body) VALUES (1, 'robot', 'casino, not stored') ON CONFLICT DO NOTHING;
+             END IF;
+             RETURN true;
+         END $$;
+         INSERT INTO comments (author, body) VALUES ('robot', 'nice');
+         ALTER TABLE comments ADD CONSTRAINT told CHECK (told(author, body)) NOT VALID",
+    );
+    site.run("INSERT INTO comments (body) VALUES ('casino'), ('nice'), ('more casino')");
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "4");
+}
+
+#[test]
 fn a_trigger_behind_ours_that_inserts_comments_does_not_mix_up_findings() {
     let mut site = Site::new();
     trigger(

@@ -16,8 +16,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "mode",
         kind: OptionKind::OneOf(&["async", "hold", "wait"]),
         default: "\"async\"",
-        meaning: "async: the row goes in as it is and the verdict follows; hold: it waits as \
-                  moderate until then; wait: the insert waits up to wait_ms for the verdict.",
+        meaning: "When the verdict comes. async: the row goes in as it is and the verdict follows; \
+                  hold: it waits as moderate until then; wait: the insert waits up to wait_ms for \
+                  the verdict.",
     },
     OptionSpec {
         name: "wait_ms",

@@ -155,7 +155,9 @@ fn field_named(name: &str) -> Result<Field, Refusal> {
         let names = Field::ALL.map(Field::name);
         let hint = match nearest(name, names.into_iter()) {
             Some(close) => format!("Did you mean \"{close}\"?"),
-            None => "Further text goes under \"fields\", as in {\"fields\": [\"a_column\"]}.".into(),
+            None => {
+                "Further text goes under \"fields\", as in {\"fields\": [\"a_column\"]}.".into()
+            }
         };
         Refusal::new(format!("columns maps {}, which is not a field", Refusal::quote(name)))
             .with_detail(format!("The fields are: {}.", names.join(", ")))

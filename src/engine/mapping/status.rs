@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::constraint::listed_values;
 use super::source::{rename, scalar_text};
 use super::status_find;
-use super::table::{Column, ColumnKind, Table};
+use super::table::{Column, ColumnKind, Table, nearest};
 use crate::refusal::Refusal;
 use crate::verdict::Verdict;
 
@@ -281,7 +281,11 @@ pub(super) fn writable<'a>(name: &str, table: &'a Table) -> Result<&'a Column, R
         Err(Refusal::new(format!(
             "status cannot use the column \"{name}\" of table {}: {why}",
             table.label()
-        )))
+        ))
+        .with_hint(
+            "Name another column, such as a boolean that says whether the row is shown, or give \
+             status => '{}' to have verdicts only logged.",
+        ))
     };
     let listed = |columns: &[String]| columns.iter().any(|column| column == name);
     if column.generated {
@@ -303,7 +307,8 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
     let text = match value {
         StatusValue::Null if column.not_null => {
             return Err(Refusal::new(format!("status column \"{name}\" does not take null"))
-                .with_detail(format!("It is NOT NULL in table {}.", table.label())));
+                .with_detail(format!("It is NOT NULL in table {}.", table.label()))
+                .with_hint("Give a value that stands for the verdict, or leave the verdict out."));
         }
         StatusValue::Null => return Ok(()),
         StatusValue::Now if matches!(column.kind, ColumnKind::Time | ColumnKind::Date) => {
@@ -314,20 +319,30 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
                 "\"$now\" takes a timestamp or date column, and status column \"{name}\" is of \
                  type {}",
                 column.type_name
-            )));
+            ))
+            .with_hint("Give a value of its type, or name a column that says since when."));
         }
         StatusValue::Text(text) => text,
     };
+    let mut hint = None;
     let takes = match column.kind {
         ColumnKind::Text => None,
-        ColumnKind::Enum => (!column.labels.contains(text))
-            .then(|| format!("one of its labels: {}", column.labels.join(", "))),
+        ColumnKind::Enum => {
+            let near = nearest(text, column.labels.iter().map(String::as_str));
+            hint = Some(match near {
+                Some(close) => format!("Did you mean \"{close}\"?"),
+                None => "Give one of its labels, or add one with ALTER TYPE ... ADD VALUE.".into(),
+            });
+            let labels = || Refusal::cut(&column.labels.join(", "));
+            (!column.labels.contains(text)).then(|| format!("one of its labels: {}", labels()))
+        }
         ColumnKind::Integer => {
             let (least, most) = match column.type_name.as_str() {
                 "smallint" => (i64::from(i16::MIN), i64::from(i16::MAX)),
                 "integer" => (i64::from(i32::MIN), i64::from(i32::MAX)),
                 _ => (i64::MIN, i64::MAX),
             };
+            hint = Some(format!("Give a number from {least} to {most}."));
             let fits = text.parse().is_ok_and(|number: i64| (least..=most).contains(&number));
             (!fits).then(|| "an integer".to_owned())
         }
@@ -349,22 +364,34 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
                 "status column \"{name}\" is of type {}; a status takes a text, enum, integer or \
                  boolean column",
                 column.type_name
-            )));
+            ))
+            .with_hint(
+                "Name a column that says whether the row is shown, or give status => '{}' to have \
+                 verdicts only logged.",
+            ));
         }
     };
     if let Some(takes) = takes {
         return Err(Refusal::new(format!(
-            "status column \"{name}\" of type {} takes {takes}, not \"{text}\"",
-            column.type_name
-        )));
+            "status column \"{name}\" of type {} takes {takes}, not {}",
+            column.type_name,
+            Refusal::quote(text)
+        ))
+        .with_hint(hint.unwrap_or_else(|| format!("Give {takes}."))));
     }
     let listed = listed_values(&table.checks, name);
     if is_textual(column.kind) && !listed.is_empty() && !listed.contains(text) {
+        let hint = match nearest(text, listed.iter().map(String::as_str)) {
+            Some(close) => format!("Did you mean \"{close}\"?"),
+            None => "Give one of them, or let the constraint allow yours first.".to_owned(),
+        };
         return Err(Refusal::new(format!(
-            "status column \"{name}\" takes one of {}, not \"{text}\"",
-            listed.join(", ")
+            "status column \"{name}\" takes one of {}, not {}",
+            Refusal::cut(&listed.join(", ")),
+            Refusal::quote(text)
         ))
-        .with_detail(format!("A CHECK constraint of table {} says so.", table.label())));
+        .with_detail(format!("A CHECK constraint of table {} says so.", table.label()))
+        .with_hint(hint));
     }
     Ok(())
 }

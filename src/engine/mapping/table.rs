@@ -154,8 +154,11 @@ impl Table {
 /// The name that is so near to the given one that it was probably meant.
 pub(super) fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
-    let limit = (given.chars().count() / 3).max(1);
+    let length = given.chars().count();
+    let limit = (length / 3).max(1);
     names
+        // What is this much longer is further away: a text of a megabyte is not compared.
+        .filter(|name| name.chars().count().abs_diff(length) <= limit)
         .map(|name| (distance(&given, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

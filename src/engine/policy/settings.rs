@@ -144,7 +144,7 @@ const MAX_THRESHOLD: f64 = 1e6;
 /// What to do about a wrong value of a column.
 fn hint(column: &str) -> &'static str {
     match column {
-        "name" => "protect() is told of the policy by its name, such as strict.",
+        "name" => "Give it a name such as strict: protect() is told of the policy by it.",
         "mode" => {
             "Write enforce to carry verdicts out, trial to log them only, off to check nothing."
         }
@@ -155,7 +155,7 @@ fn hint(column: &str) -> &'static str {
         "on_reject" => "Write error to tell the app, drop to leave the row out without a word.",
         "log_to" => {
             "Write table for spamcheck.spam_checklog, file for the file that \
-             pg_spamcheck.log_file names, both for both."
+             pg_spamcheck.log_file names, or both."
         }
         "keep" => {
             "Write full to keep the whole text, excerpt for its first 200 characters, hash for a \

@@ -1,0 +1,126 @@
+//! How many statements run inside each other. Triggers can be told apart by pg_trigger_depth(), but a
+//! CHECK constraint, a policy or an index expression may run statements too, between the moment when a
+//! row is judged and the moment when it is stored. Owns the executor's hooks and the counter, and does
+//! nothing else in them: every statement of the server passes here.
+//!
+//! The hooks are not guarded by pgrx on purpose: its guard would turn each error of each statement into a
+//! Rust panic and back, and lose its constraint name and its SQLSTATE on the way. They hold no value
+//! with a destructor, so an error may jump over them; the counter is then put right by the end of the
+//! (sub)transaction.
+
+use std::cell::{Cell, RefCell};
+
+use pgrx::pg_sys::{self, SubTransactionId};
+
+thread_local! {
+    static LEVEL: Cell<u32> = const { Cell::new(0) };
+    /// The level at which each running subtransaction began.
+    static BEGAN: RefCell<Vec<(SubTransactionId, u32)>> = const { RefCell::new(Vec::new()) };
+}
+
+static mut PREVIOUS_RUN: pg_sys::ExecutorRun_hook_type = None;
+static mut PREVIOUS_FINISH: pg_sys::ExecutorFinish_hook_type = None;
+
+unsafe extern "C-unwind" {
+    #[cfg(not(feature = "pg18"))]
+    fn standard_ExecutorRun(
+        query: *mut pg_sys::QueryDesc,
+        direction: pg_sys::ScanDirection::Type,
+        count: u64,
+        execute_once: bool,
+    );
+    #[cfg(feature = "pg18")]
+    fn standard_ExecutorRun(
+        query: *mut pg_sys::QueryDesc,
+        direction: pg_sys::ScanDirection::Type,
+        count: u64,
+    );
+    fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+}
+
+/// Installs the hooks; only while the server preloads libraries.
+pub fn install() {
+    // SAFETY: hooks are chained single-threaded in the postmaster.
+    unsafe {
+        PREVIOUS_RUN = pg_sys::ExecutorRun_hook;
+        pg_sys::ExecutorRun_hook = Some(run);
+        PREVIOUS_FINISH = pg_sys::ExecutorFinish_hook;
+        pg_sys::ExecutorFinish_hook = Some(finish);
+    }
+}
+
+#[cfg(not(feature = "pg18"))]
+unsafe extern "C-unwind" fn run(
+    query: *mut pg_sys::QueryDesc,
+    direction: pg_sys::ScanDirection::Type,
+    count: u64,
+    execute_once: bool,
+) {
+    let level = LEVEL.replace(LEVEL.get() + 1);
+    // SAFETY: the arguments are passed on as they came.
+    unsafe {
+        match PREVIOUS_RUN {
+            Some(previous) => previous(query, direction, count, execute_once),
+            None => standard_ExecutorRun(query, direction, count, execute_once),
+        }
+    }
+    LEVEL.set(level);
+}
+
+#[cfg(feature = "pg18")]
+unsafe extern "C-unwind" fn run(
+    query: *mut pg_sys::QueryDesc,
+    direction: pg_sys::ScanDirection::Type,
+    count: u64,
+) {
+    let level = LEVEL.replace(LEVEL.get() + 1);
+    // SAFETY: the arguments are passed on as they came.
+    unsafe {
+        match PREVIOUS_RUN {
+            Some(previous) => previous(query, direction, count),
+            None => standard_ExecutorRun(query, direction, count),
+        }
+    }
+    LEVEL.set(level);
+}
+
+unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
+    let level = LEVEL.replace(LEVEL.get() + 1);
+    // SAFETY: the argument is passed on as it came.
+    unsafe {
+        match PREVIOUS_FINISH {
+            Some(previous) => previous(query),
+            None => standard_ExecutorFinish(query),
+        }
+    }
+    LEVEL.set(level);
+}
+
+/// Statements that run inside each other right now.
+pub fn level() -> u32 {
+    LEVEL.get()
+}
+
+/// A subtransaction begins.
+pub fn begin(subtransaction: SubTransactionId) {
+    BEGAN.with_borrow_mut(|all| all.push((subtransaction, LEVEL.get())));
+}
+
+/// A subtransaction ends; rolled back, it takes the statements that an error left running with it.
+pub fn end(subtransaction: SubTransactionId, rolled_back: bool) {
+    BEGAN.with_borrow_mut(|all| {
+        while let Some((id, level)) = all.pop_if(|(id, _)| *id >= subtransaction) {
+            if rolled_back && id == subtransaction {
+                LEVEL.set(level);
+            }
+        }
+    });
+}
+
+/// The transaction is over.
+pub fn clear(rolled_back: bool) {
+    BEGAN.with_borrow_mut(Vec::clear);
+    if rolled_back {
+        LEVEL.set(0);
+    }
+}

@@ -1,0 +1,232 @@
+//! The lookups in the worker's hands: claimed and ready, out as requests, answered and to be settled.
+//! Claims and settlements are transactions, so both are done for many at once: a window's worth is
+//! claimed ahead, and answers wait a few milliseconds for company while other requests are out.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pgrx::{PgSqlErrorCode, ereport};
+use serde_json::Value as Json;
+use spamcheck_engine::Refusal;
+use spamcheck_engine::akismet::{Key, Options};
+
+use crate::lookups::{self, Claimed, Postponed};
+use crate::report;
+use crate::rulebook;
+use crate::settings::Network;
+use crate::shared::Database;
+use crate::worker::akismet::{self, Verdict};
+use crate::worker::http::{Done, Http};
+use crate::worker::lane::Lane;
+use crate::worker::presence::transaction;
+use crate::worker::settle::{self, Answered};
+
+/// How long an answer waits for others.
+const COMPANY: Duration = Duration::from_millis(4);
+/// Answers that are settled without waiting any longer.
+const ENOUGH: usize = 128;
+
+/// A claimed lookup and the options to make it with; None: the policy does not ask Akismet any more.
+struct Ready {
+    lookup: Claimed,
+    options: Option<Options>,
+}
+
+/// The pipeline.
+pub struct Pipeline {
+    database: &'static Database,
+    http: Option<Http>,
+    ready: VecDeque<Ready>,
+    out: HashMap<i64, Claimed>,
+    answered: Vec<Answered>,
+    postponed: Vec<Postponed>,
+    unwanted: Vec<i64>,
+    /// When the first of these came.
+    since: Option<Instant>,
+}
+
+impl Pipeline {
+    /// An empty one.
+    pub fn new(database: &'static Database) -> Self {
+        Self {
+            database,
+            http: None,
+            ready: VecDeque::new(),
+            out: HashMap::new(),
+            answered: Vec::new(),
+            postponed: Vec::new(),
+            unwanted: Vec::new(),
+            since: None,
+        }
+    }
+
+    /// Becomes readable when an answer is there.
+    pub fn bell(&self) -> Option<std::os::fd::RawFd> {
+        self.http.as_ref().map(Http::bell)
+    }
+
+    /// How long nothing here needs to be done; None: until an answer comes.
+    pub fn pause(&self) -> Option<Duration> {
+        let since = self.since?;
+        let alone = self.out.is_empty();
+        Some(if alone { Duration::ZERO } else { COMPANY.saturating_sub(since.elapsed()) })
+    }
+
+    /// Lookups that may be claimed now: up to a window ahead, but not one by one. A `fresh` row does not
+    /// wait for the others that are ready.
+    pub fn appetite(&self, network: &Network, lane: &Lane, fresh: bool) -> usize {
+        let window = network.max_in_flight;
+        let room = lane.room(window);
+        if room < window {
+            // The lane is closed, or tries one.
+            return room.saturating_sub(self.out.len() + self.ready.len());
+        }
+        let space = (2 * window).saturating_sub(self.out.len() + self.ready.len());
+        match space {
+            _ if space * 2 >= window => space,
+            _ if fresh => space.max(window / 8).max(1),
+            _ => 0,
+        }
+    }
+
+    /// Takes claimed lookups; in the transaction that claimed them. The newest go first.
+    pub fn take(&mut self, claimed: Vec<Claimed>) {
+        for mut lookup in claimed {
+            if let Some(answer) = lookup.answer.take() {
+                let spam = answer["spam"].as_bool().unwrap_or(false);
+                let detail = answer["detail"].clone();
+                self.gather().answered.push(Answered { lookup, spam, detail });
+                continue;
+            }
+            let policy = rulebook::policy(&lookup.policy);
+            let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
+            self.ready.push_front(Ready { lookup, options });
+        }
+    }
+
+    /// Sends what is ready, as far as the lane and the window let it.
+    pub fn send(&mut self, lane: &Lane, key: &Key, network: &Network) {
+        while let Some(next) = self.ready.front() {
+            if next.options.is_some()
+                && (lane.room(network.max_in_flight) <= self.out.len()
+                    || self.out.len() >= network.max_in_flight)
+            {
+                break;
+            }
+            let Some(Ready { lookup, options }) = self.ready.pop_front() else { break };
+            let Some(options) = options else {
+                self.gather().unwanted.push(lookup.id);
+                continue;
+            };
+            let request = akismet::request(&lookup, &options, key.clone(), network);
+            self.http(network).send(request);
+            self.out.insert(lookup.id, lookup);
+        }
+        self.count();
+    }
+
+    fn http(&mut self, network: &Network) -> &Http {
+        self.http.get_or_insert_with(|| {
+            Http::new(network, &akismet::user_agent()).unwrap_or_else(|why| {
+                report::refuse(
+                    PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                    Refusal::new("pg_spamcheck cannot make requests").with_detail(why),
+                )
+            })
+        })
+    }
+
+    /// Takes new network settings.
+    pub fn configure(&mut self, network: &Network) {
+        if let Some(http) = &mut self.http
+            && let Err(why) = http.configure(network, &akismet::user_agent())
+        {
+            ereport!(
+                WARNING,
+                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                "pg_spamcheck goes on with its former network settings",
+                why
+            );
+        }
+    }
+
+    /// Reads the answers that came in. Without a key nobody can tell what they mean.
+    pub fn collect(&mut self, lane: &mut Lane, key: Option<&Key>) {
+        let Some(http) = &self.http else { return };
+        for Done { id, answer } in http.collect() {
+            let Some(lookup) = self.out.remove(&id) else { continue };
+            let Some(key) = key else {
+                let postponed = put_back(&lookup, Some("the key was taken away".into()));
+                self.gather().postponed.push(postponed);
+                continue;
+            };
+            match akismet::read(&lookup, answer, key, lane) {
+                Verdict::Spam { detail } => {
+                    self.gather().answered.push(Answered { lookup, spam: true, detail });
+                }
+                Verdict::Ham => {
+                    let detail = Json::Null;
+                    self.gather().answered.push(Answered { lookup, spam: false, detail });
+                }
+                Verdict::None(postponed) => {
+                    self.database.unanswered.fetch_add(1, Ordering::Relaxed);
+                    let postponed = expire(&lookup, postponed);
+                    self.gather().postponed.push(postponed);
+                }
+            }
+        }
+        self.count();
+    }
+
+    /// What is ready goes back into the queue: the lane is closed, and nobody knows for how long.
+    pub fn give_back(&mut self) {
+        for Ready { lookup, .. } in std::mem::take(&mut self.ready) {
+            let postponed = put_back(&lookup, None);
+            self.gather().postponed.push(postponed);
+        }
+    }
+
+    /// Settles what is due to be settled. None: the extension is gone. Some(true): something went back
+    /// into the queue.
+    pub fn settle(&mut self) -> Option<bool> {
+        let gathered = self.answered.len() + self.postponed.len() + self.unwanted.len();
+        let due = self.pause().is_some_and(|pause| pause.is_zero()) || gathered >= ENOUGH;
+        if gathered == 0 || !due {
+            return Some(false);
+        }
+        self.since = None;
+        let answered = std::mem::take(&mut self.answered);
+        let postponed = std::mem::take(&mut self.postponed);
+        let unwanted = std::mem::take(&mut self.unwanted);
+        let database = self.database;
+        transaction("settling verdicts", || {
+            let again = settle::settle(database, answered);
+            lookups::postpone(&postponed);
+            lookups::finish(&unwanted);
+            again || !postponed.is_empty()
+        })
+    }
+
+    fn gather(&mut self) -> &mut Self {
+        self.since.get_or_insert_with(Instant::now);
+        self
+    }
+
+    fn count(&self) {
+        self.database.in_flight.store(self.out.len() as u32, Ordering::Relaxed);
+    }
+}
+
+fn put_back(lookup: &Claimed, error: Option<String>) -> Postponed {
+    Postponed { id: lookup.id, state: "queued", error, counted: false, seconds: 0.0, answer: None }
+}
+
+/// A lookup without an answer for too long expires.
+fn expire(lookup: &Claimed, postponed: Postponed) -> Postponed {
+    let give_up = lookup.give_up_after.unwrap_or(f64::INFINITY);
+    if postponed.state == "queued" && lookup.age > give_up {
+        return Postponed { state: "expired", ..postponed };
+    }
+    postponed
+}

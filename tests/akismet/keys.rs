@@ -1,0 +1,134 @@
+//! Rows are found again by their primary key, whatever it is made of.
+
+use crate::site::{Site, World};
+
+/// Protects a table, inserts a ham and a spam row, and tells what has become of them.
+fn verdicts(site: &mut Site<'_>, table: &str, insert: &str) -> String {
+    site.run(&format!("SELECT spamcheck.protect('{table}'); {insert}"));
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE last_error IS NULL", "0");
+    site.get(&format!(
+        "SELECT string_agg(DISTINCT (body = 'akismet-guaranteed-spam')::text || status, ' ')
+           FROM {table}"
+    ))
+}
+
+const RIGHT: &str = "falseapproved truespam";
+
+#[test]
+fn keys_of_every_usual_type_find_their_row() {
+    let mut site = World::shared().bare_site("{}");
+    site.run("CREATE TYPE colour AS ENUM ('red', 'dark ''red\"'); CREATE DOMAIN code AS text; SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'; SET bytea_output = 'escape'; SET IntervalStyle = 'sql_standard'");
+    let mut lost = Vec::new();
+    for (n, (key_type, spam, ham)) in [
+        (
+            "uuid",
+            "'6f9619ff-8b86-d011-b42d-00c04fc964ff'",
+            "'6f9619ff-8b86-d011-b42d-00c04fc964fe'",
+        ),
+        ("text", r#"E'it''s "quoted" \\ back, {\n} 😀'"#, "'other'"),
+        ("text", "''", "' '"),
+        ("varchar(20)", "'7'", "'07'"),
+        ("char(26)", "'01ARZ3NDEKTSV4RRFFQ69G5FAV'", "'01ARZ3NDEKTSV4RRFFQ69G5FAW'"),
+        ("char(8)", "'short'", "'shor'"),
+        ("smallint", "-7", "7"),
+        ("bigint", "9223372036854775807", "9223372036854775806"),
+        ("numeric", "12345678901234567890.123456789", "12345678901234567890.123456788"),
+        ("double precision", "0.1::float8 + 0.2::float8", "0.3"),
+        ("real", "1.1", "1.2"),
+        ("boolean", "true", "false"),
+        ("date", "'2026-02-01'", "'2026-01-02'"),
+        ("timestamptz", "'2026-01-02 03:04:05.678901+00'", "'2026-01-02 03:04:05.678902+00'"),
+        ("timestamp", "'2026-01-02 03:04:05.678901'", "'2026-01-02 03:04:05.678902'"),
+        ("interval", "'1 day 02:03'", "'1 day 02:04'"),
+        ("bytea", r"'\xdeadbeef00ff'", r"'\xdeadbeef00fe'"),
+        ("inet", "'203.0.113.7/24'", "'203.0.113.7/25'"),
+        ("cidr", "'2001:db8::/32'", "'2001:db8::/33'"),
+        ("colour", r#"'dark ''red"'"#, "'red'"),
+        ("code", "'domain''s'", "'domain'"),
+        ("jsonb", r#"'{"a": [1, "x"]}'"#, r#"'{"a": [1, "y"]}'"#),
+        ("integer[]", "'{1,2}'", "'{2,1}'"),
+        ("text[]", r#"ARRAY['a,b', 'c"d']"#, "ARRAY['a', 'b']"),
+        ("bit(4)", "B'1010'", "B'1011'"),
+        ("\"char\"", "'x'", "'y'"),
+        ("name", "'some name'", "'some'"),
+        ("int4range", "'[1,5)'", "'[1,6)'"),
+        ("money", "'12.34'", "'12.35'"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let table = format!("comments_{n}");
+        site.run(&format!(
+            "CREATE TABLE {table} (id {key_type} PRIMARY KEY, body text, status text
+                 CHECK (status IN ('approved', 'pending', 'spam')))"
+        ));
+        let insert = format!(
+            "INSERT INTO {table} VALUES ({ham}, 'ham', 'approved'), ({spam}, 'akismet-guaranteed-spam', 'approved')"
+        );
+        let found = verdicts(&mut site, &table, &insert);
+        let logged = format!(
+            "SELECT l.row_key = to_jsonb(t) - '{{body,status}}'::text[]
+               FROM spamcheck.spam_checklog l, {table} t
+              WHERE l.relation = 'public.{table}' AND t.status = 'spam'"
+        );
+        if found != RIGHT || site.get(&logged) != "true" {
+            lost.push(format!("{key_type}: {found}\n{}", site.queue()));
+        }
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+}
+
+#[test]
+fn composite_keys_and_names_full_of_quotes_find_their_row() {
+    let mut site = World::shared().bare_site("{}");
+    site.run(
+        r#"CREATE SCHEMA "a.b";
+        CREATE TABLE "a.b"."x""; DROP TABLE y; --" (
+            "it's ""key""" text, "order" integer, body text, "select" uuid,
+            status text CHECK (status IN ('approved', 'pending', 'spam')),
+            PRIMARY KEY ("order", "it's ""key""", "select"));
+        CREATE TABLE y ()"#,
+    );
+    let key = "gen_random_uuid()";
+    let found = verdicts(
+        &mut site,
+        r#""a.b"."x""; DROP TABLE y; --""#,
+        &format!(
+            r#"INSERT INTO "a.b"."x""; DROP TABLE y; --" VALUES
+               (E'\'; DROP TABLE y; --', 1, 'akismet-guaranteed-spam', {key}, 'approved'),
+               (E'\'; DROP TABLE y; --', 2, 'ham', {key}, 'approved'),
+               (E'$1', 1, 'ham', {key}, 'approved')"#
+        ),
+    );
+    assert_eq!(found, RIGHT);
+    let relation = site.get("SELECT relation FROM spamcheck.spam_checklog");
+    assert_eq!(relation, r#""a.b"."x""; DROP TABLE y; --""#);
+    assert_eq!(site.get("SELECT count(*) FROM y"), "0");
+}
+
+#[test]
+fn a_unique_key_will_do_where_there_is_no_primary_key() {
+    let mut site = World::shared().bare_site("{}");
+    site.run(
+        "CREATE TABLE comments (nr integer NOT NULL UNIQUE, body text,
+             status text CHECK (status IN ('approved', 'pending', 'spam')))",
+    );
+    let insert = "INSERT INTO comments VALUES (1, 'ham', 'approved'), (2, 'akismet-guaranteed-spam', 'approved')";
+    assert_eq!(verdicts(&mut site, "comments", insert), RIGHT);
+}
+
+#[test]
+fn rows_without_a_key_are_not_asked_about_and_the_log_says_so() {
+    let mut site = World::shared().bare_site("{}");
+    site.run(
+        "CREATE TABLE comments (nr integer UNIQUE, body text,
+             status text CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('comments');
+         INSERT INTO comments VALUES (1, 'akismet-guaranteed-spam', 'approved')",
+    );
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "0");
+    assert_eq!(site.get("SELECT status FROM comments"), "approved");
+    assert_eq!(site.log(), ["akismet error error"]);
+    let why = site.get("SELECT why FROM spamcheck.spam_checklog");
+    assert!(why.contains("primary key"), "{why}");
+}

@@ -1,0 +1,107 @@
+//! One statement sees one policy, however long it runs and whoever changes it meanwhile.
+
+use std::thread;
+use std::time::Duration;
+
+use support::wait;
+
+use crate::site::{Site, ask, run};
+
+/// A function that waits, at the second row, until `site` lets it go on.
+const PAUSE: &str = "CREATE FUNCTION pause(n integer) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN
+        IF n = 2 THEN PERFORM pg_advisory_xact_lock(7); END IF;
+        RETURN 'casino';
+    END $$";
+
+/// Runs `insert` in a session of its own, changes the policy while it waits in its middle, and gives
+/// what it returned.
+fn changed_meanwhile(site: &mut Site, insert: &'static str) -> String {
+    site.run(PAUSE);
+    site.run("SELECT pg_advisory_lock(7)");
+    let mut other = site.db.client();
+    let pid = ask(&mut other, "SELECT pg_backend_pid()");
+    let inserting = thread::spawn(move || ask(&mut other, insert));
+    wait::until(Duration::from_secs(20), "the statement to reach its middle", || {
+        site.ask(&format!("SELECT count(*) FROM pg_locks WHERE pid = {pid} AND locktype = 'advisory' AND NOT granted")) == "1"
+    });
+    site.run("UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'");
+    site.run("SELECT pg_advisory_unlock(7)");
+    inserting.join().unwrap()
+}
+
+#[test]
+fn a_change_in_the_middle_of_a_statement_waits_for_the_next_one() {
+    let mut site = Site::new();
+    let statuses = changed_meanwhile(
+        &mut site,
+        "INSERT INTO comments (body) SELECT pause(n) FROM generate_series(1, 4) n RETURNING status",
+    );
+    assert_eq!(statuses, "spam\nspam\nspam\nspam");
+    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "pending");
+}
+
+#[test]
+fn partitions_that_a_statement_comes_to_later_are_judged_by_the_same_policy() {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE comments (id integer, body text, status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (id))
+             PARTITION BY LIST (id);
+         CREATE TABLE c1 PARTITION OF comments FOR VALUES IN (1); CREATE TABLE c2 PARTITION OF comments FOR VALUES IN (2);
+         CREATE TABLE c3 PARTITION OF comments FOR VALUES IN (3); CREATE TABLE c4 PARTITION OF comments FOR VALUES IN (4)",
+    );
+    site.run(crate::site::RULES);
+    site.run("SELECT spamcheck.protect('comments')");
+    let statuses = changed_meanwhile(
+        &mut site,
+        "INSERT INTO comments (id, body) SELECT n, pause(n) FROM generate_series(1, 4) n RETURNING status",
+    );
+    assert_eq!(statuses, "spam\nspam\nspam\nspam");
+}
+
+#[test]
+fn a_statement_that_changes_the_policy_by_itself_is_judged_by_the_one_it_began_with() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE FUNCTION soften() RETURNS text LANGUAGE plpgsql AS $$
+         BEGIN
+             UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content';
+             RETURN 'casino';
+         END $$",
+    );
+    site.run("INSERT INTO comments (body) VALUES ('casino')");
+    let statuses = site.ask("INSERT INTO comments (body) SELECT CASE WHEN n = 2 THEN soften() ELSE 'casino' END FROM generate_series(1, 3) n RETURNING status");
+    assert_eq!(statuses, "spam\nspam\nspam");
+    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "pending");
+}
+
+#[test]
+fn a_change_by_another_part_of_the_same_statement_counts_from_the_next_one_on() {
+    let mut site = Site::new();
+    let status = site.ask(
+        "WITH changed AS (UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content' RETURNING 1)
+         INSERT INTO comments (body) SELECT 'casino' FROM changed LIMIT 1 RETURNING status",
+    );
+    assert_eq!(status, "spam");
+    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "pending");
+}
+
+#[test]
+fn a_copy_that_takes_its_time_is_judged_by_the_policy_that_it_began_with() {
+    use std::io::Write;
+    let mut site = Site::new();
+    let mut other = site.db.client();
+    let mut copy = other.copy_in("COPY comments (body) FROM stdin").unwrap();
+    copy.write_all("casino\n".repeat(20_000).as_bytes()).unwrap();
+    copy.flush().unwrap();
+    // The server is in the middle of it.
+    wait::until(Duration::from_secs(20), "rows to arrive", || {
+        site.ask("SELECT coalesce(sum(tuples_processed), 0) > 1000 FROM pg_stat_progress_copy WHERE relid = 'comments'::regclass") == "t"
+    });
+    site.run("UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'");
+    copy.write_all("casino\n".repeat(1_000).as_bytes()).unwrap();
+    assert_eq!(copy.finish().unwrap(), 21_000);
+    assert_eq!(site.ask("SELECT status, count(*) FROM comments GROUP BY 1"), "spam|21000");
+    run(&mut other, "INSERT INTO comments (body) VALUES ('casino')");
+    assert_eq!(site.ask("SELECT status FROM comments ORDER BY id DESC LIMIT 1"), "pending");
+}
