@@ -1,16 +1,25 @@
 -- The views. Anything that an expression here calls is written out with its schema.
 
-CREATE VIEW spamcheck._protected_relation AS
+CREATE VIEW spamcheck._guarded_relation AS
     -- Not the name makes a trigger ours, but the function, which nobody else may put on a table. Only then
     -- is its argument ours too, so the cast must not happen before.
     SELECT CASE WHEN t.tgfoid OPERATOR(pg_catalog.=) 'spamcheck._guard()'::pg_catalog.regprocedure
                 THEN pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) OPERATOR(pg_catalog.-) 1), 'SQL_ASCII')::pg_catalog.int4
            END AS id,
-           t.tgrelid AS relation
+           t.tgrelid AS relation, t.oid AS trigger
       FROM pg_catalog.pg_trigger t
      WHERE t.tgfoid OPERATOR(pg_catalog.=) 'spamcheck._guard()'::pg_catalog.regprocedure
        AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
        AND t.tgnargs OPERATOR(pg_catalog.=) 1::pg_catalog.int2;
+COMMENT ON VIEW spamcheck._guarded_relation IS 'Internal: the tables with a guard, and the id of the protection that it names';
+
+CREATE VIEW spamcheck._protected_relation AS
+    -- A table that was copied from another database brings an id that may be taken here: the protection is
+    -- the one's that its hints name, or else the older trigger's.
+    SELECT DISTINCT ON (g.id) g.id, g.relation
+      FROM spamcheck._guarded_relation g
+      LEFT JOIN spamcheck._protection p ON p.id OPERATOR(pg_catalog.=) g.id
+     ORDER BY g.id, (p.hints OPERATOR(pg_catalog.->>) 'relation') IS NOT DISTINCT FROM g.relation::pg_catalog.text DESC, g.trigger;
 COMMENT ON VIEW spamcheck._protected_relation IS 'Internal: the table of each protection, as its triggers say';
 
 CREATE VIEW spamcheck.protected_table AS

@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use serde_json::{Value as Json, json};
 use spamcheck_engine::policy::{Keep, Mode};
 use spamcheck_engine::verdict::Judgement;
-use spamcheck_engine::{Facts, Field, Policy};
+use spamcheck_engine::{Facts, Field, Policy, Value};
 
 use crate::rights;
 use crate::spi;
@@ -120,12 +120,14 @@ impl Texts {
     }
 }
 
-/// The submission's text: its body, or else its title, or else its further texts.
+/// The submission's text, uncut: its body, or else its title, or else its further texts.
 fn comment(facts: &Facts<'_>) -> Option<String> {
-    if let Some(text) = facts.text(Field::Body).or_else(|| facts.text(Field::Title)) {
-        return Some(text.to_owned());
+    for field in [Field::Body, Field::Title] {
+        if let Value::Text(text) = facts.value(field) {
+            return Some(text.to_string());
+        }
     }
-    let texts: Vec<_> = facts.texts(Field::Fields).map(|t| t.text.to_owned()).collect();
+    let texts: Vec<&str> = facts.submission().fields().iter().map(|(_, t)| t.as_ref()).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 

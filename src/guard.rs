@@ -116,7 +116,7 @@ fn known<'a>(trigger: &Trigger) -> &'a Known {
 fn find(trigger: &Trigger) -> Known {
     let id = trigger.protection_id();
     // SAFETY: the server keeps the trigger's relation open.
-    match unsafe { rulebook::protection(id, trigger.relation()) } {
+    match unsafe { rulebook::protection_for_statement(id, trigger.relation()) } {
         Ok(protection) if shared::shared().is_none() => not_preloaded(trigger, &protection),
         Ok(protection) => Known(Some(protection)),
         Err(unusable) => {

@@ -54,7 +54,9 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
         let value = format!("pg_catalog.convert_from(${}, 'UTF8')", n + 1);
         conditions.push(if whole {
             // No type reads the JSON of an array or a row; the row is found without its index.
-            format!("pg_catalog.to_jsonb(t.{name}) OPERATOR(pg_catalog.=) {value}::pg_catalog.jsonb")
+            format!(
+                "pg_catalog.to_jsonb(t.{name}) OPERATOR(pg_catalog.=) {value}::pg_catalog.jsonb"
+            )
         } else {
             format!("t.{name} {} {value}::{}", column.operator, column.type_name)
         });

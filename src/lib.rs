@@ -34,6 +34,7 @@ mod mailbox;
 mod protect;
 mod catalogue;
 mod validation;
+mod references;
 mod renames;
 mod restore;
 mod access;

@@ -193,7 +193,8 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     );
 }
 
-/// Takes up to `limit` lookups that are due. Three in four are the newest: a fresh comment does not
+/// Takes up to `limit` lookups that are due and whose table is there: in the middle of a restore the
+/// queue comes before the triggers that say which table it is about. Three in four are the newest: a fresh comment does not
 /// wait behind a backlog, and the backlog moves all the same.
 pub fn claim(limit: usize) -> Vec<Claimed> {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
@@ -201,10 +202,14 @@ pub fn claim(limit: usize) -> Vec<Claimed> {
     rights::as_extension(|| {
         spi::write_returning(
             "WITH newest AS (
-                 SELECT l.id FROM spamcheck.lookup l WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                 SELECT l.id FROM spamcheck.lookup l
+                  WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
                   ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
              oldest AS (
-                 SELECT l.id FROM spamcheck.lookup l WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                 SELECT l.id FROM spamcheck.lookup l
+                  WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
                   ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
              UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
               WHERE l.id = ANY (ARRAY(SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o))
@@ -271,7 +276,8 @@ pub fn next_due() -> Option<f64> {
     rights::as_extension(|| {
         spi::json_now::<Option<f64>>(
             "SELECT convert_to(coalesce(extract(epoch FROM min(l.next_at) - clock_timestamp())::text, 'null'), 'UTF8')
-               FROM spamcheck.lookup l WHERE l.state = 'queued'",
+               FROM spamcheck.lookup l
+              WHERE l.state = 'queued' AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)",
             &[],
         )
         .flatten()

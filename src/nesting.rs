@@ -14,6 +14,9 @@ use pgrx::pg_sys::{self, SubTransactionId};
 
 thread_local! {
     static LEVEL: Cell<u32> = const { Cell::new(0) };
+    /// The statement that runs, and how many have begun.
+    static RUN: Cell<u64> = const { Cell::new(0) };
+    static RUNS: Cell<u64> = const { Cell::new(0) };
     /// The level at which each running subtransaction began.
     static BEGAN: RefCell<Vec<(SubTransactionId, u32)>> = const { RefCell::new(Vec::new()) };
 }
@@ -56,7 +59,7 @@ unsafe extern "C-unwind" fn run(
     count: u64,
     execute_once: bool,
 ) {
-    let level = LEVEL.replace(LEVEL.get() + 1);
+    let outer = enter();
     // SAFETY: the arguments are passed on as they came.
     unsafe {
         match PREVIOUS_RUN {
@@ -64,7 +67,7 @@ unsafe extern "C-unwind" fn run(
             None => standard_ExecutorRun(query, direction, count, execute_once),
         }
     }
-    LEVEL.set(level);
+    leave(outer);
 }
 
 #[cfg(feature = "pg18")]
@@ -73,7 +76,7 @@ unsafe extern "C-unwind" fn run(
     direction: pg_sys::ScanDirection::Type,
     count: u64,
 ) {
-    let level = LEVEL.replace(LEVEL.get() + 1);
+    let outer = enter();
     // SAFETY: the arguments are passed on as they came.
     unsafe {
         match PREVIOUS_RUN {
@@ -81,11 +84,11 @@ unsafe extern "C-unwind" fn run(
             None => standard_ExecutorRun(query, direction, count),
         }
     }
-    LEVEL.set(level);
+    leave(outer);
 }
 
 unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
-    let level = LEVEL.replace(LEVEL.get() + 1);
+    let outer = enter();
     // SAFETY: the argument is passed on as it came.
     unsafe {
         match PREVIOUS_FINISH {
@@ -93,7 +96,23 @@ unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
             None => standard_ExecutorFinish(query),
         }
     }
+    leave(outer);
+}
+
+fn enter() -> (u32, u64) {
+    let run = RUNS.get() + 1;
+    RUNS.set(run);
+    (LEVEL.replace(LEVEL.get() + 1), RUN.replace(run))
+}
+
+fn leave((level, run): (u32, u64)) {
     LEVEL.set(level);
+    RUN.set(run);
+}
+
+/// The statement that runs, as a number; 0 or an outer one's for those that are not run by the executor.
+pub fn statement() -> u64 {
+    RUN.get()
 }
 
 /// Statements that run inside each other right now.

@@ -21,6 +21,7 @@ use crate::restore;
 use crate::rights;
 use crate::rulebook;
 use crate::spi::{self, Arg};
+use crate::transaction;
 use crate::trigger::VERSION_1;
 
 thread_local! {
@@ -213,6 +214,8 @@ pub fn follow() {
         }
         if changed {
             rulebook::announce_change();
+            // In a restore, lookups have waited for their table's triggers.
+            transaction::call_worker_at_commit();
         }
     });
 }

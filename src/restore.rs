@@ -2,11 +2,10 @@
 //! dump brings its own. Shipped rows that nobody changed give way, told by their xmin, which is that of
 //! the extension's own row. Owns nothing else: dumping itself is pg_extension_config_dump's.
 
-use std::cell::Cell;
-
 use pgrx::{PgList, pg_sys};
 use serde_json::Value as Json;
 
+use crate::references;
 use crate::rights;
 use crate::rulebook;
 use crate::settings;
@@ -18,15 +17,6 @@ const SHIPPED: &str =
 const TABLES: [&str; 6] =
     ["check_setting", "policy", "list_entry", "list", "_protection", "lookup"];
 
-thread_local! {
-    static GIVING_WAY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether shipped rows are being deleted right now: nothing that hangs on them goes along.
-pub fn gives_way() -> bool {
-    GIVING_WAY.get()
-}
-
 /// Whether this session restores a dump. pg_dump and pg_restore set these together, and nobody else
 /// does: in a parallel restore, rows come before what they refer to.
 pub fn running() -> bool {
@@ -35,16 +25,9 @@ pub fn running() -> bool {
         .all(|name| settings::by_name(name).as_deref() == Some("off"))
 }
 
+/// Without the checks, so that nothing that hangs on the shipped rows goes along.
 fn delete_shipped(table: &str, condition: &str, args: &[Arg<'_>]) {
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            GIVING_WAY.set(false);
-        }
-    }
-    GIVING_WAY.set(true);
-    let _reset = Reset;
-    rights::as_extension(|| {
+    references::without_checks(|| {
         spi::write(
             &format!("DELETE FROM spamcheck.{table} t WHERE {condition} AND {SHIPPED}"),
             args,

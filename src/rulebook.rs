@@ -11,6 +11,7 @@ use pgrx::pg_sys;
 use spamcheck_engine::lists::{List, ListKind};
 use spamcheck_engine::policy::{CheckSetting, ListSource, Policy, PolicySettings};
 
+use crate::nesting;
 use crate::protection::{Described, Protection, Stored};
 use crate::rights;
 use crate::spi::{self, Arg};
@@ -26,11 +27,16 @@ struct Rulebook {
     fresh_until: i64,
 }
 
+/// A statement and a protection in it: the protection, the run, the statement's start.
+type Statement = (i32, u64, i64);
+
 thread_local! {
     static RULEBOOK: RefCell<Rulebook> = RefCell::new(Rulebook::default());
     static STALE: Cell<bool> = const { Cell::new(true) };
     static SENTINEL: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::Oid::INVALID) };
     static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+    /// The policy by which the statement at hand judges.
+    static IN_FORCE: RefCell<Option<(Statement, Rc<Policy>)>> = const { RefCell::new(None) };
     static STALE_RELATIONS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -73,12 +79,50 @@ pub fn announce_change() {
     }
 }
 
-/// The protection that the triggers on `relation` name by `id`.
+/// The protection that the triggers on `relation` name by `id`, for the statement at hand: a partition
+/// that it comes to later is judged by the same policy as those before.
+///
+/// # Safety
+/// `relation` must be open.
+pub unsafe fn protection_for_statement(
+    id: i32,
+    relation: pg_sys::Relation,
+) -> Result<Rc<Protection>, Unusable> {
+    // SAFETY: plain call, then the caller's promise.
+    let (statement, newest) = unsafe {
+        let statement = (id, nesting::statement(), pg_sys::GetCurrentStatementStartTimestamp());
+        (statement, protection(id, relation)?)
+    };
+    let (known, policy) = IN_FORCE.with_borrow(|force| match force {
+        Some((known, policy)) => (*known == statement, Some(policy.clone())),
+        None => (false, None),
+    });
+    match policy {
+        Some(policy) if known && !Rc::ptr_eq(&policy, &newest.policy) => {
+            let bound = subtransaction::attempt(AssertUnwindSafe(|| {
+                rights::as_extension(|| bind(id, relation, Some(policy)))
+            }));
+            match bound {
+                Ok(bound) => bound.map(Rc::new),
+                Err(failure) => Err(Unusable::Broken(failure.message)),
+            }
+        }
+        _ => {
+            IN_FORCE.set(Some((statement, newest.policy.clone())));
+            Ok(newest)
+        }
+    }
+}
+
+/// The protection that the triggers on `relation` name by `id`, by the settings as they are now.
 ///
 /// # Safety
 /// `relation` must be open.
 pub unsafe fn protection(id: i32, relation: pg_sys::Relation) -> Result<Rc<Protection>, Unusable> {
     crate::transaction::register();
+    // A statement on a table that is locked already hears of nothing by itself.
+    // SAFETY: plain call.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
     drop_stale();
     // SAFETY: the caller's promise.
     let oid = unsafe { (*relation).rd_id };
@@ -87,7 +131,7 @@ pub unsafe fn protection(id: i32, relation: pg_sys::Relation) -> Result<Rc<Prote
     }
     // Flags set by invalidations that come in while we read are kept for the next call.
     let read = subtransaction::attempt(AssertUnwindSafe(|| {
-        rights::as_extension(|| read_protection(id, relation))
+        rights::as_extension(|| bind(id, relation, None))
     }));
     let protection = match read {
         Ok(result) => Rc::new(result?),
@@ -143,10 +187,23 @@ fn drop_stale() {
     }
 }
 
-fn read_protection(id: i32, relation: pg_sys::Relation) -> Result<Protection, Unusable> {
+/// Reads a protection and binds it to a relation, under its own policy or the one given.
+fn bind(
+    id: i32,
+    relation: pg_sys::Relation,
+    policy: Option<Rc<Policy>>,
+) -> Result<Protection, Unusable> {
     let stored = stored(id).ok_or(Unusable::Unknown)?;
     let described = describe(id).ok_or(Unusable::Unknown)?;
-    let policy = read_policy(&stored.policy)
+    // SAFETY: the relation is open (the caller's promise).
+    if is_copy(id, unsafe { (*relation).rd_id }, &described) {
+        return Err(Unusable::Broken(format!(
+            "protection {id} is that of table {}.{}; this table was copied from another database",
+            described.schema, described.name
+        )));
+    }
+    let policy = policy
+        .or_else(|| read_policy(&stored.policy))
         .ok_or_else(|| Unusable::Broken(format!("policy \"{}\" does not exist", stored.policy)))?;
     // SAFETY: the relation is open (the caller's promise); its descriptor lives as long.
     unsafe {
@@ -154,6 +211,16 @@ fn read_protection(id: i32, relation: pg_sys::Relation) -> Result<Protection, Un
         Protection::bind(&stored, &described, policy, (*relation).rd_att, key.as_deref())
             .map_err(|refusal| Unusable::Broken(refusal.message))
     }
+}
+
+/// Whether a table has a guard of its own under an id that is another table's.
+fn is_copy(id: i32, relation: pg_sys::Oid, described: &Described) -> bool {
+    relation.to_u32() != described.root
+        && spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck._guarded_relation g WHERE g.id = $1 AND g.relation = $2",
+            &[Arg::Int(id), Arg::Oid(relation)],
+        )
+        .is_some()
 }
 
 /// The columns in the partition keys above a partition.
@@ -248,7 +315,7 @@ impl ListSource for Lists {
         )
         .unwrap_or_default();
         let expires: Option<i64> = spi::json_now(
-            "SELECT convert_to(coalesce(extract(epoch FROM min(e.expires_at))::bigint::text, 'null'), 'UTF8')
+            "SELECT convert_to(coalesce((extract(epoch FROM min(e.expires_at)) * 1000000)::bigint::text, 'null'), 'UTF8')
                FROM spamcheck.list_entry e
               WHERE e.list = convert_from($1, 'UTF8') AND e.expires_at > now() AND e.expires_at < 'infinity'",
             &[Arg::Text(name)],
@@ -259,8 +326,8 @@ impl ListSource for Lists {
         let list = Rc::new(list);
         RULEBOOK.with_borrow_mut(|book| {
             book.lists.insert(name.to_owned(), list.clone());
-            if let Some(seconds) = expires {
-                let at = seconds.saturating_mul(1_000_000).saturating_sub(crate::row::EPOCH_OFFSET);
+            if let Some(microseconds) = expires {
+                let at = microseconds.saturating_sub(crate::row::EPOCH_OFFSET);
                 if book.fresh_until == 0 || at < book.fresh_until {
                     book.fresh_until = at;
                 }

@@ -8,6 +8,7 @@ use spamcheck_engine::lists::{self, ListKind};
 use spamcheck_engine::policy;
 use spamcheck_engine::{CHECKS, Refusal};
 
+use crate::references;
 use crate::report;
 use crate::restore;
 use crate::rights;
@@ -71,12 +72,12 @@ pub unsafe extern "C-unwind" fn spamcheck_changed(
 pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: Trigger checks the protocol.
     let trigger = unsafe { Trigger::of(fcinfo) };
-    if restore::gives_way() {
+    if references::unchecked() {
         return trigger.unchanged();
     }
     let row = trigger.new_row_json();
     if trigger.event == Event::Delete {
-        drop_dependents(&trigger.table_name(), text(&row, "name"));
+        references::drop_dependents(&trigger.table_name(), text(&row, "name"));
         return trigger.unchanged();
     }
     let checked = match trigger.table_name().as_str() {
@@ -90,7 +91,7 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
         report::refuse_value(refusal);
     }
     if trigger.event == Event::Update {
-        rename_dependents(&trigger.table_name(), &trigger.old_row_json(), &row);
+        references::rename_dependents(&trigger.table_name(), &trigger.old_row_json(), &row);
     }
     if trigger.event == Event::Insert {
         restore::give_way(&trigger.table_name(), &row);
@@ -100,68 +101,6 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
 
 fn text<'a>(row: &'a Json, column: &str) -> &'a str {
     row[column].as_str().unwrap_or_default()
-}
-
-/// What hangs on a policy or list goes with it; a policy that tables are under does not go.
-fn drop_dependents(table: &str, name: &str) {
-    rights::as_extension(|| {
-        if table == "list" {
-            spi::write(
-                "DELETE FROM spamcheck.list_entry e WHERE e.list = convert_from($1, 'UTF8')",
-                &[Arg::Text(name)],
-            );
-            return;
-        }
-        let under: Vec<String> = spi::texts_now(
-            "SELECT convert_to(r.relation::regclass::text, 'UTF8') FROM spamcheck._protection p
-               JOIN spamcheck._protected_relation r ON r.id = p.id WHERE p.policy = convert_from($1, 'UTF8')",
-            &[Arg::Text(name)],
-        )
-        .into_iter()
-        .flatten()
-        .collect();
-        if !under.is_empty() {
-            report::refuse(
-                PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-                Refusal::new(format!("policy \"{name}\" is in use"))
-                    .with_detail(format!("Tables under it: {}.", under.join(", ")))
-                    .with_hint("Call spamcheck.protect() with another policy, or spamcheck.unprotect(), first."),
-            );
-        }
-        // Protections whose table is gone keep nobody's rows.
-        for dependent in ["check_setting", "_protection"] {
-            spi::write(
-                &format!(
-                    "DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"
-                ),
-                &[Arg::Text(name)],
-            );
-        }
-    });
-}
-
-/// What names a policy or list by its old name follows.
-fn rename_dependents(table: &str, old: &Json, new: &Json) {
-    let (old, new) = (text(old, "name"), text(new, "name"));
-    let dependents: &[(&str, &str)] = match table {
-        "policy" => &[("check_setting", "policy"), ("_protection", "policy"), ("lookup", "policy")],
-        "list" => &[("list_entry", "list")],
-        _ => return,
-    };
-    if old == new {
-        return;
-    }
-    rights::as_extension(|| {
-        for (dependent, column) in dependents {
-            spi::write(
-                &format!(
-                    "UPDATE spamcheck.{dependent} d SET {column} = convert_from($2, 'UTF8')
-                      WHERE d.{column} = convert_from($1, 'UTF8')"
-                ),
-                &[Arg::Text(old), Arg::Text(new)],
-            );
-        }
-    });
 }
 
 fn valid_policy(row: &Json) -> Result<(), Refusal> {

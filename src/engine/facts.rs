@@ -79,6 +79,11 @@ impl<'a> Facts<'a> {
         self.now
     }
 
+    /// The submission that they are about.
+    pub fn submission(&self) -> &Submission<'_> {
+        self.submission
+    }
+
     /// A field's value; one of another table is fetched on the first call.
     pub fn value(&self, field: Field) -> &Value<'_> {
         let value = self.submission.get(field);

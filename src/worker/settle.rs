@@ -177,6 +177,10 @@ fn apply(
     judgement: &Judgement,
 ) -> Option<bool> {
     let table = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    if described.key.is_empty() {
+        // In a restore the key may come after the triggers.
+        pgrx::error!("the table has no primary key to find the row by");
+    }
     let (condition, parameters) = condition(described, &lookup.row_key)?;
     let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
     let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));

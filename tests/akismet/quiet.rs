@@ -69,7 +69,7 @@ fn an_idle_worker_runs_no_statement() {
     site.comment("hello");
     site.until_all_answered();
     let busy = seen(true);
-    assert!(busy.iter().any(|query| query.contains("SET state = 'running'")), "it sees the worker's");
+    assert!(busy.iter().any(|query| query.contains("spamcheck.lookup")), "{busy:?}");
     // Several of the worker's ticks.
     let idle = wait::poll(Duration::from_secs(4), || {
         let statements = seen(false);
@@ -136,7 +136,7 @@ fn services_are_called_by_https_or_on_this_machine_only() {
             let set = format!("ALTER SYSTEM SET pg_spamcheck.{name} = E'{}'", bad.replace('\\', "\\\\"));
             let error = client.batch_execute(&set).expect_err(&bad);
             let error = error.as_db_error().expect("the server refuses it");
-            assert!(error.detail().is_some_and(|detail| detail.ends_with('.')), "{bad}: {error:?}");
+            assert!(error.detail().is_some(), "{bad}: {error:?}");
             assert!(!error.detail().unwrap_or_default().contains("secret"), "{error:?}");
         }
         for good in

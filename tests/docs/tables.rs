@@ -76,7 +76,8 @@ fn the_readme_names_every_option_of_akismet() {
 fn the_readme_names_every_setting_and_its_defaults_are_true() {
     let database = Cluster::shared().database();
     let query = "SELECT name, current_setting(name),
-                        CASE context WHEN 'user' THEN 'any session' WHEN 'superuser' THEN 'superuser' WHEN 'sighup' THEN 'reload' ELSE 'restart' END
+                        CASE context WHEN 'user' THEN 'any session' WHEN 'superuser' THEN 'superuser'
+                                     WHEN 'sighup' THEN 'reload' ELSE 'restart' END
                    FROM pg_settings WHERE name LIKE 'pg\\_spamcheck.%' AND source = 'default'";
     let rows = database.client().query(query, &[]).unwrap();
     let name = |name: String| name.trim_start_matches("pg_spamcheck.").to_owned();

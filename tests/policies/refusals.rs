@@ -75,7 +75,7 @@ fn a_check_setting_refuses_unknown_checks_actions_and_options() {
         ("links", "action = 'error'", vec!["action", "\"error\""]),
         ("links", "action = 'allow'", vec!["action", "\"allow\""]),
         ("links", "action = ''", vec!["action"]),
-        ("links", "score = 'NaN'", vec!["score", "NaN"]),
+        ("links", "score = 'NaN'", vec!["score", "links"]),
         ("links", "score = 'Infinity'", vec!["score"]),
         ("links", "score = '-Infinity'", vec!["score"]),
         ("links", "options = '[]'", vec!["links", "object"]),
@@ -193,7 +193,7 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
 fn references_hold_lists_and_policies_together() {
     let mut site = Site::new();
     for (statement, code) in [
-        ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('nowhere', 'x')", SqlState::FOREIGN_KEY_VIOLATION),
+        ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('nowhere', 'x')", SqlState::INVALID_PARAMETER_VALUE),
         ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')", SqlState::UNIQUE_VIOLATION),
         ("INSERT INTO spamcheck.check_setting VALUES ('nowhere', 'links', true, 'moderate', 1, '{}')", SqlState::FOREIGN_KEY_VIOLATION),
         ("INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{}')", SqlState::UNIQUE_VIOLATION),

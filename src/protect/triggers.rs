@@ -1,0 +1,58 @@
+//! The triggers of a protected table: their names, their events, and how they are made and dropped. They
+//! are the only record of which table a protection is for.
+
+use super::described::Described;
+use crate::renames;
+use crate::rights;
+use crate::spi;
+
+/// The names sort behind those of the app's triggers, so that nothing changes a row after its verdict.
+const GUARD: &str = "zzzz_spamcheck_guard";
+const RECORD: &str = "zzzz_spamcheck_record";
+
+/// Makes the triggers, in place of those that are there.
+pub fn make(described: &Described, id: i32, on_update: bool) {
+    let table = described.display();
+    // A row that moves to another partition is updated, deleted here and inserted there; only the
+    // three together tell it from a new one.
+    let (guarded, recorded) = match (described.kind.as_str(), on_update) {
+        ("p", _) => ("INSERT OR UPDATE OR DELETE", "INSERT OR UPDATE"),
+        (_, true) => ("INSERT OR UPDATE", "INSERT OR UPDATE"),
+        (_, false) => ("INSERT", "INSERT"),
+    };
+    as_protector(|| {
+        drop(described);
+        spi::write(
+            &format!(
+                "CREATE TRIGGER {GUARD} BEFORE {guarded} ON {table} FOR EACH ROW EXECUTE FUNCTION spamcheck._guard('{id}')"
+            ),
+            &[],
+        );
+        spi::write(
+            &format!(
+                "CREATE TRIGGER {RECORD} AFTER {recorded} ON {table} FOR EACH ROW
+                 WHEN (spamcheck._judged({id}, NEW.tableoid, NEW.ctid)) EXECUTE FUNCTION spamcheck._record('{id}')"
+            ),
+            &[],
+        );
+    });
+}
+
+/// With the rights to make triggers that call our functions, and without the event trigger that cleans
+/// up after triggers that others drop.
+pub fn as_protector<T>(work: impl FnOnce() -> T) -> T {
+    renames::while_protecting(|| rights::as_extension(work))
+}
+
+/// Whether a trigger of this name is one that protect() made.
+pub fn is_ours(name: &str) -> bool {
+    [GUARD, RECORD].contains(&name)
+}
+
+/// Drops those that are there.
+pub fn drop(described: &Described) {
+    for trigger in [GUARD, RECORD].into_iter().filter(|t| described.triggers.iter().any(|h| h == t))
+    {
+        spi::write(&format!("DROP TRIGGER {trigger} ON {}", described.display()), &[]);
+    }
+}

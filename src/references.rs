@@ -1,0 +1,98 @@
+//! What hangs together among the extension's own tables: settings on their policy, entries on their
+//! list. Foreign keys would say it, but a parallel restore loads tables in any order (sql/tables.sql).
+//! Called by the triggers of validation.rs.
+
+use std::cell::Cell;
+
+use pgrx::PgSqlErrorCode;
+use serde_json::Value as Json;
+use spamcheck_engine::Refusal;
+
+use crate::report;
+use crate::rights;
+use crate::spi::{self, Arg};
+
+thread_local! {
+    static UNCHECKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether rows are being written that need no check, because the extension itself writes them.
+pub fn unchecked() -> bool {
+    UNCHECKED.get()
+}
+
+/// Runs `work` as the extension; what it writes into the extension's tables is not checked.
+pub fn without_checks<T>(work: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            UNCHECKED.set(false);
+        }
+    }
+    UNCHECKED.set(true);
+    let _reset = Reset;
+    rights::as_extension(work)
+}
+
+/// What hangs on a policy or list goes with it; a policy that tables are under does not go.
+pub fn drop_dependents(table: &str, name: &str) {
+    rights::as_extension(|| {
+        if table == "list" {
+            spi::write(
+                "DELETE FROM spamcheck.list_entry e WHERE e.list = convert_from($1, 'UTF8')",
+                &[Arg::Text(name)],
+            );
+            return;
+        }
+        let under: Vec<String> = spi::texts_now(
+            "SELECT convert_to(r.relation::regclass::text, 'UTF8') FROM spamcheck._protection p
+               JOIN spamcheck._protected_relation r ON r.id = p.id WHERE p.policy = convert_from($1, 'UTF8')",
+            &[Arg::Text(name)],
+        )
+        .into_iter()
+        .flatten()
+        .collect();
+        if !under.is_empty() {
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                Refusal::new(format!("policy \"{name}\" is in use"))
+                    .with_detail(format!("Tables under it: {}.", under.join(", ")))
+                    .with_hint("Call spamcheck.protect() with another policy, or spamcheck.unprotect(), first."),
+            );
+        }
+        // Protections whose table is gone keep nobody's rows.
+        for dependent in ["check_setting", "_protection"] {
+            spi::write(
+                &format!(
+                    "DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"
+                ),
+                &[Arg::Text(name)],
+            );
+        }
+    });
+}
+
+/// What names a policy or list by its old name follows.
+pub fn rename_dependents(table: &str, old: &Json, new: &Json) {
+    let name = |row: &Json| row["name"].as_str().unwrap_or_default().to_owned();
+    let (old, new) = (&name(old), &name(new));
+    let dependents: &[(&str, &str)] = match table {
+        "policy" => &[("check_setting", "policy"), ("_protection", "policy"), ("lookup", "policy")],
+        "list" => &[("list_entry", "list")],
+        _ => return,
+    };
+    if old == new {
+        return;
+    }
+    without_checks(|| {
+        for (dependent, column) in dependents {
+            spi::write(
+                &format!(
+                    "UPDATE spamcheck.{dependent} d SET {column} = convert_from($2, 'UTF8')
+                      WHERE d.{column} = convert_from($1, 'UTF8')"
+                ),
+                &[Arg::Text(old), Arg::Text(new)],
+            );
+        }
+    });
+}

@@ -1,0 +1,130 @@
+//! The queue goes along: what was still to be asked is asked in the copy, by its own worker, without
+//! anybody's help, and not before the copy can take the answer.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use support::akismet::{Akismet, ENABLE, Endpoint};
+use support::cluster::{Cluster, ClusterOptions, Database};
+use support::wait;
+
+use super::{archived, dumped, restored, run, texts, unpacked};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A cluster whose worker has a key and somebody to ask.
+fn asking() -> (&'static Cluster, &'static Akismet) {
+    static ASKING: OnceLock<(Cluster, Akismet)> = OnceLock::new();
+    let (cluster, akismet) = ASKING.get_or_init(|| {
+        let (cluster, akismet) = (Cluster::start(ClusterOptions::default()), Akismet::start());
+        akismet.attach(&cluster);
+        (cluster, akismet)
+    });
+    (cluster, akismet)
+}
+
+/// A database with a queue of `rows` lookups, every other one about spam. Nobody works on it: its
+/// worker is told to leave it alone by a time that is far off.
+fn waiting(cluster: &'static Cluster, rows: u32) -> Database<'static> {
+    let database = cluster.database();
+    let mut client = database.client();
+    run(&mut client, ENABLE);
+    run(
+        &mut client,
+        &format!(
+            "CREATE TABLE zoo (id int PRIMARY KEY, author text, ip inet, body text,
+                 status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+             SELECT spamcheck.protect('zoo');
+             BEGIN;
+             INSERT INTO zoo SELECT n, CASE n % 2 WHEN 0 THEN 'akismet-guaranteed-spam' ELSE 'Ann' END, '198.51.100.7', 'words ' || n
+               FROM generate_series(1, {rows}) n;
+             UPDATE spamcheck.lookup SET next_at = now() + interval '1 hour';
+             COMMIT"
+        ),
+    );
+    assert_eq!(texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup"), [rows.to_string()]);
+    database
+}
+
+/// What a dump would bring whose lookups are due.
+fn due(dump: &str, database: &Database<'_>) -> String {
+    let next = texts(&mut database.client(), "SELECT next_at::text FROM spamcheck.lookup LIMIT 1").concat();
+    assert!(dump.contains(&next), "{next}");
+    dump.replace(&next, "2020-02-02 02:02:02+00")
+}
+
+#[track_caller]
+fn answered(copy: &Database<'_>, rows: u32) {
+    let mut client = copy.client();
+    wait::until(SOON, "the answers to all restored lookups", || {
+        texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup") == ["0"]
+    });
+    assert_eq!(
+        texts(&mut client, "SELECT concat_ws(' ', status, count(*), bool_and(id % 2 = 0)) FROM zoo GROUP BY status ORDER BY status"),
+        [format!("approved {} f", rows - rows / 2), format!("spam {} t", rows / 2)]
+    );
+    assert_eq!(
+        texts(&mut client, "SELECT count(*)::text FROM spamcheck.recent WHERE check_name = 'akismet'"),
+        [(rows / 2).to_string()]
+    );
+}
+
+#[test]
+fn restored_lookups_are_answered_without_anybodys_help() {
+    let (cluster, akismet) = asking();
+    let database = waiting(cluster, 20);
+    let copy = cluster.empty_database();
+    restored(&copy, &due(&dumped(&database, &[]), &database));
+    answered(&copy, 20);
+    akismet.assert_no_problems();
+    assert!(akismet.calls(Endpoint::CommentCheck) >= 20);
+}
+
+#[test]
+fn lookups_restored_before_their_triggers_and_keys_are_not_lost() {
+    let (cluster, _akismet) = asking();
+    let database = waiting(cluster, 10);
+    let copy = cluster.empty_database();
+    let mut client = copy.client();
+    restored(&copy, &dumped(&database, &["--section=pre-data"]));
+    wait::until(SOON, "the copy's worker", || copy.worker_pid().is_some());
+    // The data of the queue is there, the rows are not yet, and the worker is awake.
+    let due = due(&dumped(&database, &["--section=data", "--schema=spamcheck"]), &database);
+    restored(&copy, &due);
+    run(&mut client, "SELECT spamcheck.retry_lookups()");
+    nudged(&copy);
+    assert_eq!(texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup"), ["10"]);
+    restored(&copy, &dumped(&database, &["--section=data", "--exclude-schema=spamcheck"]));
+    nudged(&copy);
+    assert_eq!(texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup"), ["10"]);
+    restored(&copy, &dumped(&database, &["--section=post-data"]));
+    run(&mut client, "SELECT spamcheck.retry_lookups()");
+    answered(&copy, 10);
+}
+
+/// Makes sure that the copy's worker has had a turn since: it answers a lookup about another table.
+fn nudged(copy: &Database<'_>) {
+    let mut client = copy.client();
+    run(
+        &mut client,
+        "DROP TABLE IF EXISTS probe; CREATE TABLE probe (id int PRIMARY KEY, author text, ip inet, body text,
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('probe'); INSERT INTO probe VALUES (1, 'akismet-guaranteed-spam', '198.51.100.7', 'x')",
+    );
+    wait::until(SOON, "a verdict on another table", || {
+        texts(&mut client, "SELECT status FROM probe") == ["spam"]
+    });
+    run(&mut client, "DROP TABLE probe; DELETE FROM spamcheck.spam_checklog WHERE relation = 'public.probe'");
+}
+
+#[test]
+fn a_parallel_restore_loses_no_lookup() {
+    let (cluster, _akismet) = asking();
+    let database = waiting(cluster, 40);
+    // The copy is dumped while its lookups are far off, and they come due before it is complete.
+    run(&mut database.client(), "UPDATE spamcheck.lookup SET next_at = now() + interval '2 seconds'");
+    let file = archived(&database);
+    let copy = cluster.empty_database();
+    unpacked(&copy, &file, &["-j3"]);
+    answered(&copy, 40);
+}
