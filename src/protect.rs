@@ -70,7 +70,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     triggers::make(&described, id, wish.on_update);
-    renames::follow();
+    renames::follow(true);
     mapping.rows()
 }
 

@@ -6,7 +6,8 @@
 //! so statements are not read. Beside the names, `_protection.hints` keeps the numbers that the catalogs
 //! had for them; after any statement that might rename, a number that has another name tells. A dump
 //! carries the hints to where the numbers mean nothing: hints count only for the table that they were
-//! made for, and are made anew when a trigger is made, as protect() and a restore do.
+//! made for, and are made anew, without a look at what they said, when a trigger is made, as protect()
+//! and a restore do.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -103,8 +104,11 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
     };
     if !PROTECTING.get() && installed() {
         // SAFETY: the statement's own parse tree.
-        unsafe { restore::watch(statement) };
-        follow();
+        let restoring = unsafe {
+            restore::watch(statement);
+            !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateTrigStmt
+        };
+        follow(!restoring);
     }
     pg_sys::Datum::null()
 }
@@ -116,8 +120,7 @@ fn installed() -> bool {
 /// Where the names of a mapping stood when they were last looked at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Hints {
-    /// The database and the protected table that the numbers are for.
-    database: u32,
+    /// The protected table that the numbers are for.
     relation: u32,
     /// Its columns by name, with their numbers.
     columns: BTreeMap<String, i16>,
@@ -180,8 +183,9 @@ impl Mapped {
     }
 }
 
-/// Follows what was renamed since the hints were made, and makes them anew.
-pub fn follow() {
+/// Follows what was renamed since the hints were made, if they can be trusted, and makes them anew. When
+/// a trigger is made they may come from a dump.
+pub fn follow(trusted: bool) {
     rights::as_extension(|| {
         let rows: Vec<Json> = spi::json_now(
             "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('relation', r.relation::bigint)), '[]')::text, 'UTF8')
@@ -194,15 +198,12 @@ pub fn follow() {
             let Some(mut mapped) = Mapped::read(&row) else { continue };
             let relation = row["relation"].as_u64().unwrap_or_default() as u32;
             let known: Hints = serde_json::from_value(row["hints"].clone()).unwrap_or_default();
-            // SAFETY: a static that is set for the life of the backend.
-            let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-            if known.database == database && known.relation == relation {
+            if trusted && known.relation == relation {
                 let id = row["id"].as_i64().unwrap_or_default() as i32;
                 rename(id, &mut mapped, &known);
             }
             let tables = mapped.tables();
             let hints = Hints {
-                database,
                 relation,
                 columns: columns_of(relation),
                 tables: tables.iter().filter_map(|t| Some((t.clone(), other_table(t)?))).collect(),

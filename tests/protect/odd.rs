@@ -244,3 +244,27 @@ fn a_key_of_several_columns_and_types_names_the_row() {
         "1"
     );
 }
+
+#[test]
+fn columns_may_change_their_types() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE notes (id int PRIMARY KEY, body varchar(20), ip text, created_at int, kind int);
+         UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'ip_block'",
+    );
+    protect(&mut client, r#"'notes', columns => '{"type":"kind"}'"#);
+    run(&mut client, "INSERT INTO notes VALUES (1, 'casino', '192.0.2.1', 1600000000, 1)");
+    run(
+        &mut client,
+        r#"ALTER TABLE notes ALTER body TYPE jsonb USING to_jsonb(body), ALTER ip TYPE inet USING ip::inet,
+               ALTER created_at TYPE timestamptz USING to_timestamp(created_at), ALTER kind TYPE text, ALTER id TYPE bigint;
+           INSERT INTO notes VALUES (2, '{"casino":["a casino"]}', '192.0.2.1', now(), 'x');
+           ALTER TABLE notes ALTER body TYPE text, ALTER created_at TYPE date, ALTER ip TYPE varchar(20) USING host(ip);
+           INSERT INTO notes VALUES (3, 'casino', '192.0.2.1', now(), 'x')"#,
+    );
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(check_name || (row_key->>'id'), ' ' ORDER BY submission_id, check_name) FROM spamcheck.spam_checklog"),
+        "content1 ip_block1 content2 ip_block2 content3 ip_block3"
+    );
+}

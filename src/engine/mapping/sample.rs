@@ -1,10 +1,12 @@
-//! Makes tables for tests from a line of `name:type`; `*` marks the key. Tests only.
+//! Makes tables for tests from a line of `name:type`; `*` marks the key, `check/a/b` is text with
+//! a constraint, `=word` a default. Tests only.
 
 use super::table::{Column, ColumnKind, Table};
 
 /// The table `public.NAME` with these columns.
 pub(super) fn table(name: &str, columns: &str) -> Table {
     let mut key = Vec::new();
+    let mut checks = Vec::new();
     let columns = columns
         .split_whitespace()
         .map(|written| {
@@ -13,7 +15,16 @@ pub(super) fn table(name: &str, columns: &str) -> Table {
             if bare != name {
                 key.push(bare.to_owned());
             }
+            let (type_name, default) = match type_name.split_once('=') {
+                Some((type_name, word)) => (type_name, Some(format!("'{word}'::text"))),
+                None => (type_name, None),
+            };
+            if let Some(values) = type_name.strip_prefix("check/") {
+                let values = values.replace('/', "'::text, '");
+                checks.push(format!("CHECK (({bare} = ANY (ARRAY['{values}'::text])))"));
+            }
             let type_name = match type_name {
+                _ if type_name.starts_with("check/") => "text",
                 "varchar" => "character varying",
                 "char" => "character",
                 "timestamptz" => "timestamp with time zone",
@@ -33,7 +44,7 @@ pub(super) fn table(name: &str, columns: &str) -> Table {
                 labels,
                 generated: false,
                 not_null: false,
-                default: None,
+                default,
             }
         })
         .collect();
@@ -41,7 +52,7 @@ pub(super) fn table(name: &str, columns: &str) -> Table {
         schema: "public".to_owned(),
         name: name.to_owned(),
         columns,
-        checks: Vec::new(),
+        checks,
         key,
         partition_key: Vec::new(),
     }

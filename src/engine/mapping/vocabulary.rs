@@ -1,9 +1,10 @@
 //! Owns the words that columns are named with: which phrase stands for which field, and how well;
-//! which words may stand beside it; which columns are never guessed. Data and look-ups only.
+//! which words may stand beside it. Data and look-ups only.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::secrets::SECRET_WORDS;
 use crate::submission::Field;
 
 /// For each field the phrases that name it, after how surely they do (0 to 100): the raw text
@@ -11,25 +12,27 @@ use crate::submission::Field;
 const WRITTEN: &[(Field, &str)] = &[
     (
         Field::Body,
-        "100 body; 97 content; 96 contents; 95 raw, text; 94 markdown; 93 message; 92 comment, \
-         texte, contenu, texto, contenido, testo; 91 msg; 90 review, kommentar, inhalt, \
+        "100 body; 98 raw content, raw text; 97 content; 96 contents; 95 raw, text; 94 markdown; 93 \
+         message; 92 comment, texte, contenu, texto, contenido, testo; 91 msg, txt; 90 review, kommentar, inhalt, \
          nachricht, beitrag, eintrag, commentaire, comentario, mensaje, commento; 89 note; 88 comments; 87 \
          reply; 86 answer; 85 post; 84 notes; 83 feedback; 82 testimonial; 81 remark; 80 remarks; \
          79 md; 78 plain; 77 shout; 76 posting; 75 description; 74 opinion; 73 memo; 72 question; \
-         71 letter; 70 story; 68 desc; 67 statement; 66 entry; 62 html; 61 cooked; 60 rendered; \
-         56 details; 50 excerpt",
+         71 letter; 70 story; 68 desc; 67 statement; 66 entry; 64 \
+         caption; 62 html; 61 cooked; 60 rendered; 56 details; 55 detail; 54 custom message; 50 \
+         excerpt; 45 data",
     ),
     (
         Field::Title,
         "100 title; 98 subject; 92 headline, titel, betreff, titre, titulo, titolo; 91 heading; \
-         88 subj; 76 summary; 74 short desc; 64 topic; 60 spoiler text",
+         88 subj; 76 summary; 74 short desc; 64 topic; 60 spoiler text, \
+         content warning, cw",
     ),
     (
         Field::Author,
         "100 author; 99 author name; 97 display name; 96 commenter, poster; 95 reviewer; 94 \
          nickname, nick; 92 name, autor, auteur, autore, verfasser; 90 full name, real name; 89 \
-         screen name; 88 username, user name; 86 nom; 84 writer, submitter; 82 posted by, \
-         submitted by, written by; 80 creator, user, usr; 78 sender, signer; 76 visitor, guest, \
+         screen name; 88 username, user name; 86 nom; 84 writer, submitter; 99 commented \
+         user name, opened user name; 82 posted by, submitted by, written by, comment by; 80 creator, user, usr; 78 sender, signer; 76 visitor, guest, \
          member; 72 handle; 70 pseudo; 66 created by; 64 login",
     ),
     (
@@ -43,8 +46,8 @@ const WRITTEN: &[(Field, &str)] = &[
     ),
     (
         Field::Ip,
-        "100 ip, ip address; 99 ip addr; 98 ipaddr; 96 remote addr, remote address; 95 remote ip; \
-         94 client ip, raw ip; 92 remote host; 90 hostname, host name; 88 host; 86 client address; 84 \
+        "100 ip, ip address; 99 ip addr; 98 ipaddr, ipnr; 96 remote addr, remote address; 95 remote ip; \
+         94 client ip, raw ip; 92 remote host, client host; 90 hostname, host name; 88 host; 86 client address; 84 \
          source ip, source address",
     ),
     (Field::UserAgent, "100 user agent; 99 useragent; 90 agent; 86 ua; 80 browser"),
@@ -54,21 +57,23 @@ const WRITTEN: &[(Field, &str)] = &[
     (
         Field::CreatedAt,
         "100 created at; 99 created on, created, created on utc, created at utc, date gmt; 98 inserted at, date created, date \
-         inserted, creation date, creation time, creation ts; 97 create time, create date, create \
-         at, created date, created time, crdate, ctime; 96 submit date, date submitted, submitted \
+         inserted, creation date, creation time, creation ts, created timestamp, creation timestamp, created unix, ts created; 97 create time, create date, create \
+         at, created date, created time, crdate, ctime, date creation, time created; 97 creation; 96 submit date, submit time, submission time, date submitted, submitted \
          at, submitted on; 95 submission date, posted at, posted on, date posted, posted; 94 post \
          date, post time, date added, date add, added at, added on; 93 added, submitted, written at; 92 \
-         written, entry date, erstellt, erstellt am; 91 signed at, signed on; 90 dateline; 89 \
+         written, entry date, erstellt, erstellt am; 91 signed at, signed on; 90 registered \
+         date, registered at, date registered, registration date, date joined, joined at; 90 dateline; 89 \
          timestamp, datestamp; 88 datetime, date time, datum, fecha, data ora, date heure; 87 date; 86 time; \
-         85 published at, published on; 84 pub date; 83 published; 82 sent at; 80 when, dt; 78 ts",
+         85 published at, published on; 84 pub date; 83 published; 82 sent at, date sent; 80 when, dt; 78 ts",
     ),
     (
         Field::UserId,
         "100 user id; 99 author id, author user id; 98 userid, poster id, creator id; 97 \
-         commenter id; 96 commenter hex, reviewer id; 95 uid; 94 member id; 93 account id; 92 \
-         reporter id, sender id, auteur id, autor id; 91 created by id; 90 posted by id, customer \
+         commenter id; 96 commenter hex, reviewer id; 95 uid; 94 member id; 92 \
+         actor id, reporter id, sender id, auteur id, autor id; 91 created by id; 90 posted by id, customer \
          id; 86 person id; 84 profile id; 82 author, user, poster, commenter, \
-         creator; 80 created by, posted by, submitted by, member; 78 reporter; 70 who",
+         creator; 80 created by, user created, posted by, submitted by, member; 78 reporter; 76 account id; 70 who; 60 \
+         owner id",
     ),
     // No phrase names user_role: to Akismet an administrator is never a spammer, so the role must
     // be mapped by someone who knows that the visitor cannot choose it.
@@ -78,7 +83,8 @@ const WRITTEN: &[(Field, &str)] = &[
     (Field::Captcha, "90 captcha, captcha answer, captcha response"),
     (
         Field::Permalink,
-        "100 permalink; 99 page url, article url, entry url, post url, thread url, parent url",
+        "100 permalink; 99 page url, article url, entry url, post url, thread url, parent url, \
+         form url",
     ),
     (Field::Page, "100 page name; 80 page"),
     (
@@ -93,7 +99,7 @@ const WRITTEN: &[(Field, &str)] = &[
     ),
     (
         Field::ParentId,
-        "100 parent id; 99 parent comment id; 98 parent; 97 parent hex; 96 reply to id; 95 reply \
+        "100 parent id; 99 parent comment id; 98 parent; 97 parent hex; 96 reply to id, replied to id; 95 reply \
          to; 94 reply to number; 93 reply id; 92 parent uuid",
     ),
     (
@@ -129,6 +135,7 @@ pub(super) static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
 
 /// Whoever may have written a submission.
 pub(super) const PERSONS: &[&str] = &[
+    "actor",
     "author",
     "auteur",
     "autor",
@@ -249,78 +256,14 @@ pub(super) const PLACES: &[&str] = &[
     "postal", "postcode", "zip", "zipcode",
 ];
 
+/// Whose place it is, where the last word is one that may mean other things.
+pub(super) const PLACED: &[&str] = &["home", "us", "billing", "shipping", "mailing", "residence"];
+
+/// Phrases too vague to stand beside any word that is not the table's own.
+pub(super) const VAGUE: &[&str] = &["data", "detail", "creation", "cw"];
+
 /// Phrases that end like a field's and are something else.
 pub(super) const OTHERS: &[&str] = &["content type", "text type", "body type", "field type"];
-
-/// Words that mark a column as a secret, whole.
-const SECRET_WORDS: &[&str] = &[
-    "key",
-    "keys",
-    "pass",
-    "pwd",
-    "pw",
-    "pin",
-    "otp",
-    "totp",
-    "sid",
-    "sig",
-    "signature",
-    "digest",
-    "checksum",
-    "crypt",
-    "md5",
-    "sha",
-    "sha1",
-    "csrf",
-    "xsrf",
-    "nonce",
-    "salt",
-    "credential",
-    "credentials",
-    "auth",
-    "cookie",
-    "cookies",
-    "fingerprint",
-    "pgp",
-    "gpg",
-    "jwt",
-    "mfa",
-    "iv",
-    "cvv",
-    "iban",
-    "ssn",
-];
-
-/// Parts of a name that mark a column as a secret wherever they stand.
-const SECRET_PARTS: &[&str] = &[
-    "passw",
-    "passphrase",
-    "passwd",
-    "token",
-    "secret",
-    "hash",
-    "apikey",
-    "session",
-    "encrypted",
-    "cipher",
-    "private_key",
-    "privatekey",
-    "salted",
-    "kennwort",
-    "passwort",
-    "contrase",
-    "motdepasse",
-    "mot_de_passe",
-];
-
-/// Whether a column is named like a password, a token, a key or a hash. Such a column is never
-/// guessed (interface, section 4): its text would be logged and sent.
-pub(super) fn is_secret(name: &str, words: &[String]) -> bool {
-    let name = name.to_lowercase();
-    SECRET_PARTS.iter().any(|part| name.contains(part))
-        || name.ends_with("key")
-        || words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
-}
 
 /// Whether a run of letters is a word that names of columns are made of.
 pub(super) fn is_word(run: &str) -> bool {
@@ -331,48 +274,4 @@ pub(super) fn is_word(run: &str) -> bool {
         lists.into_iter().flatten().chain(parts).copied().collect()
     });
     WORDS.contains(run)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mapping::tokens;
-
-    #[test]
-    fn secrets_are_told_by_their_names() {
-        for name in [
-            "password",
-            "user_password",
-            "passwd",
-            "Passwort",
-            "pwd",
-            "author_pass",
-            "api_key",
-            "apikey",
-            "APIKey",
-            "access_token",
-            "token",
-            "emailhash",
-            "email_hash",
-            "author_digest",
-            "salt",
-            "session_id",
-            "comment_secret",
-            "signature",
-            "pgp_message",
-            "mdkey",
-            "comment_randkey",
-            "encrypted_body",
-            "auth_text",
-            "commentHash",
-            "captcha_token",
-        ] {
-            assert!(is_secret(name, &tokens::words(name, &is_word)), "{name}");
-        }
-        for name in
-            ["author", "authority", "keywords", "body", "passage", "created_at", "monkey_id"]
-        {
-            assert!(!is_secret(name, &tokens::words(name, &is_word)), "{name}");
-        }
-    }
 }
