@@ -215,8 +215,12 @@ fn follow(
     trigger: &Trigger,
     protection: &Rc<Protection>,
     row: Row<'_>,
-    judgement: Judgement,
+    mut judgement: Judgement,
 ) -> Decision {
+    if judgement.verdict == Verdict::Challenge {
+        // Nobody is there to be asked: a moderator looks.
+        judgement.verdict = Verdict::Moderate;
+    }
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
@@ -277,7 +281,7 @@ fn mark(trigger: &Trigger, writes: &[(Column, StatusValue)]) -> pg_sys::Datum {
     let mut numbers: Vec<i32> = writes.iter().map(|(c, _)| c.index as i32 + 1).collect();
     let mut nulls: Vec<bool> = writes.iter().map(|(_, v)| *v == StatusValue::Null).collect();
     let mut values: Vec<pg_sys::Datum> =
-        writes.iter().map(|(column, value)| status_datum(trigger, *column, value)).collect();
+        writes.iter().map(|(column, value)| status_datum(*column, value)).collect();
     // SAFETY: the three arrays have the same length; the tuple is of the relation's row type.
     unsafe {
         let tuple = pg_sys::heap_modify_tuple_by_cols(
@@ -292,7 +296,7 @@ fn mark(trigger: &Trigger, writes: &[(Column, StatusValue)]) -> pg_sys::Datum {
     }
 }
 
-fn status_datum(trigger: &Trigger, column: Column, value: &StatusValue) -> pg_sys::Datum {
+fn status_datum(column: Column, value: &StatusValue) -> pg_sys::Datum {
     let text = match value {
         StatusValue::Null => return pg_sys::Datum::null(),
         StatusValue::Text(text) => row::to_server(text),
@@ -302,7 +306,7 @@ fn status_datum(trigger: &Trigger, column: Column, value: &StatusValue) -> pg_sy
             std::ffi::CStr::from_ptr(pg_sys::timestamptz_to_str(now)).to_owned()
         },
     };
-    row::input_c(column.type_oid, trigger.type_modifier(column.index), &text)
+    row::input_c(column.type_oid, column.modifier, &text)
 }
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::rights;
 use crate::row::EPOCH_OFFSET;
+use crate::rulebook;
 use crate::settings;
 use crate::shared::{self, Database, Lane};
 use crate::spi;
@@ -39,6 +40,7 @@ fn health() -> TableIterator<
         items.push(rejections(entry));
     }
     items.push(queue());
+    items.push(checks());
     items.push(tables());
     let rows =
         items.into_iter().map(|i| (i.item.to_owned(), i.state.to_owned(), i.message, i.hint));
@@ -156,14 +158,54 @@ fn queue() -> Item {
     }
 }
 
-fn tables() -> Item {
-    let count = rights::as_extension(|| {
-        spi::json_now::<i64>(
-            "SELECT convert_to(count(*)::text, 'UTF8') FROM spamcheck._protected_relation",
+fn checks() -> Item {
+    let policies = rights::as_extension(|| {
+        spi::texts_now(
+            "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p ORDER BY p.name",
             &[],
         )
     });
-    match count.unwrap_or(0) {
+    let failing: Vec<String> = policies
+        .into_iter()
+        .flatten()
+        .filter_map(|name| {
+            let policy = rulebook::policy(&name)?;
+            let (check, why) = policy.checks().iter().find_map(|c| Some((c.name, c.failure()?)))?;
+            Some(format!("{check} of policy \"{name}\": {why}"))
+        })
+        .collect();
+    if failing.is_empty() {
+        return ok("checks", "every enabled check can be made");
+    }
+    bad(
+        "checks",
+        "error",
+        format!("these checks fail on every submission: {}", failing.join("; ")),
+        "Correct spamcheck.check_setting or make the list in spamcheck.list.",
+    )
+}
+
+fn tables() -> Item {
+    let (count, idle): (i64, Vec<String>) = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(jsonb_build_array(count(*), coalesce(jsonb_agg(r.relation::regclass::text) FILTER (WHERE NOT EXISTS (
+                        SELECT FROM pg_trigger g JOIN pg_trigger t ON t.tgrelid = g.tgrelid
+                         WHERE g.tgrelid = r.relation AND g.tgfoid = 'spamcheck._guard()'::regprocedure AND g.tgenabled <> 'D'
+                           AND t.tgfoid = 'spamcheck._record()'::regprocedure AND t.tgenabled <> 'D')), '[]'))::text, 'UTF8')
+               FROM spamcheck._protected_relation r",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !idle.is_empty() {
+        return bad(
+            "tables",
+            "error",
+            format!("triggers of {} are missing or disabled", idle.join(", ")),
+            "ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again.",
+        );
+    }
+    match count {
         0 => bad(
             "tables",
             "warning",

@@ -70,6 +70,12 @@ pub extern "C-unwind" fn _PG_init() {
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
     if preloading {
+        // pgrx would put a backtrace into the DETAIL of errors that apps and visitors see.
+        // SAFETY: the postmaster has one thread.
+        unsafe {
+            std::env::remove_var("RUST_BACKTRACE");
+            std::env::remove_var("RUST_LIB_BACKTRACE");
+        }
         settings::define();
         shared::reserve();
         nesting::install();

@@ -70,7 +70,7 @@ pub enum Bound {
         /// Its column that holds the value.
         column: String,
         /// The query, once somebody asks.
-        query: std::cell::OnceCell<Option<String>>,
+        query: once_cell::unsync::OnceCell<Option<String>>,
     },
 }
 
@@ -121,6 +121,8 @@ pub struct Described {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// Whether it is partitioned.
+    pub partitioned: bool,
     /// Its key's columns: name, type, equality operator.
     pub key: Vec<(String, String, String)>,
 }
@@ -144,6 +146,7 @@ impl Columns {
             (row::from_server(this.to_bytes()) == name).then(|| Column {
                 index,
                 type_oid: attribute.atttypid,
+                modifier: attribute.atttypmod,
                 reader: row::reader(attribute.atttypid),
             })
         })
@@ -186,6 +189,7 @@ impl Protection {
         let watched = mapping.watched_columns().filter_map(|name| columns.find(name)).collect();
         let mut status = bind_status(&status, &columns);
         status.leave_alone(partition.unwrap_or_default());
+        status.leave_out_misfits(&described.name);
         let key: Vec<KeyColumn> = described
             .key
             .iter()
@@ -254,6 +258,31 @@ impl BoundStatus {
     }
 }
 
+impl BoundStatus {
+    /// A column may have changed since protect() looked at it (another type, a renamed label). A verdict
+    /// that cannot be written is only logged: that is no reason to fail somebody's INSERT.
+    fn leave_out_misfits(&mut self, table: &str) {
+        let names = &self.columns;
+        for writes in [&mut self.moderate, &mut self.spam].into_iter().flatten() {
+            writes.retain(|(column, value)| {
+                let StatusValue::Text(text) = value else { return true };
+                let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
+                    row::input(column.type_oid, column.modifier, text);
+                }));
+                let Err(failure) = read else { return true };
+                let name = names.iter().find(|(_, c)| c.index == column.index).map(|(n, _)| n.as_str());
+                crate::report::warn(
+                    pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                    format!("column \"{}\" of table \"{table}\" no longer takes \"{text}\": such verdicts are only logged", name.unwrap_or("?")),
+                    format!("{}.", failure.message),
+                    "Call spamcheck.protect() again, with the values in argument \"status\".",
+                );
+                false
+            });
+        }
+    }
+}
+
 impl Bound {
     fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
         match self {
@@ -284,7 +313,7 @@ fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound
                 key: key.clone(),
                 from,
                 column: column.clone(),
-                query: std::cell::OnceCell::new(),
+                query: once_cell::unsync::OnceCell::new(),
             }
         }
     })

@@ -38,6 +38,7 @@ pub fn without_checks<T>(work: impl FnOnce() -> T) -> T {
 pub fn drop_dependents(table: &str, name: &str) {
     rights::as_extension(|| {
         if table == "list" {
+            warn_if_named(name);
             spi::write(
                 "DELETE FROM spamcheck.list_entry e WHERE e.list = convert_from($1, 'UTF8')",
                 &[Arg::Text(name)],
@@ -70,6 +71,25 @@ pub fn drop_dependents(table: &str, name: &str) {
             );
         }
     });
+}
+
+/// A check without its list fails on every submission: that is said, and allowed.
+fn warn_if_named(list: &str) {
+    let named = spi::text_now(
+        "SELECT convert_to(string_agg(DISTINCT s.check_name, ', '), 'UTF8') FROM spamcheck.check_setting s,
+                jsonb_array_elements(spamcheck._catalogue()) c, jsonb_array_elements(c -> 'options') o
+          WHERE s.enabled AND c ->> 'name' = s.check_name AND o ->> 'name' = 'lists'
+            AND coalesce(s.options -> 'lists', o -> 'default') ? convert_from($1, 'UTF8')",
+        &[Arg::Text(list)],
+    );
+    if let Some(checks) = named {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("list \"{list}\" is named by the settings of check {checks}"),
+            "Without it the check fails on every submission, and on_error decides.".into(),
+            "Take it out of the option \"lists\", or make the list again.",
+        );
+    }
 }
 
 /// What names a policy or list by its old name follows.

@@ -42,6 +42,8 @@ pub struct Column {
     pub index: usize,
     /// The column's type.
     pub type_oid: pg_sys::Oid,
+    /// The type's modifier: a length, a precision.
+    pub modifier: i32,
     /// How it is read.
     pub reader: Reader,
 }
@@ -211,6 +213,15 @@ unsafe fn bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
 unsafe fn text<'a>(datum: pg_sys::Datum) -> Cow<'a, str> {
     // SAFETY: the caller's promise.
     from_server(unsafe { bytes(datum) })
+}
+
+/// The bytes in a datum.
+///
+/// # Safety
+/// The datum must be a varlena, and outlive the result.
+pub unsafe fn bytes_of_datum<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    // SAFETY: the caller's promise.
+    unsafe { bytes(datum) }
 }
 
 /// The text in a datum.

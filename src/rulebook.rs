@@ -223,6 +223,14 @@ fn is_copy(id: i32, relation: pg_sys::Oid, described: &Described) -> bool {
         .is_some()
 }
 
+/// Why a check set like this would fail on every submission; None: it would not.
+pub fn failure_of(setting: CheckSetting) -> Option<String> {
+    let settings: PolicySettings =
+        serde_json::from_value(serde_json::json!({ "name": "" })).ok()?;
+    let policy = rights::as_extension(|| Policy::compile(settings, vec![setting], &mut Lists));
+    policy.checks().iter().find_map(|check| check.failure().map(str::to_owned))
+}
+
 /// The columns in the partition keys above a partition.
 fn partition_key(partition: pg_sys::Oid) -> Vec<String> {
     spi::json_now(
@@ -248,7 +256,7 @@ pub fn stored(id: i32) -> Option<Stored> {
 /// The protected table of an id, as its triggers say; None: no table has them.
 pub fn describe(id: i32) -> Option<Described> {
     spi::json_now(
-        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'key', coalesce(k.key, '[]'))::text, 'UTF8')
+        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'partitioned', c.relkind = 'p', 'key', coalesce(k.key, '[]'))::text, 'UTF8')
            FROM spamcheck._protected_relation r
            JOIN pg_class c ON c.oid = r.relation
            JOIN pg_namespace n ON n.oid = c.relnamespace

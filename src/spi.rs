@@ -5,10 +5,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::CStr;
 
-use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys;
-use pgrx::spi::{OwnedPreparedStatement, Spi, SpiClient, SpiResult, SpiTupleTable};
+use pgrx::{IntoDatum, pg_sys};
 use serde::de::DeserializeOwned;
 
 use crate::row;
@@ -27,20 +26,18 @@ pub enum Arg<'a> {
 }
 
 impl Arg<'_> {
-    fn type_oid(&self) -> pgrx::PgOid {
+    fn type_oid(&self) -> pg_sys::Oid {
         match self {
-            Arg::Text(_) => pg_sys::BYTEAOID.into(),
-            Arg::Int(_) => pg_sys::INT4OID.into(),
-            Arg::Big(_) => pg_sys::INT8OID.into(),
-            Arg::Oid(_) => pg_sys::OIDOID.into(),
+            Arg::Text(_) => pg_sys::BYTEAOID,
+            Arg::Int(_) => pg_sys::INT4OID,
+            Arg::Big(_) => pg_sys::INT8OID,
+            Arg::Oid(_) => pg_sys::OIDOID,
         }
     }
-}
 
-impl<'a> From<&Arg<'a>> for DatumWithOid<'a> {
-    fn from(arg: &Arg<'a>) -> Self {
-        match *arg {
-            Arg::Text(text) => text.as_bytes().into(),
+    fn datum(&self) -> pg_sys::Datum {
+        match *self {
+            Arg::Text(text) => text.as_bytes().into_datum().unwrap_or(pg_sys::Datum::null()),
             Arg::Int(number) => number.into(),
             Arg::Big(number) => number.into(),
             Arg::Oid(oid) => oid.into(),
@@ -48,65 +45,92 @@ impl<'a> From<&Arg<'a>> for DatumWithOid<'a> {
     }
 }
 
-fn datums<'a>(args: &[Arg<'a>]) -> Vec<DatumWithOid<'a>> {
-    args.iter().map(Into::into).collect()
-}
-
-/// Rows of one bytea column, as text.
-fn texts(table: SpiTupleTable<'_>) -> Vec<Option<String>> {
-    table
-        .map(|row| {
-            row.get::<&[u8]>(1)
-                .ok()
-                .flatten()
-                .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        })
-        .collect()
-}
-
 thread_local! {
     /// Plans of statements that are written out in the code, by their text's address.
-    static PLANS: RefCell<HashMap<*const u8, OwnedPreparedStatement>> = RefCell::new(HashMap::new());
+    static PLANS: RefCell<HashMap<*const u8, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
 }
 
-/// Plans a statement of the code once per session, and runs `with` it.
-fn planned<T>(
-    text: &'static str,
-    args: &[Arg<'_>],
-    with: impl FnOnce(&OwnedPreparedStatement) -> T,
-) -> T {
-    let key = text.as_ptr();
-    let plan = PLANS.with_borrow_mut(|plans| plans.remove(&key)).unwrap_or_else(|| {
-        let types: Vec<pgrx::PgOid> = args.iter().map(Arg::type_oid).collect();
-        Spi::connect_mut(|client| match client.prepare_mut(text, &types) {
-            Ok(plan) => plan.keep(),
-            Err(error) => pgrx::error!("pg_spamcheck could not prepare a statement: {error}"),
-        })
-    });
-    // Not borrowed while it runs: what it fires may come back here.
-    let result = with(&plan);
-    PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
+/// Runs a query with the newest snapshot, also in a transaction that keeps an older one: settings count
+/// from their commit on. pgrx's own select goes back to the older one once the transaction has written.
+fn with_newest<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: the snapshot is popped again on success; on an error the abort does it.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    let result = work();
+    // SAFETY: pairs with the push above.
+    unsafe { pg_sys::PopActiveSnapshot() };
     result
 }
 
-/// Runs a query whose one column is `convert_to(…, 'UTF8')`; reads with the newest snapshot, also
-/// in a transaction that keeps an older one, because settings count from their commit on.
-pub fn texts_now(query: &'static str, args: &[Arg<'_>]) -> Vec<Option<String>> {
-    planned(query, args, |plan| read_now(|client| client.select(plan, None, &datums(args))))
+/// Runs `work` connected to the server's SPI; an error ends the connection with its (sub)transaction.
+fn connected<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: connect and finish pair up.
+    unsafe {
+        pg_sys::SPI_connect();
+        let result = work();
+        pg_sys::SPI_finish();
+        result
+    }
 }
 
-fn read_now(
-    select: impl for<'c> FnOnce(&'c SpiClient<'c>) -> SpiResult<SpiTupleTable<'c>>,
-) -> Vec<Option<String>> {
-    // SAFETY: the snapshot is popped again on success; on an error the abort does it.
-    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
-    let rows = Spi::connect(|client| match select(client) {
-        Ok(table) => texts(table),
-        Err(error) => pgrx::error!("pg_spamcheck could not read its tables: {error}"),
-    });
-    // SAFETY: pairs with the push above.
-    unsafe { pg_sys::PopActiveSnapshot() };
-    rows
+fn prepare(text: &CStr, args: &[Arg<'_>]) -> pg_sys::SPIPlanPtr {
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::type_oid).collect();
+    // SAFETY: connected; the server copies the text and the types.
+    let plan =
+        unsafe { pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+    if plan.is_null() {
+        // SAFETY: the code of the failure is in this variable.
+        pgrx::error!("pg_spamcheck could not prepare a statement: SPI says {}", unsafe {
+            pg_sys::SPI_result
+        });
+    }
+    plan
+}
+
+/// The kept plan of a statement of the code.
+fn kept(text: &'static str, args: &[Arg<'_>]) -> pg_sys::SPIPlanPtr {
+    let key = text.as_ptr();
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
+        return plan;
+    }
+    let plan = prepare(&row::to_server(text), args);
+    // SAFETY: a plan that SPI_prepare made.
+    unsafe { pg_sys::SPI_keepplan(plan) };
+    PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
+    plan
+}
+
+/// Runs a plan: the texts in its one column if it gives rows, and how many rows there were.
+fn execute(
+    plan: pg_sys::SPIPlanPtr,
+    args: &[Arg<'_>],
+    read_only: bool,
+) -> (Vec<Option<String>>, usize) {
+    let mut values: Vec<pg_sys::Datum> = args.iter().map(Arg::datum).collect();
+    // SAFETY: connected; the values are of the plan's types, and none is NULL.
+    unsafe {
+        let status =
+            pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), std::ptr::null(), read_only, 0);
+        if status < 0 {
+            pgrx::error!("pg_spamcheck could not run a statement: SPI says {status}");
+        }
+        let count = pg_sys::SPI_processed as usize;
+        let table = pg_sys::SPI_tuptable;
+        if table.is_null() {
+            return (Vec::new(), count);
+        }
+        let texts = (0..count).map(|n| {
+            let mut null = false;
+            let tuple = *(*table).vals.add(n);
+            let datum = pg_sys::SPI_getbinval(tuple, (*table).tupdesc, 1, &mut null);
+            (!null).then(|| String::from_utf8_lossy(row::bytes_of_datum(datum)).into_owned())
+        });
+        (texts.collect(), count)
+    }
+}
+
+/// Runs a query of the code whose one column is `convert_to(…, 'UTF8')`, with the newest snapshot.
+pub fn texts_now(query: &'static str, args: &[Arg<'_>]) -> Vec<Option<String>> {
+    with_newest(|| connected(|| execute(kept(query, args), args, true).0))
 }
 
 /// The first row of [`texts_now`].
@@ -118,7 +142,7 @@ pub fn text_now(query: &'static str, args: &[Arg<'_>]) -> Option<String> {
 pub fn text_once(query: &str, args: &[Arg<'_>]) -> Option<String> {
     // In the database's encoding, which names in it may need.
     let query = row::to_server(query);
-    read_now(|client| client.select(query.as_c_str(), None, &datums(args)))
+    with_newest(|| connected(|| execute(prepare(&query, args), args, true).0))
         .into_iter()
         .next()
         .flatten()
@@ -141,23 +165,15 @@ fn parse<T: DeserializeOwned>(text: &str) -> T {
     }
 }
 
-/// Runs a statement that may write and gives back its one column, `convert_to(…, 'UTF8')`.
+/// Runs a statement of the code that may write and gives back its one column, `convert_to(…, 'UTF8')`.
 pub fn write_returning(statement: &'static str, args: &[Arg<'_>]) -> Vec<Option<String>> {
-    planned(statement, args, |plan| {
-        Spi::connect_mut(|client| match client.update(plan, None, &datums(args)) {
-            Ok(table) => texts(table),
-            Err(error) => pgrx::error!("pg_spamcheck could not write: {error}"),
-        })
-    })
+    connected(|| execute(kept(statement, args), args, false).0)
 }
 
-/// Runs a statement that may write; the number of rows.
+/// Runs a statement that may write and is made up as needed; the number of rows.
 pub fn write(statement: &str, args: &[Arg<'_>]) -> usize {
     let statement = row::to_server(statement);
-    Spi::connect_mut(|client| match client.update(statement.as_c_str(), None, &datums(args)) {
-        Ok(table) => table.len(),
-        Err(error) => pgrx::error!("pg_spamcheck could not write: {error}"),
-    })
+    connected(|| execute(prepare(&statement, args), args, false).1)
 }
 
 /// Runs a statement of the code that may write, with one JSON text. What the database's encoding does

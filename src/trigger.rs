@@ -172,17 +172,10 @@ impl Trigger {
         json.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    /// A column's type modifier.
-    pub fn type_modifier(&self, index: usize) -> i32 {
-        // SAFETY: the relation is open; `get` checks the bounds.
-        let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc()) };
-        tupdesc.get(index).map_or(-1, |a| a.atttypmod)
-    }
-
     /// The whole row as an object of column to text or null, so that it can be inserted again: each
     /// value as its type's output function gives it, in forms that no session setting changes.
     pub fn row_as_json(&self, row: Row<'_>) -> serde_json::Value {
-        // SAFETY: as in type_modifier.
+        // SAFETY: the relation is open.
         let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc()) };
         row::with_portable_output(|| {
             let columns =
@@ -190,8 +183,12 @@ impl Trigger {
             let values = columns.map(|(index, attribute)| {
                 // SAFETY: names are C strings within their array.
                 let name = unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) };
-                let column =
-                    Column { index, type_oid: attribute.atttypid, reader: row::Reader::Output };
+                let column = Column {
+                    index,
+                    type_oid: attribute.atttypid,
+                    modifier: attribute.atttypmod,
+                    reader: row::Reader::Output,
+                };
                 let value = row.text(column).map_or(serde_json::Value::Null, Into::into);
                 (row::from_server(name.to_bytes()).into_owned(), value)
             });

@@ -5,7 +5,7 @@
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
 use spamcheck_engine::lists::{self, ListKind};
-use spamcheck_engine::policy;
+use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
 use crate::references;
@@ -143,9 +143,11 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     if name == "akismet" {
         valid_akismet(&row["options"])?;
     }
-    // Not refused: a dump may bring the list later than the setting.
+    let mut all_there = true;
     for list in named_lists(name, &row["options"]) {
+        // Not refused: a dump may bring the list later than the setting.
         if list_kind(&list).is_none() {
+            all_there = false;
             report::warn(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
                 format!("check {name} names the list \"{list}\", which does not exist"),
@@ -153,6 +155,16 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
                 "INSERT INTO spamcheck.list (name, kind) first.",
             );
         }
+    }
+    let setting = CheckSetting {
+        check_name: name.to_owned(),
+        enabled: true,
+        action: text(row, "action").to_owned(),
+        score: row["score"].as_f64().unwrap_or_default() as f32,
+        options: row["options"].clone(),
+    };
+    if all_there && let Some(why) = rulebook::failure_of(setting) {
+        return Err(Refusal::new(why).with_hint("spamcheck.list shows the lists and their kinds."));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! It must not judge. An ordinary row with ASCII text costs it no allocation.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value as Json};
@@ -12,6 +12,7 @@ use crate::links::{self, Link};
 use crate::submission::{Field, Submission, Value};
 use crate::text;
 use crate::time;
+use once_cell::unsync::OnceCell;
 
 /// What checks ask about a submission.
 pub struct Facts<'a> {

@@ -3,13 +3,12 @@
 //! four bytes of it and compiled only when a text has the whole piece, so that a list costs little
 //! until it hits. The few others share an automaton.
 
-use std::cell::OnceCell;
-
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use crate::pieces::{self, Pieces};
 use crate::python;
 use crate::refusal::Refusal;
+use once_cell::unsync::OnceCell;
 
 /// The greatest size of one compiled pattern, and of one automaton of several.
 const PATTERN_BYTES: usize = 1 << 20;

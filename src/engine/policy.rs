@@ -66,6 +66,12 @@ pub struct EnabledCheck {
 }
 
 impl EnabledCheck {
+    /// Why it cannot be made, if it cannot: then it fails on every submission.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.check.as_ref().err().map(String::as_str)
+    }
+
     /// Its finding on a submission, if it hits or fails.
     #[must_use]
     pub fn ask(&self, facts: &Facts<'_>) -> Option<Finding> {

@@ -27,7 +27,7 @@ use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
 use lane::Lane;
 use pipeline::Pipeline;
-use presence::{in_the_way, installed, relax_commits, transaction};
+use presence::{in_the_way, installed, settle_in, transaction};
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -100,7 +100,7 @@ impl Worker {
             database.pid.store(pg_sys::MyProcPid as u32, Ordering::Release);
         }
         database.wanted.store(true, Ordering::Release);
-        relax_commits();
+        settle_in();
         transactions::never_call_worker();
         let mut worker = Worker {
             oid,

@@ -91,11 +91,11 @@ pub fn in_the_way(oid: pg_sys::Oid) -> bool {
     })
 }
 
-/// The worker's own commits need not wait for the disk: a claim or a verdict that a crash takes back
+/// Settings of the process. The worker's own commits need not wait for the disk: a claim or a verdict that a crash takes back
 /// is simply done again. Letters are the exception, see letters.rs.
-pub fn relax_commits() {
-    // The queue is empty when its statements are planned, and long when it counts.
-    set(c"enable_seqscan", c"off", pg_sys::GucAction::GUC_ACTION_SET);
+pub fn settle_in() {
+    // Our statements are tiny, however long the queue looks to the planner.
+    set(c"jit", c"off", pg_sys::GucAction::GUC_ACTION_SET);
     set(c"synchronous_commit", c"off", pg_sys::GucAction::GUC_ACTION_SET);
 }
 

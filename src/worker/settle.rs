@@ -176,7 +176,9 @@ fn apply(
     lookup: &Claimed,
     judgement: &Judgement,
 ) -> Option<bool> {
-    let table = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    // A key is unique in one table: children that inherit from it may have the same.
+    let only = if described.partitioned { "" } else { "ONLY " };
+    let table = format!("{only}{}.{}", quoted(&described.schema), quoted(&described.name));
     if described.key.is_empty() {
         // In a restore the key may come after the triggers.
         pgrx::error!("the table has no primary key to find the row by");
@@ -213,8 +215,12 @@ fn apply(
 }
 
 fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<String>)> {
-    let nowhere =
-        Column { index: 0, type_oid: pg_sys::InvalidOid, reader: crate::row::Reader::Output };
+    let nowhere = Column {
+        index: 0,
+        type_oid: pg_sys::InvalidOid,
+        modifier: -1,
+        reader: crate::row::Reader::Output,
+    };
     let columns: Vec<_> = described
         .key
         .iter()

@@ -195,9 +195,9 @@ fn references_hold_lists_and_policies_together() {
     for (statement, code) in [
         ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('nowhere', 'x')", SqlState::INVALID_PARAMETER_VALUE),
         ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')", SqlState::UNIQUE_VIOLATION),
-        ("INSERT INTO spamcheck.check_setting VALUES ('nowhere', 'links', true, 'moderate', 1, '{}')", SqlState::FOREIGN_KEY_VIOLATION),
+        ("INSERT INTO spamcheck.check_setting VALUES ('nowhere', 'links', true, 'moderate', 1, '{}')", SqlState::INVALID_PARAMETER_VALUE),
         ("INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{}')", SqlState::UNIQUE_VIOLATION),
-        ("DELETE FROM spamcheck.policy", SqlState::FOREIGN_KEY_VIOLATION),
+        ("DELETE FROM spamcheck.policy", SqlState::DEPENDENT_OBJECTS_STILL_EXIST),
     ] {
         assert_eq!(refused(&mut site.client, statement).code(), &code, "{statement}");
     }

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use super::beside;
+use super::secrets::is_secret;
 use super::source::Source;
 use super::table::{Column, ColumnKind, Table};
 use super::tokens::{glued, singular, words};
 use super::vocabulary::{
-    ARTICLES, NEUTRAL, OTHERS, PERSONS, PHRASES, PLACES, Phrase, SUBMISSIONS, is_secret, is_word,
+    ARTICLES, NEUTRAL, OTHERS, PERSONS, PHRASES, Phrase, SUBMISSIONS, VAGUE, is_word,
 };
 use crate::submission::Field;
 
@@ -28,15 +30,16 @@ enum Class {
 }
 
 /// A column with the words of its name.
-struct Named<'a> {
-    column: &'a Column,
-    words: Vec<String>,
+pub(super) struct Named<'a> {
+    pub(super) column: &'a Column,
+    pub(super) words: Vec<String>,
 }
 
 /// What the names of a table have in common.
-struct Reader {
-    own: Vec<String>,
-    leaf: bool,
+pub(super) struct Reader {
+    pub(super) own: Vec<String>,
+    /// Whether the rows hang under something else.
+    pub(super) leaf: bool,
 }
 
 /// The sources that the columns of the table suggest.
@@ -51,7 +54,7 @@ pub(super) fn sources(table: &Table) -> BTreeMap<Field, Source> {
             }
         }
     }
-    exceptions(table, &columns, &mut offers);
+    beside::correct(table, &columns, &mut offers);
     // The surest first; among equals the column that stands first.
     offers.sort_by_key(|(score, index, field)| (-score, *index, *field));
     let mut taken = vec![false; columns.len()];
@@ -62,15 +65,14 @@ pub(super) fn sources(table: &Table) -> BTreeMap<Field, Source> {
             sources.insert(field, Source::Column(columns[index].column.name.clone()));
         }
     }
-    add_several(&columns, &taken, &mut sources);
-    add_sole_address(&columns, &taken, &mut sources);
-    name_is_title(&reader, &columns, &mut sources);
+    beside::complete(table, &reader, &columns, &taken, &mut sources);
     sources
 }
 
-/// Whether the table holds postal addresses: its `state` is then a place.
-pub(super) fn holds_places(table: &Table) -> bool {
-    places(&Reader::of(table).columns(table)).next().is_some()
+/// Whether the column is part of a postal address, as `state` may be.
+pub(super) fn is_place(table: &Table, column: &Column) -> bool {
+    let columns = Reader::of(table).columns(table);
+    beside::places(table, &columns).iter().any(|named| named.column.name == column.name)
 }
 
 /// The words that the table's name and its columns share, in the singular.
@@ -184,13 +186,23 @@ impl Reader {
         {
             return None;
         }
+        if let [only] = phrase
+            && VAGUE.contains(only)
+            && rest.iter().any(|word| self.class(word) != Class::Own)
+        {
+            return None;
+        }
         let fine = rest.iter().all(|word| match (self.class(word), field) {
             (Class::Own, _) => true,
             (Class::Neutral, Field::Author | Field::Type | Field::Page) => false,
             (Class::Neutral, _) => true,
             (Class::Submission, Field::Author) => *phrase != ["name"],
+            // Where the form stands.
+            (Class::Submission, Field::Url) => *word != "form",
             (Class::Submission, _) => true,
             (Class::Person, Field::Title | Field::Type | Field::Source | Field::ParentId) => false,
+            // A user's host is the server of an account.
+            (Class::Person, Field::Ip) => !phrase[0].starts_with("host"),
             (Class::Person, Field::Permalink | Field::Page | Field::Fields) => false,
             (Class::Person, _) => true,
             // pagetext is vBulletin's text of a post; a text that is surely its own goes before.
@@ -227,7 +239,7 @@ fn fit(field: Field, phrase: &[&str], column: &Column) -> Option<i32> {
     match (field, column.kind) {
         (Field::Body | Field::Title, Text) => Some(0),
         // Text in several languages, as Decidim keeps it.
-        (Field::Body | Field::Title, Json) => Some(-10),
+        (Field::Body | Field::Title, Json) => (!VAGUE.contains(&phrase[0])).then_some(-10),
         (Field::Ip, Address) => Some(10),
         (Field::Ip, Text) => Some(0),
         (Field::Type | Field::Source, Text | Enum) => Some(0),

@@ -7,7 +7,7 @@ use super::status::{Assignments, Status, StatusValue, writable};
 use super::status_systems;
 use super::status_words::{
     HAM_VALUES, MODERATE_VALUES, REFUSED_VALUES, SHOWN, SPAM_MARKS, SPAM_VALUES, STATES, SURE_HAM,
-    SURE_MODERATE, TAKEN_AWAY, WAITING,
+    SURE_MODERATE, TAKEN_AWAY, UNSEEN, WAITING, YES_OR_NO,
 };
 use super::table::{Column, ColumnKind, Table};
 use super::tokens::{singular, words};
@@ -19,16 +19,18 @@ pub(super) fn status(table: &Table) -> Result<Status, Refusal> {
     let names = Names::of(table);
     let states: Vec<&Column> =
         table.columns.iter().filter(|column| names.is_state(column)).collect();
+    let asked = states.iter().find(|column| !is_workflow(column, table));
     let found = status_systems::status(table)
         .or_else(|| states.iter().find_map(|column| told(column, table)))
-        .or_else(|| flags(&names, table));
+        // Beside a status, a time says when something happened, not whether the row is shown.
+        .or_else(|| flags(&names, table, asked.is_none()));
     if let Some(status) = found {
         for column in status.columns() {
             writable(column, table)?;
         }
         return Ok(status);
     }
-    match states.iter().find(|column| !is_workflow(column, table)) {
+    match asked {
         Some(column) => {
             writable(&column.name, table)?;
             Err(ask(column, table))
@@ -38,14 +40,14 @@ pub(super) fn status(table: &Table) -> Result<Status, Refusal> {
 }
 
 /// The words of a table's columns that tell a status.
-struct Names {
+struct Names<'a> {
     own: Vec<String>,
-    places: bool,
+    table: &'a Table,
 }
 
-impl Names {
-    fn of(table: &Table) -> Self {
-        Self { own: find::own_words(table), places: find::holds_places(table) }
+impl<'a> Names<'a> {
+    fn of(table: &'a Table) -> Self {
+        Self { own: find::own_words(table), table }
     }
 
     /// What is left of a name without the words that any column of such a table may bear.
@@ -73,16 +75,29 @@ impl Names {
         );
         fits && STATES.contains(&last)
             && ["", "moderation", "approval", "publication", "publish", "spam"].contains(&about)
-            && !(self.places && telling == "state")
+            && !(telling == "state" && find::is_place(self.table, column))
     }
 }
 
 /// A `state` that follows the work on something, as GitLab's issues have it: opened, closed.
 fn is_workflow(column: &Column, table: &Table) -> bool {
-    column.name == "state"
-        && ["closed_at", "resolved_at", "milestone_id", "assignee_id"]
-            .iter()
-            .any(|name| table.column(name).is_some())
+    column.name == "state" && follows_work(table)
+}
+
+/// Whether the rows are work to be done: they close, and somebody is to do them.
+fn follows_work(table: &Table) -> bool {
+    ["closed_at", "resolved_at", "milestone_id", "assignee_id", "assigned_to_id"]
+        .iter()
+        .any(|name| table.column(name).is_some())
+}
+
+/// Whether labels, constraints or the default of the column tell that it is a status.
+pub(super) fn is_told(column: &Column, table: &Table) -> bool {
+    let lists = [HAM_VALUES, MODERATE_VALUES, SPAM_VALUES, REFUSED_VALUES, &["new"]];
+    let default = column.default_text().map(plain);
+    let is_value = |word: &str| lists.iter().any(|list| list.contains(&word));
+    default.is_some_and(|word| is_value(&word))
+        || values(column, table).iter().any(|value| is_value(&plain(value)))
 }
 
 /// The status that the labels or the constraints of a column of states tell.
@@ -103,6 +118,7 @@ fn told(column: &Column, table: &Table) -> Option<Status> {
     // "draft" or "in_review" says moderation only beside "published" and the like.
     if sure_spam.is_none()
         && !among(&moderate, &MODERATE_VALUES[..SURE_MODERATE])
+        && !among(&moderate, UNSEEN)
         && !among(&ham, &HAM_VALUES[..SURE_HAM])
     {
         moderate = None;
@@ -145,71 +161,93 @@ fn flag(column: &Column) -> Option<Flag> {
     Some(Flag { column: column.name.clone(), yes, no })
 }
 
-/// The status that flags tell: approved, is_public with is_removed, hidden, is_spam, …
-fn flags(names: &Names, table: &Table) -> Option<Status> {
+/// The status that flags tell: approved, is_public with is_removed, hidden, is_spam, …; if none
+/// does, times at which it was approved and the like.
+fn flags(names: &Names, table: &Table, may_be_times: bool) -> Option<Status> {
+    // What is to be done is blocked by other work.
+    let works = follows_work(table);
     let find = |phrases: &[&str]| {
         let candidates = |times: bool| {
-            phrases.iter().find_map(move |phrase| {
-                table.columns.iter().find(|column| {
-                    let telling = names.telling(column);
-                    match column.kind {
-                        ColumnKind::Time if times => {
-                            // published_at says when, not whether.
-                            *phrase != "published" && telling == format!("{phrase} at")
+            phrases.iter().filter(|phrase| !works || **phrase != "blocked").find_map(
+                move |phrase| {
+                    table.columns.iter().find(|column| {
+                        let telling = names.telling(column);
+                        match column.kind {
+                            ColumnKind::Time if times && may_be_times => {
+                                // published_at says when, not whether.
+                                *phrase != "published" && telling == format!("{phrase} at")
+                            }
+                            ColumnKind::Boolean | ColumnKind::Integer if !times => {
+                                telling == *phrase
+                            }
+                            _ => false,
                         }
-                        ColumnKind::Boolean | ColumnKind::Integer if !times => telling == *phrase,
-                        _ => false,
-                    }
-                })
-            })
+                    })
+                },
+            )
         };
         candidates(false).or_else(|| candidates(true)).and_then(flag)
     };
     let found = [find(SHOWN), find(SPAM_MARKS), find(WAITING), find(TAKEN_AWAY)];
     let yes_or_no = || {
-        table.columns.iter().find_map(|column| {
-            let shown = SHOWN.contains(&names.telling(column).as_str());
-            let values = if shown { values(column, table) } else { Vec::new() };
-            let value = |words: &[&str]| {
-                let value = values.iter().find(|value| words.contains(&plain(value).as_str()));
-                value.cloned().map(StatusValue::Text)
-            };
-            let (yes, no) =
-                (value(&["y", "yes", "t", "true", "1"])?, value(&["n", "no", "f", "false", "0"])?);
-            Some(from_flags(
-                table,
-                [Some(Flag { column: column.name.clone(), yes, no }), None, None, None],
-            ))
-        })
+        let mut shown =
+            table.columns.iter().filter(|column| SHOWN.contains(&names.telling(column).as_str()));
+        let flag = shown.find_map(|column| yes_or_no(column, table))?;
+        Some(from_flags(table, [Some(flag), None, None, None]))
     };
     if found.iter().all(Option::is_none) { yes_or_no() } else { Some(from_flags(table, found)) }
 }
 
+/// The flag that a column of text is whose constraint or default says yes or no.
+fn yes_or_no(column: &Column, table: &Table) -> Option<Flag> {
+    let values = values(column, table);
+    let listed = |word: &str| values.iter().find(|value| plain(value) == word).cloned();
+    let (yes, no) = YES_OR_NO
+        .iter()
+        .find_map(|(yes, no)| listed(yes).zip(listed(no)))
+        .or_else(|| by_default(column))?;
+    let [yes, no] = [yes, no].map(StatusValue::Text);
+    Some(Flag { column: column.name.clone(), yes, no })
+}
+
+/// Yes and no, as the default of a column of text writes one of them. A default of 1 says too
+/// little: WordPress has 0, 1 and words.
+fn by_default(column: &Column) -> Option<(String, String)> {
+    let default = column.default_text().filter(|_| column.kind == ColumnKind::Text)?;
+    let as_written = |word: &str| match default.chars().all(char::is_uppercase) {
+        true => word.to_uppercase(),
+        false => word.to_owned(),
+    };
+    let mut pairs = YES_OR_NO.iter().filter(|(yes, _)| *yes != "1");
+    pairs
+        .find(|(yes, no)| [yes, no].iter().any(|word| as_written(word) == default))
+        .map(|(yes, no)| (as_written(yes), as_written(no)))
+}
+
 /// What the verdicts set: a row that waits is not shown; spam gets its own mark if there is one,
-/// is taken away if there is a mark for that, and is at least not shown.
+/// is taken away if there is a mark for that, and is at least not shown. It does not wait: queues
+/// of moderators list what does.
 fn from_flags(table: &Table, flags: [Option<Flag>; 4]) -> Status {
     let [shown, spam, waiting, away] = &flags;
     let set = |flag: &Flag, on: bool| {
         (flag.column.clone(), if on { flag.yes.clone() } else { flag.no.clone() })
     };
+    let shown_as = |on: bool| shown.iter().map(move |flag| set(flag, on));
+    let waits = |on: bool| waiting.iter().map(move |flag| set(flag, on));
     let marked = [spam, waiting, away].into_iter().flatten();
-    let ham: Assignments = shown
-        .iter()
-        .map(|flag| set(flag, true))
-        .chain(marked.map(|flag| set(flag, false)))
-        .collect();
-    let moderate = match (shown, waiting, away) {
-        (Some(shown), ..) => Some(vec![set(shown, false)]),
-        (None, Some(mark), _) | (None, None, Some(mark)) => Some(vec![set(mark, true)]),
+    let ham: Assignments = shown_as(true).chain(marked.map(|flag| set(flag, false))).collect();
+    let moderate: Option<Assignments> = match (shown, waiting, away) {
         (None, None, None) => None,
+        (None, None, Some(away)) => Some(vec![set(away, true)]),
+        _ => Some(shown_as(false).chain(waits(true)).collect()),
     };
-    let junk = match (spam, away) {
-        (Some(spam), _) => {
-            let hide = shown.iter().map(|flag| set(flag, false));
-            Some(hide.chain([set(spam, true)]).collect())
+    let junk: Option<Assignments> = match (shown, spam, away) {
+        (_, Some(spam), _) => {
+            Some(shown_as(false).chain(waits(false)).chain([set(spam, true)]).collect())
         }
-        (None, Some(away)) => Some(vec![set(away, true)]),
-        (None, None) => moderate.clone(),
+        (_, None, Some(away)) => Some(waits(false).chain([set(away, true)]).collect()),
+        (Some(_), None, None) => Some(shown_as(false).chain(waits(false)).collect()),
+        (None, None, None) => moderate.clone(),
     };
     Status::of(table, Some(ham), moderate, junk)
 }
@@ -242,4 +280,53 @@ fn ask(column: &Column, table: &Table) -> Refusal {
          if verdicts are only to be logged.",
         column.name
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::mapping::sample::table;
+    use crate::mapping::{Status, Table};
+
+    fn comments(columns: &str) -> Table {
+        table("comments", &format!("*id:integer body:text {columns}"))
+    }
+
+    #[test]
+    fn flags_beside_each_other_are_all_set() {
+        for (columns, expected) in [
+            (
+                "approved:boolean held:boolean is_spam:boolean",
+                json!({"ham": {"approved": true, "held": false, "is_spam": false},
+                    "moderate": {"approved": false, "held": true},
+                    "spam": {"approved": false, "held": false, "is_spam": true}}),
+            ),
+            (
+                "pending:boolean rejected:boolean",
+                json!({"ham": {"pending": false, "rejected": false},
+                    "moderate": {"pending": true},
+                    "spam": {"pending": false, "rejected": true}}),
+            ),
+            (
+                "approved:char=N",
+                json!({"column": "approved", "ham": "Y", "moderate": "N", "spam": "N"}),
+            ),
+            ("approved:char=1", json!({})),
+            ("is_blocked:boolean assignee_id:integer", json!({})),
+        ] {
+            let found = Status::find(&comments(columns)).map(|status| status.to_json());
+            assert_eq!(found, Ok(expected), "{columns}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_not_told_goes_before_a_time() {
+        let times = "approved_at:timestamptz status:text=pending";
+        assert!(Status::find(&comments(times)).is_err());
+        let place = "approved_at:timestamptz city:text state:text";
+        assert!(!Status::find(&comments(place)).unwrap().is_empty());
+        let state = "approved_at:timestamptz city:text state:text=pending";
+        assert!(Status::find(&comments(state)).is_err());
+    }
 }

@@ -147,6 +147,44 @@ const SYSTEMS: &[System] = &[
         &["review_id", "product_id", "rating", "status"],
         [&[("status", "1")], &[("status", "0")], &[("status", "0")]],
     ),
+    // Waline
+    text(
+        &["nick", "link", "ua", "status"],
+        [&[("status", "approved")], &[("status", "waiting")], &[("status", "spam")]],
+    ),
+    // The comments plugin of Strapi
+    text(
+        &["author_avatar", "blocked_thread", "approval_status"],
+        [
+            &[("approval_status", "APPROVED")],
+            &[("approval_status", "PENDING")],
+            &[("approval_status", "REJECTED")],
+        ],
+    ),
+    // TYPO3's blog extension
+    integer(
+        &["crdate", "parenttable", "post_language_id", "status"],
+        [&[("status", "10")], &[("status", "0")], &[("status", "50")]],
+    ),
+    // Liferay
+    integer(
+        &["classpk", "statusbyuserid", "status"],
+        [&[("status", "0")], &[("status", "1")], &[("status", "4")]],
+    ),
+    // Phorum
+    integer(
+        &["msgid", "datestamp", "modifystamp", "status"],
+        [&[("status", "2")], &[("status", "-1")], &[("status", "-2")]],
+    ),
+    // Polis
+    integer(
+        &["tid", "zid", "txt", "mod", "active"],
+        [
+            &[("mod", "1"), ("active", "true")],
+            &[("mod", "0"), ("active", "false")],
+            &[("mod", "-1"), ("active", "false")],
+        ],
+    ),
     // ActionKit
     text(
         &["page_id", "mailing_id", "created_user", "status"],

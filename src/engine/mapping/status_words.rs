@@ -21,6 +21,8 @@ pub(super) const SHOWN: &[&str] = &[
     "validated",
     "validate",
     "approval",
+    "approve",
+    "publish",
 ];
 
 /// Names of columns that are true (or 1) for spam.
@@ -35,12 +37,16 @@ pub(super) const WAITING: &[&str] = &[
     "in moderation",
     "needs moderation",
     "awaiting moderation",
+    "awaiting approval",
+    "needs approval",
+    "held for",
+    "held for moderation",
 ];
 
 /// Names of columns that are true (or 1) for what staff took away. A plain `deleted` is none: it
 /// is the author's own deletion at least as often.
 pub(super) const TAKEN_AWAY: &[&str] =
-    &["removed", "hidden", "filtered", "blocked", "suppressed", "disabled"];
+    &["removed", "hidden", "filtered", "blocked", "suppressed", "disabled", "rejected"];
 
 /// Values of a row that may be seen, the surest first.
 pub(super) const HAM_VALUES: &[&str] = &[
@@ -127,6 +133,8 @@ pub(super) const REFUSED_VALUES: &[&str] = &[
     "refused",
     "blocked",
     "banned",
+    "blocklisted",
+    "blacklisted",
     "suppressed",
     "discard",
     "discarded",
@@ -137,3 +145,10 @@ pub(super) const SURE_HAM: usize = 9;
 
 /// How many of [`MODERATE_VALUES`] are said of moderation and of nothing else.
 pub(super) const SURE_MODERATE: usize = 10;
+
+/// Those of [`MODERATE_VALUES`] further down that are said of being seen and of nothing else.
+pub(super) const UNSEEN: &[&str] = &["hidden", "unpublished", "unmoderated", "quarantined"];
+
+/// What columns of text say for yes and for no where they say nothing else.
+pub(super) const YES_OR_NO: &[(&str, &str)] =
+    &[("y", "n"), ("yes", "no"), ("t", "f"), ("true", "false"), ("1", "0")];

@@ -75,6 +75,14 @@ pub struct Column {
     pub default: Option<String>,
 }
 
+impl Column {
+    /// The text that a row gets where none is given, if it is written out.
+    pub(super) fn default_text(&self) -> Option<&str> {
+        let (text, _) = self.default.as_deref()?.strip_prefix('\'')?.split_once('\'')?;
+        Some(text)
+    }
+}
+
 /// One table.
 #[derive(Clone, Debug)]
 pub struct Table {

@@ -12,28 +12,28 @@ use crate::submission::Field;
 const WRITTEN: &[(Field, &str)] = &[
     (
         Field::Body,
-        "100 body; 98 raw content, raw text; 97 content; 96 contents; 95 raw, text; 94 markdown; 93 \
-         message; 92 comment, texte, contenu, texto, contenido, testo; 91 msg, txt; 90 review, kommentar, inhalt, \
-         nachricht, beitrag, eintrag, commentaire, comentario, mensaje, commento; 89 note; 88 comments; 87 \
-         reply; 86 answer; 85 post; 84 notes; 83 feedback; 82 testimonial; 81 remark; 80 remarks; \
-         79 md; 78 plain; 77 shout; 76 posting; 75 description; 74 opinion; 73 memo; 72 question; \
-         71 letter; 70 story; 68 desc; 67 statement; 66 entry; 64 \
-         caption; 62 html; 61 cooked; 60 rendered; 56 details; 55 detail; 54 custom message; 50 \
-         excerpt; 45 data",
+        "100 body; 98 raw content, raw text; 97 content; 96 contents; 95 raw, text; 94 \
+         markdown; 93 message; 92 comment, texte, contenu, texto, contenido, testo; 91 msg, \
+         txt; 90 review, kommentar, inhalt, nachricht, beitrag, eintrag, commentaire, \
+         comentario, mensaje, commento; 89 note; 88 comments; 87 reply; 86 answer; 85 post; 84 \
+         notes; 83 feedback; 82 testimonial; 81 remark; 80 remarks; 79 md; 78 plain; 77 shout; \
+         76 posting; 75 description; 74 opinion; 73 memo; 72 question; 71 letter; 70 story; 68 \
+         desc; 67 statement; 66 entry; 64 caption; 62 html; 61 cooked; 60 rendered; 56 details; \
+         55 detail; 54 custom message; 50 excerpt; 45 data",
     ),
     (
         Field::Title,
         "100 title; 98 subject; 92 headline, titel, betreff, titre, titulo, titolo; 91 heading; \
-         88 subj; 76 summary; 74 short desc; 64 topic; 60 spoiler text, \
-         content warning, cw",
+         88 subj; 76 summary; 74 short desc; 64 topic; 60 spoiler text, content warning, cw",
     ),
     (
         Field::Author,
-        "100 author; 99 author name; 97 display name; 96 commenter, poster; 95 reviewer; 94 \
-         nickname, nick; 92 name, autor, auteur, autore, verfasser; 90 full name, real name; 89 \
-         screen name; 88 username, user name; 86 nom; 84 writer, submitter; 99 commented \
-         user name, opened user name; 82 posted by, submitted by, written by, comment by; 80 creator, user, usr; 78 sender, signer; 76 visitor, guest, \
-         member; 72 handle; 70 pseudo; 66 created by; 64 login",
+        "100 author; 99 author name, commented user name, opened user name; 97 display name; 96 \
+         commenter, poster; 95 reviewer; 94 nickname, nick; 92 name, autor, auteur, autore, \
+         verfasser; 90 full name, real name; 89 screen name; 88 username, user name; 86 nom; 84 \
+         writer, submitter; 82 posted by, submitted by, written by, comment by; 80 creator, \
+         user, usr; 78 sender, signer; 76 visitor, guest, member; 72 handle; 70 pseudo; 66 \
+         created by; 64 login",
     ),
     (
         Field::Email,
@@ -41,14 +41,14 @@ const WRITTEN: &[(Field, &str)] = &[
     ),
     (
         Field::Url,
-        "100 url; 98 website, webseite; 97 homepage, home page; 96 web site; 95 web; 94 www; 93 website \
-         url; 92 homepage url, url site; 88 site, site url; 84 uri; 70 link; 60 blog",
+        "100 url; 98 website, webseite; 97 homepage, home page; 96 web site; 95 web; 94 www; 93 \
+         website url; 92 homepage url, url site; 88 site, site url; 84 uri; 70 link; 60 blog",
     ),
     (
         Field::Ip,
-        "100 ip, ip address; 99 ip addr; 98 ipaddr, ipnr; 96 remote addr, remote address; 95 remote ip; \
-         94 client ip, raw ip; 92 remote host, client host; 90 hostname, host name; 88 host; 86 client address; 84 \
-         source ip, source address",
+        "100 ip, ip address; 99 ip addr; 98 ipaddr, ipnr; 96 remote addr, remote address; 95 \
+         remote ip; 94 client ip, raw ip; 92 remote host, client host; 90 hostname, host name; \
+         88 host; 86 client address; 84 source ip, source address",
     ),
     (Field::UserAgent, "100 user agent; 99 useragent; 90 agent; 86 ua; 80 browser"),
     (Field::Referrer, "100 referrer, referer; 99 referrer url, referer url; 98 referring url"),
@@ -56,24 +56,27 @@ const WRITTEN: &[(Field, &str)] = &[
     (Field::Source, "90 source"),
     (
         Field::CreatedAt,
-        "100 created at; 99 created on, created, created on utc, created at utc, date gmt; 98 inserted at, date created, date \
-         inserted, creation date, creation time, creation ts, created timestamp, creation timestamp, created unix, ts created; 97 create time, create date, create \
-         at, created date, created time, crdate, ctime, date creation, time created; 97 creation; 96 submit date, submit time, submission time, date submitted, submitted \
-         at, submitted on; 95 submission date, posted at, posted on, date posted, posted; 94 post \
-         date, post time, date added, date add, added at, added on; 93 added, submitted, written at; 92 \
-         written, entry date, erstellt, erstellt am; 91 signed at, signed on; 90 registered \
-         date, registered at, date registered, registration date, date joined, joined at; 90 dateline; 89 \
-         timestamp, datestamp; 88 datetime, date time, datum, fecha, data ora, date heure; 87 date; 86 time; \
-         85 published at, published on; 84 pub date; 83 published; 82 sent at, date sent; 80 when, dt; 78 ts",
+        "100 created at; 99 created on, created, created on utc, created at utc, date gmt; 98 \
+         inserted at, date created, date inserted, creation date, creation time, creation ts, \
+         created timestamp, creation timestamp, created unix, ts created; 97 create time, \
+         create date, create at, created date, created time, crdate, ctime, date creation, time \
+         created, creation; 96 submit date, submit time, submission time, date submitted, \
+         submitted at, submitted on; 95 submission date, posted at, posted on, date posted, \
+         posted; 94 post date, post time, date added, date add, added at, added on; 93 added, \
+         submitted, written at; 92 written, entry date, erstellt, erstellt am; 91 signed at, \
+         signed on; 90 registered date, registered at, date registered, registration date, date \
+         joined, joined at, dateline; 89 timestamp, datestamp; 88 datetime, date time, datum, \
+         fecha, data ora, date heure; 87 date; 86 time; 85 published at, published on; 84 pub \
+         date; 83 published; 82 sent at, date sent; 80 when, dt; 78 ts",
     ),
     (
         Field::UserId,
         "100 user id; 99 author id, author user id; 98 userid, poster id, creator id; 97 \
-         commenter id; 96 commenter hex, reviewer id; 95 uid; 94 member id; 92 \
-         actor id, reporter id, sender id, auteur id, autor id; 91 created by id; 90 posted by id, customer \
-         id; 86 person id; 84 profile id; 82 author, user, poster, commenter, \
-         creator; 80 created by, user created, posted by, submitted by, member; 78 reporter; 76 account id; 70 who; 60 \
-         owner id",
+         commenter id; 96 commenter hex, reviewer id; 95 uid; 94 member id; 92 actor id, \
+         reporter id, sender id, auteur id, autor id; 91 created by id; 90 posted by id, \
+         customer id; 86 person id; 84 profile id; 82 author, user, poster, commenter, creator; \
+         80 created by, user created, posted by, submitted by, member; 78 reporter; 76 account \
+         id; 70 who; 60 owner id",
     ),
     // No phrase names user_role: to Akismet an administrator is never a spammer, so the role must
     // be mapped by someone who knows that the visitor cannot choose it.
@@ -89,18 +92,18 @@ const WRITTEN: &[(Field, &str)] = &[
     (Field::Page, "100 page name; 80 page"),
     (
         Field::ArticleTitle,
-        "100 article title; 98 entry title, item title, post title; 96 page title; 94 node title, \
-         thread title, topic title, story title",
+        "100 article title; 98 entry title, item title, post title; 96 page title; 94 node \
+         title, thread title, topic title, story title",
     ),
     (
         Field::ArticleCreatedAt,
-        "100 article created at; 98 article published at; 96 article date, entry created at, post \
-         created at",
+        "100 article created at; 98 article published at; 96 article date, entry created at, \
+         post created at",
     ),
     (
         Field::ParentId,
-        "100 parent id; 99 parent comment id; 98 parent; 97 parent hex; 96 reply to id, replied to id; 95 reply \
-         to; 94 reply to number; 93 reply id; 92 parent uuid",
+        "100 parent id; 99 parent comment id; 98 parent; 97 parent hex; 96 reply to id, replied \
+         to id; 95 reply to; 94 reply to number; 93 reply id; 92 parent uuid",
     ),
     (
         Field::Fields,

@@ -118,7 +118,9 @@ impl Cluster {
     pub fn kill9(&self) {
         let mut postmaster = self.postmaster.lock().unwrap();
         let Some(mut child) = postmaster.take() else { return };
-        // The server first, so that it starts nobody anew.
+        // Stopped first: a process that it starts after the count would live on, attached to memory
+        // that the next start finds in use.
+        signal("STOP", &[child.id()]);
         let family = children(child.id());
         signal("KILL", &[child.id()]);
         signal("KILL", &family);

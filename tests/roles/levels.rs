@@ -1,0 +1,135 @@
+//! grant_access and revoke_access, level by level.
+
+use postgres::Client;
+use postgres::error::SqlState;
+
+use crate::denied;
+use crate::site::{Site, ask, refused, run};
+
+/// What can be done, and by which levels.
+const DEEDS: [(&str, &[&str]); 24] = [
+    ("SELECT * FROM spamcheck.spam_checklog", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.recent", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.checks", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.protected_table", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.stat_worker", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.list", &["admin", "moderator"]),
+    ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')", &["admin", "moderator"]),
+    ("UPDATE spamcheck.list_entry SET note = 'why' WHERE value = 'casino'", &["admin", "moderator"]),
+    ("DELETE FROM spamcheck.list_entry WHERE value = 'poker'", &["admin", "moderator"]),
+    ("SELECT * FROM spamcheck.health()", &["admin", "moderator"]),
+    ("UPDATE spamcheck.policy SET moderate_at = 4", &["admin"]),
+    ("UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'links'", &["admin"]),
+    ("SELECT spamcheck.create_policy('another')", &["admin"]),
+    ("SELECT spamcheck.drop_policy('another')", &["admin"]),
+    ("SELECT spamcheck.retry_lookups()", &["admin"]),
+    ("DELETE FROM spamcheck.spam_checklog", &[]),
+    ("UPDATE spamcheck.spam_checklog SET why = ''", &[]),
+    ("INSERT INTO spamcheck.spam_checklog (relation, submission_id, policy, check_name, action, outcome, why, _protection) VALUES ('x', 1, 'x', 'x', 'x', 'x', 'x', 1)", &[]),
+    ("TRUNCATE spamcheck.spam_checklog", &[]),
+    ("DELETE FROM spamcheck.lookup", &[]),
+    ("INSERT INTO spamcheck._protection (policy, columns, status, on_update) VALUES ('default', '{}', '{}', true)", &[]),
+    ("SELECT nextval('spamcheck.spam_checklog_id_seq')", &[]),
+    ("CREATE TRIGGER t BEFORE INSERT ON spamcheck.spam_checklog FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()", &[]),
+    ("CREATE TABLE spamcheck.mine (id integer)", &[]),
+];
+
+fn may(client: &mut Client, sql: &str) -> bool {
+    match client.batch_execute(sql) {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{sql}: {error:?}");
+            false
+        }
+    }
+}
+
+#[test]
+fn each_level_may_do_what_it_is_for_and_no_more() {
+    for level in ["admin", "moderator", "analyst", "app", "nobody"] {
+        let mut site = Site::new();
+        let role = site.role(level);
+        if level != "nobody" {
+            site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}')"));
+        }
+        let mut client = site.db.client_as(&role);
+        for (deed, levels) in DEEDS {
+            assert_eq!(may(&mut client, deed), levels.contains(&level), "{level}: {deed}");
+        }
+    }
+}
+
+#[test]
+fn what_is_taken_away_is_gone_and_may_be_given_again() {
+    let mut site = Site::new();
+    let role = site.role("staff");
+    for level in ["admin", "moderator", "analyst", "app"] {
+        site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}'); SELECT spamcheck.grant_access('{role}', '{level}')"));
+        site.run(&format!("SELECT spamcheck.revoke_access('{role}'); SELECT spamcheck.revoke_access('{role}')"));
+        let mut client = site.db.client_as(&role);
+        for (deed, _) in DEEDS {
+            denied(&mut client, deed);
+        }
+        // Nothing is left that would keep the role from being dropped.
+        let left = format!("SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = '{role}'::regrole");
+        assert_eq!(site.ask(&left), "0", "{level}");
+    }
+    site.run(&format!("SELECT spamcheck.grant_access('{role}', 'analyst')"));
+    let mut client = site.db.client_as(&role);
+    ask(&mut client, "SELECT * FROM spamcheck.recent");
+}
+
+#[test]
+fn a_level_is_inherited_by_members_of_the_role() {
+    let mut site = Site::new();
+    let (team, member) = (site.role("team"), site.role("member"));
+    site.run(&format!("SELECT spamcheck.grant_access('{team}', 'moderator'); GRANT {team} TO {member}"));
+    let mut client = site.db.client_as(&member);
+    run(&mut client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')");
+    assert_eq!(site.ask("SELECT added_by FROM spamcheck.list_entry WHERE value = 'poker'"), member);
+}
+
+#[test]
+fn unknown_levels_and_roles_are_refused_with_a_hint() {
+    let mut site = Site::new();
+    let role = site.role("x");
+    let error = refused(&mut site.client, &format!("SELECT spamcheck.grant_access('{role}', 'root')"));
+    assert!(error.message().contains("root") && error.hint().is_some_and(|hint| hint.contains("moderator")), "{error:?}");
+    for wrong in [
+        format!("SELECT spamcheck.grant_access('{role}', NULL)"),
+        format!("SELECT spamcheck.grant_access('{role}', 'Admin')"),
+        "SELECT spamcheck.grant_access('nobody_of_this_name', 'admin')".into(),
+        "SELECT spamcheck.grant_access(0, 'admin')".into(),
+        "SELECT spamcheck.grant_access(NULL, 'admin')".into(),
+        "SELECT spamcheck.revoke_access(NULL)".into(),
+        "SELECT spamcheck.revoke_access(4294967295)".into(),
+    ] {
+        refused(&mut site.client, &wrong);
+    }
+}
+
+#[test]
+fn nobody_without_access_gives_access() {
+    let mut site = Site::new();
+    for level in ["moderator", "analyst", "app"] {
+        let role = site.role(level);
+        site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}')"));
+        let mut client = site.db.client_as(&role);
+        denied(&mut client, &format!("SELECT spamcheck.grant_access('{role}', 'admin')"));
+        denied(&mut client, &format!("SELECT spamcheck.revoke_access('{role}')"));
+    }
+}
+
+#[test]
+fn a_moderators_change_of_a_list_counts_like_a_superusers() {
+    let mut site = Site::new();
+    let role = site.role("mod");
+    site.run(&format!("SELECT spamcheck.grant_access('{role}', 'moderator')"));
+    let mut client = site.db.client_as(&role);
+    run(&mut client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')");
+    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('poker') RETURNING status"), "spam");
+    let error = refused(&mut client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '(')");
+    assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE);
+    run(&mut client, "DELETE FROM spamcheck.list_entry WHERE value = 'poker'");
+    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('poker') RETURNING status"), "approved");
+}

@@ -1,0 +1,161 @@
+//! The extension dropped and made again under a worker, restores, and those who would keep the worker out.
+
+use std::time::{Duration, Instant};
+
+use support::cluster::ClusterOptions;
+use support::http::Reply;
+use support::wait;
+
+use crate::gate::Gate;
+use crate::site::{COMMENTS, SOON, World};
+
+const RECREATE: &str = "CREATE EXTENSION pg_spamcheck; SELECT spamcheck.protect('comments')";
+
+#[test]
+fn the_extension_can_be_dropped_while_requests_are_out_and_made_again() {
+    let gate = Gate::shared();
+    let mut site = gate.site(r#"{"mode": "hold"}"#);
+    for round in 0..3 {
+        let text = format!("out when the extension goes {round}");
+        for _ in 0..10 {
+            site.comment(&text);
+        }
+        gate.until_asked(&text);
+        let start = Instant::now();
+        site.run("DROP EXTENSION pg_spamcheck CASCADE");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(site.get("SELECT count(*) FROM pg_namespace WHERE nspname = 'spamcheck'"), "0");
+        wait::until(SOON, "the worker's leaving", || site.database.worker_pid().is_none());
+        gate.say(&text, true);
+        site.run("TRUNCATE comments");
+        site.run(RECREATE);
+        site.ask_with(r#"{"mode": "hold"}"#);
+        let next = format!("after the extension is back {round}");
+        let id = site.comment(&next);
+        gate.say(&next, true);
+        site.until_all_answered();
+        assert_eq!(site.status(id), "spam");
+        assert_eq!(site.log(), ["akismet spam suppressed"]);
+    }
+}
+
+#[test]
+fn dropping_the_extension_never_deadlocks_with_the_worker() {
+    let world = World::new(ClusterOptions::default().with("deadlock_timeout", "100ms"));
+    let mut site = world.site(r#"{"mode": "hold"}"#);
+    for _ in 0..8 {
+        site.run(
+            "INSERT INTO comments (body, ip) SELECT 'row ' || n, '203.0.113.7' FROM generate_series(1, 150) n",
+        );
+        // The worker is in the midst of them.
+        site.until("SELECT count(*) < 150 FROM spamcheck.lookup", "true");
+        site.run("DROP EXTENSION pg_spamcheck CASCADE; TRUNCATE comments");
+        site.run(RECREATE);
+        site.ask_with(r#"{"mode": "hold"}"#);
+    }
+    site.comment("the last");
+    site.until_all_answered();
+    let log = world.cluster.log();
+    assert!(!log.contains("deadlock detected"), "{log}");
+    assert!(!log.contains("terminated by signal"), "{log}");
+    assert!(!log.contains("does not exist"), "the worker looked for tables that were gone:\n{log}");
+}
+
+#[test]
+fn dropping_and_making_it_in_one_transaction_works_also_when_rolled_back() {
+    let mut site = World::shared().site("{}");
+    site.run("BEGIN; DROP EXTENSION pg_spamcheck CASCADE; ROLLBACK");
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+    site.run(&format!("BEGIN; DROP EXTENSION pg_spamcheck CASCADE; {RECREATE}; COMMIT"));
+    site.ask_with("{}");
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+    site.run(&format!("BEGIN; DROP EXTENSION pg_spamcheck CASCADE; {RECREATE}; ROLLBACK"));
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+}
+
+#[test]
+fn a_rolled_back_create_extension_leaves_no_worker() {
+    let world = World::shared();
+    let database = world.cluster.empty_database();
+    let mut client = database.client();
+    client.batch_execute("BEGIN; CREATE EXTENSION pg_spamcheck; ROLLBACK").expect("it may");
+    assert_eq!(database.worker_pid(), None);
+    client.batch_execute(&format!("CREATE EXTENSION pg_spamcheck; {COMMENTS}")).expect("it may");
+    wait::until(SOON, "the worker", || database.worker_pid().is_some());
+}
+
+#[test]
+fn lookups_that_a_restore_brings_are_made() {
+    let mut site = World::shared().site("{}");
+    let failing = site.answer("", Reply::status(500));
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until("SELECT last_error IS NOT NULL FROM spamcheck.lookup", "true");
+    site.run("CREATE TABLE saved AS SELECT * FROM spamcheck.lookup; DELETE FROM spamcheck.lookup");
+    failing.off();
+    // With nothing in the queue the worker falls asleep.
+    site.comment("an answer opens the lane again");
+    site.until_all_answered();
+    site.run("INSERT INTO spamcheck.lookup SELECT * FROM saved");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+}
+
+#[test]
+fn a_dba_who_makes_a_lookup_due_is_heeded() {
+    let mut site = World::shared().site("{}");
+    let busy = site.answer("", Reply::text("true").header("X-akismet-error", "account problem"));
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until("SELECT next_at > now() + interval '30 s' FROM spamcheck.lookup", "true");
+    busy.off();
+    site.run("UPDATE spamcheck.lookup SET next_at = now()");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+}
+
+#[test]
+fn nobody_else_can_keep_the_worker_out() {
+    let mut site = World::shared().site("{}");
+    let role = format!("blocker_{}", site.database.name());
+    site.run(&format!("CREATE ROLE {role} LOGIN"));
+    let pid = wait::found(SOON, "the worker", || site.database.worker_pid());
+    let mut blocker = site.database.client_as(&role);
+    blocker
+        .batch_execute("SELECT pg_advisory_lock(hashtext('pg_spamcheck'), hashtext('worker'))")
+        .or_else(|_| blocker.batch_execute("SELECT 1"))
+        .expect("it may try");
+    // Every advisory lock that anybody can see in use, and the usual suspects.
+    let held = "SELECT DISTINCT classid::bigint, objid::bigint, objsubid FROM pg_locks WHERE locktype = 'advisory'";
+    for row in site.client.query(held, &[]).expect("a query") {
+        let (class, object, kind) = (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i16>(2));
+        let lock = match kind {
+            1 => format!("SELECT pg_try_advisory_lock({})", class << 32 | object),
+            _ => format!("SELECT pg_try_advisory_lock({}, {})", class as i32, object as i32),
+        };
+        blocker.batch_execute(&lock).expect("it may try");
+    }
+    site.run(&format!("SELECT pg_terminate_backend({pid})"));
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+    drop(blocker);
+    site.run(&format!("DROP ROLE {role}"));
+}
+
+#[test]
+fn a_storm_of_reloads_disturbs_nothing() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site("{}");
+    site.run("INSERT INTO comments (body, ip) SELECT 'akismet-guaranteed-spam ' || n, '203.0.113.7' FROM generate_series(1, 300) n");
+    for _ in 0..100 {
+        site.run("SELECT pg_reload_conf()");
+    }
+    site.until_all_answered();
+    assert_eq!(site.get("SELECT count(*) FROM comments WHERE status = 'spam'"), "300");
+    assert_eq!(site.requests().len(), 300, "each is asked about once");
+}
