@@ -43,17 +43,6 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     let table = described.table();
     let (mapping, article, subscriber, status) =
         settle(wish, &table).unwrap_or_else(|refusal| report::refuse_value(refusal));
-    let notices = mapping.check(&table).unwrap_or_else(|refusal| report::refuse_value(refusal));
-    may_read_sources(wish.relation, &mapping, &described);
-    values_fit(&status, &described);
-    notices.iter().for_each(|text| notice(text));
-    missing_verdicts(&status, &described);
-    if described.key.is_empty() {
-        notice(&format!(
-            "table {} has no primary key: rows are judged, but Akismet cannot be asked and moderators cannot find a row from the log",
-            described.display()
-        ));
-    }
     let policy_exists = rights::as_extension(|| {
         spi::text_now(
             "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p WHERE p.name = convert_from($1, 'UTF8')",
@@ -66,6 +55,17 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
             Refusal::new(format!("policy \"{}\" does not exist", wish.policy))
                 .with_hint("See spamcheck.policy, or make one with spamcheck.create_policy()."),
         );
+    }
+    let notices = mapping.check(&table).unwrap_or_else(|refusal| report::refuse_value(refusal));
+    may_read_sources(wish.relation, &mapping, &described);
+    values_fit(&status, &described);
+    notices.iter().for_each(|text| notice(text));
+    missing_verdicts(&status, &described);
+    if described.key.is_empty() {
+        notice(&format!(
+            "table {} has no primary key: rows are judged, but Akismet cannot be asked and moderators cannot find a row from the log",
+            described.display()
+        ));
     }
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());

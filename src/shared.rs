@@ -28,6 +28,8 @@ pub struct Database {
     pub letters: AtomicBool,
     /// A prepared transaction holds lookups: they will show up without a word.
     pub prepared: AtomicBool,
+    /// The worker got as far as serving: its end is no failed start.
+    pub served: AtomicBool,
     /// The worker's process id; 0: no worker runs.
     pub pid: AtomicU32,
     /// The worker's latch, valid while pid is not 0 (a stale one costs a spurious wake-up).

@@ -88,14 +88,16 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
             for (name, column) in columns {
                 match (column.reader, row.text_borrowed(*column)) {
                     (_, None) => {}
-                    (Reader::Json, Some(text)) => texts_inside(submission, name, &text),
+                    (Reader::Json, Some(text)) => {
+                        texts_inside(submission, name, column.reader, &text)
+                    }
                     (_, Some(text)) => submission.push_field(name.as_str().into(), text),
                 }
             }
         }
         Bound::TextsInside(column) => {
             if let Some(text) = row.text(*column) {
-                texts_inside(submission, "", &text);
+                texts_inside(submission, "", column.reader, &text);
             }
         }
         Bound::Setting(name) => {
@@ -108,11 +110,15 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
     }
 }
 
-/// The strings inside JSON, or else the values of an hstore.
-fn texts_inside(submission: &mut Submission<'_>, name: &str, text: &str) {
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(json) => submission.push_strings(name.to_owned(), &json),
-        Err(_) => hstore_texts(submission, text),
+/// The strings inside JSON, or else the values of an hstore. JSON that is nested too deeply to be read is
+/// one text: nobody hides in brackets.
+fn texts_inside(submission: &mut Submission<'_>, name: &str, reader: Reader, text: &str) {
+    match (serde_json::from_str::<serde_json::Value>(text), reader) {
+        (Ok(json), _) => submission.push_strings(name.to_owned(), &json),
+        (Err(_), Reader::Json) => {
+            submission.push_field(name.to_owned().into(), text.to_owned().into());
+        }
+        (Err(_), _) => hstore_texts(submission, text),
     }
 }
 

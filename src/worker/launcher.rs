@@ -15,8 +15,8 @@ use crate::settings;
 use crate::shared::{self, Shared};
 use crate::worker::process;
 
-/// A worker that lived shorter than this has failed; the next start waits.
-const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// Before a worker that ended is started again; doubled with each start that came to nothing.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often the list of databases is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -34,7 +34,6 @@ pub fn register() {
 
 struct Child {
     handle: DynamicBackgroundWorker,
-    started: Instant,
 }
 
 #[derive(Default)]
@@ -85,7 +84,7 @@ impl Launcher {
             .map(|(oid, _)| *oid)
             .collect();
         for oid in ended {
-            let Some(child) = self.children.remove(&oid) else { continue };
+            self.children.remove(&oid);
             self.full = false;
             let Some(entry) = shared.database(oid.into()) else {
                 self.waits.remove(&oid);
@@ -95,13 +94,12 @@ impl Launcher {
                 entry.free();
                 continue;
             }
-            if child.started.elapsed() < SHORT_LIFE {
-                let failures = self.waits.get(&oid).map_or(0, |w| w.0) + 1;
-                let wait = Duration::from_secs(1 << failures.min(6)).min(LONGEST_WAIT) / 2;
-                self.waits.insert(oid, (failures, Instant::now() + wait));
-            } else {
-                self.waits.remove(&oid);
-            }
+            let failures = match entry.served.swap(false, Ordering::AcqRel) {
+                true => 0,
+                false => self.waits.get(&oid).map_or(0, |w| w.0) + 1,
+            };
+            let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
+            self.waits.insert(oid, (failures, Instant::now() + wait));
         }
     }
 
@@ -166,7 +164,7 @@ impl Launcher {
         };
         match started {
             Ok(handle) => {
-                self.children.insert(oid.to_u32(), Child { handle, started: Instant::now() });
+                self.children.insert(oid.to_u32(), Child { handle });
                 true
             }
             Err(setting) => {
@@ -186,11 +184,12 @@ impl Launcher {
     }
 
     fn pause(&self) -> Duration {
-        if !self.unseen.is_empty() || !self.waits.is_empty() || self.full {
-            Duration::from_millis(500)
-        } else {
-            LOOK_EVERY
+        if !self.unseen.is_empty() || self.full {
+            return Duration::from_millis(500);
         }
+        let now = Instant::now();
+        let waits = self.waits.values().filter(|(_, at)| *at > now).map(|(_, at)| *at - now);
+        waits.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
     }
 }
 

@@ -117,6 +117,7 @@ impl Worker {
         // A transaction may have been prepared before the server was restarted.
         worker.database.prepared.store(true, Ordering::Release);
         transaction("reclaiming lookups", lookups::reclaim)?;
+        database.served.store(true, Ordering::Release);
         Some(worker)
     }
 

@@ -15,7 +15,9 @@ fn with_networks(entries: &[(&str, &str)]) -> Site {
     let mut site = Site::new();
     site.run("DELETE FROM spamcheck.list_entry");
     for (list, value) in entries {
-        site.run(&format!("INSERT INTO spamcheck.list_entry (list, value) VALUES ('{list}', '{value}')"));
+        site.run(&format!(
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('{list}', '{value}')"
+        ));
     }
     site
 }
@@ -25,12 +27,29 @@ fn an_address_is_blocked_in_its_networks_and_nowhere_else() {
     let entries = ["192.0.2.7", "198.51.100.0/25", "2001:db8:5::/48", "10.1.2.3/8", "2001:db8::9"];
     let mut site = with_networks(&entries.map(|entry| ("ip_block", entry)));
     for hit in [
-        "192.0.2.7", "198.51.100.0", "198.51.100.127", "10.255.255.255", "10.0.0.0", "2001:db8:5:ffff::1",
-        "2001:db8::9", "::ffff:192.0.2.7", "::ffff:10.9.9.9", "192.0.2.7/24",
+        "192.0.2.7",
+        "198.51.100.0",
+        "198.51.100.127",
+        "10.255.255.255",
+        "10.0.0.0",
+        "2001:db8:5:ffff::1",
+        "2001:db8::9",
+        "::ffff:192.0.2.7",
+        "::ffff:10.9.9.9",
+        "192.0.2.7/24",
     ] {
         assert_eq!(findings(&mut site, &format!("'{hit}'")), "ip_block suppressed", "{hit}");
     }
-    for miss in ["192.0.2.6", "192.0.2.8", "198.51.100.128", "11.0.0.0", "9.255.255.255", "2001:db8:6::", "::1", "::192.0.2.7"] {
+    for miss in [
+        "192.0.2.6",
+        "192.0.2.8",
+        "198.51.100.128",
+        "11.0.0.0",
+        "9.255.255.255",
+        "2001:db8:6::",
+        "::1",
+        "::192.0.2.7",
+    ] {
         assert_eq!(findings(&mut site, &format!("'{miss}'")), "", "{miss}");
     }
     assert_eq!(findings(&mut site, "NULL"), "");
@@ -44,7 +63,10 @@ fn the_finding_names_list_and_entry_and_the_log_holds_the_address() {
     let logged = site.ask(
         "SELECT ip, detail ->> 'list', detail ->> 'entry', why LIKE '%' || host(ip) || '%' FROM spamcheck.spam_checklog ORDER BY id",
     );
-    assert_eq!(logged, "198.51.100.9|ip_block|198.51.100.0/25|t\n2001:db8::9|ip_block|2001:db8::9|t");
+    assert_eq!(
+        logged,
+        "198.51.100.9|ip_block|198.51.100.0/25|t\n2001:db8::9|ip_block|2001:db8::9|t"
+    );
 }
 
 #[test]
@@ -64,7 +86,11 @@ fn the_whole_internet_can_be_blocked_and_a_part_of_it_allowed() {
 
 #[test]
 fn an_allowed_address_ends_it_and_is_logged_where_another_check_would_have_hit() {
-    let mut site = with_networks(&[("ip_allow", "192.0.2.1"), ("banned_words", "casino"), ("ip_block", "192.0.2.0/24")]);
+    let mut site = with_networks(&[
+        ("ip_allow", "192.0.2.1"),
+        ("banned_words", "casino"),
+        ("ip_block", "192.0.2.0/24"),
+    ]);
     site.check("content", "action = 'reject'");
     site.run("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'casino')");
     assert_eq!(site.statuses(), "1 approved");
@@ -77,10 +103,18 @@ fn an_allowed_address_ends_it_and_is_logged_where_another_check_would_have_hit()
     site.run("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'nice')");
     site.run("DELETE FROM spamcheck.list_entry WHERE list = 'ip_block'");
     site.run("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'nice')");
-    assert_eq!(site.ask("SELECT row_key, count(*) FROM spamcheck.spam_checklog GROUP BY 1 ORDER BY 1"), "{\"id\": 1}|3\n{\"id\": 2}|2");
+    assert_eq!(
+        site.ask("SELECT row_key, count(*) FROM spamcheck.spam_checklog GROUP BY 1 ORDER BY 1"),
+        "{\"id\": 1}|3\n{\"id\": 2}|2"
+    );
     // Without the check there is no allowing.
     site.check("ip_allow", "enabled = false");
-    assert_eq!(refused(&mut site.client, "INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'casino')").code().code(), "23514");
+    assert_eq!(
+        refused(&mut site.client, "INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'casino')")
+            .code()
+            .code(),
+        "23514"
+    );
 }
 
 #[test]
@@ -113,15 +147,39 @@ fn other_lists_can_be_named_and_none_at_all() {
 
 #[test]
 fn an_address_may_be_text_and_what_is_none_is_noted() {
-    let mut site = with_networks(&[("ip_block", "192.0.2.0/24"), ("ip_block", "2001:db8::/32"), ("banned_words", "casino")]);
+    let mut site = with_networks(&[
+        ("ip_block", "192.0.2.0/24"),
+        ("ip_block", "2001:db8::/32"),
+        ("banned_words", "casino"),
+    ]);
     site.run("ALTER TABLE comments ALTER ip TYPE text USING host(ip)");
-    for hit in ["192.0.2.7", " 192.0.2.7 ", "::ffff:192.0.2.7", "::FFFF:C000:207", "192.0.2.7/32", "2001:DB8::1", "2001:db8::1%eth0"] {
+    for hit in [
+        "192.0.2.7",
+        " 192.0.2.7 ",
+        "::ffff:192.0.2.7",
+        "::FFFF:C000:207",
+        "192.0.2.7/32",
+        "2001:DB8::1",
+        "2001:db8::1%eth0",
+    ] {
         assert_eq!(findings(&mut site, &format!("'{hit}'")), "ip_block suppressed", "{hit}");
     }
-    for none in ["", "  ", "unknown", "192.0.2", "192.0.2.256", "not an ip", "1.2.3.4, 192.0.2.7", "0xc0000207", "192.0.2.7:8080"] {
+    for none in [
+        "",
+        "  ",
+        "unknown",
+        "192.0.2",
+        "192.0.2.256",
+        "not an ip",
+        "1.2.3.4, 192.0.2.7",
+        "0xc0000207",
+        "192.0.2.7:8080",
+    ] {
         assert_eq!(findings(&mut site, &format!("'{none}'")), "", "{none}");
     }
-    site.run("INSERT INTO comments (ip, body) VALUES ('1.2.3.4, 192.0.2.7', 'casino'), ('', 'casino')");
+    site.run(
+        "INSERT INTO comments (ip, body) VALUES ('1.2.3.4, 192.0.2.7', 'casino'), ('', 'casino')",
+    );
     assert_eq!(
         site.ask("SELECT ip IS NULL, detail -> 'notes' ->> 0 FROM spamcheck.spam_checklog WHERE check_name = 'content' ORDER BY id"),
         "t|ip: \"1.2.3.4, 192.0.2.7\" is not an address\nt|"
@@ -147,11 +205,24 @@ fn a_table_without_an_address_takes_it_from_the_setting() {
     let mut client = site.db.client_as(&app);
     let say = "INSERT INTO comments (body) VALUES ('nice') RETURNING status";
     assert_eq!(ask(&mut client, say), "approved");
-    assert_eq!(ask(&mut client, &format!("BEGIN; SET LOCAL pg_spamcheck.ip = '192.0.2.66'; {say}")), "spam");
-    assert_eq!(ask(&mut client, &format!("COMMIT; {say}")), "approved", "SET LOCAL ends with its transaction");
-    assert_eq!(ask(&mut client, &format!("SET pg_spamcheck.ip = '::ffff:192.0.2.1'; {say}")), "spam");
+    assert_eq!(
+        ask(&mut client, &format!("BEGIN; SET LOCAL pg_spamcheck.ip = '192.0.2.66'; {say}")),
+        "spam"
+    );
+    assert_eq!(
+        ask(&mut client, &format!("COMMIT; {say}")),
+        "approved",
+        "SET LOCAL ends with its transaction"
+    );
+    assert_eq!(
+        ask(&mut client, &format!("SET pg_spamcheck.ip = '::ffff:192.0.2.1'; {say}")),
+        "spam"
+    );
     assert_eq!(ask(&mut client, &format!("SET pg_spamcheck.ip = 'nonsense'; {say}")), "approved");
-    assert_eq!(site.ask("SELECT ip FROM spamcheck.spam_checklog ORDER BY id"), "192.0.2.66\n192.0.2.1");
+    assert_eq!(
+        site.ask("SELECT ip FROM spamcheck.spam_checklog ORDER BY id"),
+        "192.0.2.66\n192.0.2.1"
+    );
 }
 
 #[test]

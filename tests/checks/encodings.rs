@@ -20,7 +20,9 @@ impl Encoded {
         let mut superuser = cluster().connect("postgres", SUPERUSER);
         run(
             &mut superuser,
-            &format!("CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"),
+            &format!(
+                "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            ),
         );
         let mut client = cluster().connect(&name, SUPERUSER);
         run(&mut client, "CREATE EXTENSION pg_spamcheck");
@@ -38,7 +40,8 @@ impl Encoded {
 impl Drop for Encoded {
     fn drop(&mut self) {
         if let Ok(mut client) = cluster().config("postgres", SUPERUSER).connect(postgres::NoTls) {
-            let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+            let _ = client
+                .batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }
     }
 }
@@ -46,31 +49,58 @@ impl Drop for Encoded {
 #[test]
 fn latin1_texts_entries_names_and_settings_are_understood() {
     let mut db = Encoded::new("LATIN1");
-    run(&mut db.client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'glücksspiel'), ('email_block', '^müll@'), ('banned_words', 'µ')");
+    run(
+        &mut db.client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'glücksspiel'), ('email_block', '^müll@'), ('banned_words', 'µ')",
+    );
     assert_eq!(
         db.ask("INSERT INTO comments (author, email, body) VALUES ('é', 'x@y.example', 'Das GLÜCKSSPIEL ½ ÿ'), ('é', 'MÜLL@x.example', 'über'), ('ñ', '', 'schön'), ('', '', '5 µ') RETURNING status"),
         "spam\nspam\napproved\nspam"
     );
     assert_eq!(
-        db.ask("SELECT author, comment, detail ->> 'entry' FROM spamcheck.spam_checklog ORDER BY id"),
+        db.ask(
+            "SELECT author, comment, detail ->> 'entry' FROM spamcheck.spam_checklog ORDER BY id"
+        ),
         "é|Das GLÜCKSSPIEL ½ ÿ|glücksspiel\né|über|^müll@\n|5 µ|µ"
     );
-    run(&mut db.client, "SET pg_spamcheck.user_agent = 'Bär/½'; INSERT INTO comments (body) VALUES ('casino')");
+    run(
+        &mut db.client,
+        "SET pg_spamcheck.user_agent = 'Bär/½'; INSERT INTO comments (body) VALUES ('casino')",
+    );
     assert_eq!(db.ask("SELECT user_agent FROM spamcheck.recent LIMIT 1"), "Bär/½");
     // Names of policies and tables.
-    run(&mut db.client, "SELECT spamcheck.create_policy('härter'); CREATE TABLE \"Äußerung\" (LIKE comments INCLUDING ALL)");
+    run(
+        &mut db.client,
+        "SELECT spamcheck.create_policy('härter'); CREATE TABLE \"Äußerung\" (LIKE comments INCLUDING ALL)",
+    );
     run(&mut db.client, "SELECT spamcheck.protect('\"Äußerung\"', 'härter')");
     run(&mut db.client, "INSERT INTO \"Äußerung\" (body) VALUES ('casino')");
-    assert_eq!(db.ask("SELECT relation, policy FROM spamcheck.recent LIMIT 1"), "public.\"Äußerung\"|härter");
-    run(&mut db.client, "SELECT spamcheck.unprotect('\"Äußerung\"'); SELECT spamcheck.drop_policy('härter')");
+    assert_eq!(
+        db.ask("SELECT relation, policy FROM spamcheck.recent LIMIT 1"),
+        "public.\"Äußerung\"|härter"
+    );
+    run(
+        &mut db.client,
+        "SELECT spamcheck.unprotect('\"Äußerung\"'); SELECT spamcheck.drop_policy('härter')",
+    );
 }
 
 #[test]
 fn a_rejection_in_latin1_reaches_the_log_with_its_row() {
     let mut db = Encoded::new("LATIN2");
-    run(&mut db.client, "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
-    support::wait::until(std::time::Duration::from_secs(20), "the worker", || cluster().worker_pid(&db.name).is_some());
-    refused(&mut db.client, "INSERT INTO comments (author, body) VALUES ('Łukasz', 'kasyno, casino – žluťoučký')".replace('–', "-").as_str());
+    run(
+        &mut db.client,
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'",
+    );
+    support::wait::until(std::time::Duration::from_secs(20), "the worker", || {
+        cluster().worker_pid(&db.name).is_some()
+    });
+    refused(
+        &mut db.client,
+        "INSERT INTO comments (author, body) VALUES ('Łukasz', 'kasyno, casino – žluťoučký')"
+            .replace('–', "-")
+            .as_str(),
+    );
     assert_eq!(
         db.ask("SELECT author, comment, submission -> 'row' ->> 'author', outcome FROM spamcheck.recent"),
         "Łukasz|kasyno, casino - žluťoučký|Łukasz|rejected"
@@ -85,18 +115,32 @@ fn bytes_without_an_encoding_lose_no_row() {
                  (E'\xff', repeat(E'http://a\xe9.example ', 9)), ('ok', 'Glück und casino') RETURNING status",
     );
     assert_eq!(stored, "spam\napproved\npending\nspam");
-    assert_eq!(db.ask("SELECT row_key, check_name FROM spamcheck.spam_checklog ORDER BY id"), "{\"id\": 1}|content\n{\"id\": 3}|links\n{\"id\": 4}|content");
+    assert_eq!(
+        db.ask("SELECT row_key, check_name FROM spamcheck.spam_checklog ORDER BY id"),
+        "{\"id\": 1}|content\n{\"id\": 3}|links\n{\"id\": 4}|content"
+    );
     // An edit from one such byte to another is an edit.
-    assert_eq!(db.ask(r"UPDATE comments SET body = E'\xe8 casino' WHERE id = 2 RETURNING status"), "spam");
+    assert_eq!(
+        db.ask(r"UPDATE comments SET body = E'\xe8 casino' WHERE id = 2 RETURNING status"),
+        "spam"
+    );
     assert_eq!(db.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "4");
 }
 
 #[test]
 fn a_rejection_of_bytes_without_an_encoding_is_logged() {
     let mut db = Encoded::new("EUC_JP");
-    run(&mut db.client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'カジノ')");
-    run(&mut db.client, "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
-    support::wait::until(std::time::Duration::from_secs(20), "the worker", || cluster().worker_pid(&db.name).is_some());
+    run(
+        &mut db.client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'カジノ')",
+    );
+    run(
+        &mut db.client,
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'",
+    );
+    support::wait::until(std::time::Duration::from_secs(20), "the worker", || {
+        cluster().worker_pid(&db.name).is_some()
+    });
     refused(&mut db.client, "INSERT INTO comments (body) VALUES ('最高のカジノ')");
     assert_eq!(db.ask("SELECT comment, detail ->> 'at' FROM spamcheck.recent"), "最高のカジノ|3");
 }
@@ -104,13 +148,24 @@ fn a_rejection_of_bytes_without_an_encoding_is_logged() {
 #[test]
 fn entries_that_are_no_utf8_are_refused_or_harmless() {
     let mut db = Encoded::new("WIN1251");
-    run(&mut db.client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'казино')");
-    assert_eq!(db.ask("INSERT INTO comments (body) VALUES ('лучшее КАЗИНО'), ('привет') RETURNING status"), "spam\napproved");
+    run(
+        &mut db.client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'казино')",
+    );
+    assert_eq!(
+        db.ask("INSERT INTO comments (body) VALUES ('лучшее КАЗИНО'), ('привет') RETURNING status"),
+        "spam\napproved"
+    );
     let mut bytes = Encoded::new("SQL_ASCII");
-    let taken = bytes.client.batch_execute(r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', E'caf\xe9')");
+    let taken = bytes.client.batch_execute(
+        r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', E'caf\xe9')",
+    );
     if let Err(error) = taken {
         let error = error.as_db_error().expect("the server refuses it").clone();
         assert!(error.hint().is_some(), "{error:?}");
     }
-    assert_eq!(bytes.ask("INSERT INTO comments (body) VALUES ('casino'), ('nice') RETURNING status"), "spam\napproved");
+    assert_eq!(
+        bytes.ask("INSERT INTO comments (body) VALUES ('casino'), ('nice') RETURNING status"),
+        "spam\napproved"
+    );
 }

@@ -19,7 +19,10 @@ fn without_list() -> Site {
 #[test]
 fn a_missing_list_is_accepted_moderated_or_rejected_as_the_policy_says() {
     let mut site = without_list();
-    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('nice') RETURNING status"), "approved");
+    assert_eq!(
+        site.ask("INSERT INTO comments (body) VALUES ('nice') RETURNING status"),
+        "approved"
+    );
     assert_eq!(newest(&mut site), "content|error|error");
     assert!(site.ask("SELECT why FROM spamcheck.recent").contains("\"gone\""));
     site.policy("on_error = 'moderate'");
@@ -33,7 +36,10 @@ fn a_missing_list_is_accepted_moderated_or_rejected_as_the_policy_says() {
     });
     // It is mended by making the list.
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('gone', 'word')");
-    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('nice') RETURNING status"), "approved");
+    assert_eq!(
+        site.ask("INSERT INTO comments (body) VALUES ('nice') RETURNING status"),
+        "approved"
+    );
 }
 
 #[test]
@@ -54,14 +60,20 @@ fn other_checks_go_on_when_one_fails() {
     // An allowed address needs no check to work.
     site.policy("on_error = 'reject'");
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '192.0.2.1')");
-    assert_eq!(site.ask("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'nice') RETURNING status"), "approved");
+    assert_eq!(
+        site.ask("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'nice') RETURNING status"),
+        "approved"
+    );
 }
 
 #[test]
 fn trial_mode_touches_no_row_for_a_failure_either() {
     let mut site = without_list();
     site.policy("mode = 'trial', on_error = 'reject'");
-    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('nice') RETURNING status"), "approved");
+    assert_eq!(
+        site.ask("INSERT INTO comments (body) VALUES ('nice') RETURNING status"),
+        "approved"
+    );
     assert_eq!(newest(&mut site), "content|error|error");
 }
 

@@ -9,7 +9,8 @@ fn body(links: usize) -> String {
 /// What the check makes of so many links; nothing: no finding.
 fn outcome(site: &mut Site, links: usize) -> String {
     let text = body(links);
-    if site.client.batch_execute(&format!("INSERT INTO comments (body) VALUES ('{text}')")).is_err() {
+    if site.client.batch_execute(&format!("INSERT INTO comments (body) VALUES ('{text}')")).is_err()
+    {
         return "refused".into();
     }
     site.ask("SELECT status FROM comments ORDER BY id DESC LIMIT 1")
@@ -22,11 +23,17 @@ fn strictly_more_than_the_limits_count() {
     let outcomes = [0, 7, 8, 13, 14, 40].map(|links| outcome(&mut site, links));
     assert_eq!(outcomes, ["approved", "approved", "pending", "pending", "refused", "refused"]);
     site.check("links", r#"options = '{"over": 0, "reject_over": 1}'"#);
-    assert_eq!([0, 1, 2].map(|links| outcome(&mut site, links)), ["approved", "pending", "refused"]);
+    assert_eq!(
+        [0, 1, 2].map(|links| outcome(&mut site, links)),
+        ["approved", "pending", "refused"]
+    );
     site.check("links", r#"options = '{"over": null, "reject_over": 2}'"#);
     assert_eq!([2, 3].map(|links| outcome(&mut site, links)), ["approved", "refused"]);
     site.check("links", r#"options = '{"over": 2, "reject_over": null}'"#);
-    assert_eq!([2, 3, 50].map(|links| outcome(&mut site, links)), ["approved", "pending", "pending"]);
+    assert_eq!(
+        [2, 3, 50].map(|links| outcome(&mut site, links)),
+        ["approved", "pending", "pending"]
+    );
     site.check("links", r#"options = '{"over": null, "reject_over": null}'"#);
     assert_eq!(outcome(&mut site, 50), "approved");
     site.check("links", r#"options = '{"over": 5, "reject_over": 2}'"#);
@@ -36,7 +43,10 @@ fn strictly_more_than_the_limits_count() {
 #[test]
 fn the_default_policy_moderates_and_rejects_nothing() {
     let mut site = Site::new();
-    assert_eq!([7, 8, 100].map(|links| outcome(&mut site, links)), ["approved", "pending", "pending"]);
+    assert_eq!(
+        [7, 8, 100].map(|links| outcome(&mut site, links)),
+        ["approved", "pending", "pending"]
+    );
 }
 
 #[test]
@@ -82,7 +92,9 @@ fn every_way_to_write_a_link_counts_once() {
 #[test]
 fn links_outside_the_body_do_not_count() {
     let mut site = Site::new();
-    site.run("ALTER TABLE comments ADD title text, ADD url text; SELECT spamcheck.protect('comments')");
+    site.run(
+        "ALTER TABLE comments ADD title text, ADD url text; SELECT spamcheck.protect('comments')",
+    );
     site.check("links", r#"options = '{"over": 0, "reject_over": null}'"#);
     site.run("INSERT INTO comments (title, url, author, email, body) VALUES ('http://a.example', 'http://b.example', 'www.c.example', 'http://d.example', 'hi')");
     assert_eq!(site.log(), "");
@@ -106,7 +118,8 @@ fn a_body_of_several_columns_is_counted_as_one() {
 fn the_refusal_says_nothing_of_links_to_the_visitor() {
     let mut site = Site::new();
     site.check("links", "options = '{}'");
-    let error = refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('{}')", body(14)));
+    let error =
+        refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('{}')", body(14)));
     let public = format!("{} {:?} {:?}", error.message(), error.detail(), error.hint());
     assert!(!public.contains("link"), "{public}");
 }

@@ -6,7 +6,9 @@ fn with_patterns(patterns: &[&str]) -> Site {
     let mut site = Site::new();
     for pattern in patterns {
         let pattern = pattern.replace('\'', "''");
-        site.run(&format!("INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '{pattern}')"));
+        site.run(&format!(
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '{pattern}')"
+        ));
     }
     site
 }
@@ -26,7 +28,13 @@ fn patterns_are_searched_without_regard_to_case() {
     assert_eq!(hit(&mut site, "Bob@SPAM.example"), r"@spam\.example$");
     assert_eq!(hit(&mut site, "ROBOT7@example.com"), "^robot");
     assert_eq!(hit(&mut site, "x1234567y@example.com"), "[0-9]{6,}");
-    for email in ["bob@spam.example.org", "bob@spamxexample", "a.robot@example.com", "x12345@example.com", ""] {
+    for email in [
+        "bob@spam.example.org",
+        "bob@spamxexample",
+        "a.robot@example.com",
+        "x12345@example.com",
+        "",
+    ] {
         assert_eq!(hit(&mut site, email), "", "{email}");
     }
 }
@@ -34,8 +42,15 @@ fn patterns_are_searched_without_regard_to_case() {
 #[test]
 fn the_spelling_of_python_is_taken() {
     let mut site = with_patterns(&[
-        r"\Aann@", r"@last\.example\Z", r"(?P<name>bob)@", r"(?:carl|dora)@(?i:mail)\.example", r"\bspam\b", r"(?#why)eve@",
-        r"[]x]+@bracket\.example", r"\d+@\w+\.digits", "quote'd@",
+        r"\Aann@",
+        r"@last\.example\Z",
+        r"(?P<name>bob)@",
+        r"(?:carl|dora)@(?i:mail)\.example",
+        r"\bspam\b",
+        r"(?#why)eve@",
+        r"[]x]+@bracket\.example",
+        r"\d+@\w+\.digits",
+        "quote'd@",
     ]);
     for (email, pattern) in [
         ("ann@example.com", r"\Aann@"),
@@ -66,13 +81,16 @@ fn only_the_address_is_searched_and_missing_ones_never_hit() {
 
 #[test]
 fn patterns_that_take_other_engines_forever_take_no_time() {
-    let mut site = with_patterns(&["(a+)+$", "(.*)*x", "(a|a)*b", "(a|aa)+$", "^(([a-z])+.)+[A-Z]([a-z])+$"]);
+    let mut site =
+        with_patterns(&["(a+)+$", "(.*)*x", "(a|a)*b", "(a|aa)+$", "^(([a-z])+.)+[A-Z]([a-z])+$"]);
     site.run("DELETE FROM spamcheck.list_entry WHERE value IN ('(a+)+$', '(a|aa)+$', '(.*)*x', '^(([a-z])+.)+[A-Z]([a-z])+$')");
     let started = std::time::Instant::now();
     let email = format!("{}!", "a".repeat(50_000));
     assert_eq!(hit(&mut site, &email), "");
     for pattern in ["(a+)+$", "(a|aa)+$", "(.*)*x"] {
-        site.run(&format!("INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '{pattern}')"));
+        site.run(&format!(
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '{pattern}')"
+        ));
         assert_eq!(hit(&mut site, &email), "", "{pattern}");
     }
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
@@ -88,5 +106,8 @@ fn other_lists_can_be_named() {
     assert_eq!(hit(&mut site, "ann@throwaway.example"), r"@throwaway\.example$");
     site.check("email_pattern", r#"options = '{"lists": ["email_block", "disposable"]}'"#);
     assert_eq!(hit(&mut site, "ann@throwaway.example"), "^a");
-    assert_eq!(site.ask("SELECT DISTINCT detail ->> 'list' FROM spamcheck.spam_checklog ORDER BY 1"), "disposable\nemail_block");
+    assert_eq!(
+        site.ask("SELECT DISTINCT detail ->> 'list' FROM spamcheck.spam_checklog ORDER BY 1"),
+        "disposable\nemail_block"
+    );
 }

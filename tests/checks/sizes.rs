@@ -45,13 +45,19 @@ fn the_limit_can_be_changed_in_open_sessions_by_a_reload() {
     let cluster = Cluster::start(ClusterOptions::default());
     let db = cluster.database();
     let mut client = db.client();
-    run(&mut client, "CREATE TABLE comments (id serial PRIMARY KEY, body text, status text CHECK (status IN ('approved', 'pending', 'spam')))");
+    run(
+        &mut client,
+        "CREATE TABLE comments (id serial PRIMARY KEY, body text, status text CHECK (status IN ('approved', 'pending', 'spam')))",
+    );
     run(&mut client, RULES);
     run(&mut client, "SELECT spamcheck.protect('comments')");
-    let say = "INSERT INTO comments (body) VALUES (repeat('x', 1000) || ' casino') RETURNING status";
+    let say =
+        "INSERT INTO comments (body) VALUES (repeat('x', 1000) || ' casino') RETURNING status";
     assert_eq!(ask(&mut client, say), "spam");
     cluster.set("pg_spamcheck.max_checked_chars", "1000");
-    support::wait::until(Duration::from_secs(20), "the session to follow", || ask(&mut client, say).is_empty());
+    support::wait::until(Duration::from_secs(20), "the session to follow", || {
+        ask(&mut client, say).is_empty()
+    });
 }
 
 #[test]
@@ -81,7 +87,11 @@ fn texts_that_are_compressed_and_out_of_line_read_like_others() {
         site.run(&format!(
             "INSERT INTO comments (body) SELECT string_agg(md5(n::text), ' ') || ' casino ' || string_agg(md5(n::text), ' ') FROM generate_series(1, {length}) n"
         ));
-        assert_eq!(site.ask("SELECT status FROM comments ORDER BY id DESC LIMIT 1"), "spam", "{storage}");
+        assert_eq!(
+            site.ask("SELECT status FROM comments ORDER BY id DESC LIMIT 1"),
+            "spam",
+            "{storage}"
+        );
     }
     // Copied from one table to another, values arrive as they are stored.
     site.run("INSERT INTO comments (body) SELECT body FROM comments");
@@ -96,7 +106,12 @@ fn a_policy_that_keeps_less_logs_less() {
     for (keep, expected) in [
         ("full", format!("SELECT comment = '{body}'")),
         ("excerpt", format!("SELECT comment = left('{body}', 200)")),
-        ("hash", format!("SELECT comment NOT LIKE '%é%' AND length(comment) = 64 AND comment = encode(sha256(convert_to('{body}', 'UTF8')), 'hex')")),
+        (
+            "hash",
+            format!(
+                "SELECT comment NOT LIKE '%é%' AND length(comment) = 64 AND comment = encode(sha256(convert_to('{body}', 'UTF8')), 'hex')"
+            ),
+        ),
     ] {
         site.policy(&format!("keep = '{keep}'"));
         site.run(&format!("INSERT INTO comments (body) VALUES ('{body}')"));
@@ -108,7 +123,10 @@ fn a_policy_that_keeps_less_logs_less() {
 fn a_table_of_many_columns_with_dropped_ones_among_them_is_read_right() {
     let mut site = Site::bare();
     let columns: Vec<String> = (0..1590).map(|n| format!("c{n} integer")).collect();
-    site.run(&format!("CREATE TABLE wide ({}, id integer PRIMARY KEY, body text)", columns.join(", ")));
+    site.run(&format!(
+        "CREATE TABLE wide ({}, id integer PRIMARY KEY, body text)",
+        columns.join(", ")
+    ));
     site.run("ALTER TABLE wide DROP c7, DROP c1000, DROP c1588; ALTER TABLE wide ADD author text");
     site.run(RULES);
     site.run("SELECT spamcheck.protect('wide', status => '{}')");

@@ -36,7 +36,10 @@ fn a_mapped_setting_and_a_fixed_value_are_read_at_each_insert() {
     site.run("SET app.visitor = 'the casino'; INSERT INTO comments (author, body) VALUES ('ann', 'nice')");
     site.run("SET app.visitor = ''; INSERT INTO comments (author, body) VALUES ('casino', 'nice')");
     assert_eq!(site.log(), "2 content");
-    assert_eq!(site.ask("SELECT author, page FROM spamcheck.spam_checklog"), "the casino|Guestbook");
+    assert_eq!(
+        site.ask("SELECT author, page FROM spamcheck.spam_checklog"),
+        "the casino|Guestbook"
+    );
 }
 
 #[test]
@@ -56,9 +59,14 @@ fn columns_of_other_tables_are_read_by_keys_of_several_columns_and_only_when_nee
     run(&mut other, "SET lock_timeout = '5s'");
     assert_eq!(ask(&mut other, say), "f\nf\nf\nf");
     site.run("COMMIT");
-    site.run(r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@spam\.example$')");
+    site.run(
+        r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@spam\.example$')",
+    );
     assert_eq!(ask(&mut other, say), "t\nf\nf\nf");
-    assert_eq!(site.ask("SELECT email, detail ->> 'entry' FROM spamcheck.spam_checklog"), r"bob@spam.example|@spam\.example$");
+    assert_eq!(
+        site.ask("SELECT email, detail ->> 'entry' FROM spamcheck.spam_checklog"),
+        r"bob@spam.example|@spam\.example$"
+    );
 }
 
 #[test]
@@ -90,8 +98,16 @@ fn columns_of_every_type_are_read_through_their_text() {
          INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
     );
     for (column, value) in [
-        ("a", "'The CASINO'"), ("b", "'casino'"), ("c", "'a casino'"), ("d", "'<p>casino</p>'"), ("e", "'casino'"), ("f", "'casino'"),
-        ("g", "'{nice,casino}'"), ("h", r#"'{"a": ["casino"]}'"#), ("j", "'casino'"), ("l", "'casino'::tsvector"),
+        ("a", "'The CASINO'"),
+        ("b", "'casino'"),
+        ("c", "'a casino'"),
+        ("d", "'<p>casino</p>'"),
+        ("e", "'casino'"),
+        ("f", "'casino'"),
+        ("g", "'{nice,casino}'"),
+        ("h", r#"'{"a": ["casino"]}'"#),
+        ("j", "'casino'"),
+        ("l", "'casino'::tsvector"),
     ] {
         site.run(&format!(
             r#"DELETE FROM spamcheck.spam_checklog; SELECT spamcheck.protect('odd', status => '{{}}', columns => '{{"body": "{column}"}}');
@@ -102,7 +118,10 @@ fn columns_of_every_type_are_read_through_their_text() {
     }
     site.run(r#"SELECT spamcheck.protect('odd', status => '{}', columns => '{"body": "a", "fields": "i"}')"#);
     site.run(r#"DELETE FROM spamcheck.spam_checklog; INSERT INTO odd (i) VALUES ('a=>casino, b=>NULL'), ('casino=>x'), (hstore('q"\,=>', 'say "casino"')), ('')"#);
-    assert_eq!(site.ask("SELECT detail ->> 'field' FROM spamcheck.spam_checklog ORDER BY id"), "fields.a\nfields.q\"\\,=>");
+    assert_eq!(
+        site.ask("SELECT detail ->> 'field' FROM spamcheck.spam_checklog ORDER BY id"),
+        "fields.a\nfields.q\"\\,=>"
+    );
 }
 
 #[test]

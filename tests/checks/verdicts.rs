@@ -38,9 +38,13 @@ fn the_most_severe_action_wins_and_every_finding_is_logged() {
     assert_eq!(status(&mut site, false, &casino_links), "pending");
     assert_eq!(newest(&mut site), "content|moderate|moderated|0|0\nlinks|challenge|moderated|0|0");
     site.check("links", "action = 'reject'");
-    refused(&mut site.client, &format!("INSERT INTO comments (ip, body) VALUES ('10.0.0.1', '{casino_links}')"));
+    refused(
+        &mut site.client,
+        &format!("INSERT INTO comments (ip, body) VALUES ('10.0.0.1', '{casino_links}')"),
+    );
     support::wait::until(std::time::Duration::from_secs(20), "the rejection in the log", || {
-        newest(&mut site) == "ip_block|spam|rejected|0|0\ncontent|moderate|rejected|0|0\nlinks|reject|rejected|0|0"
+        newest(&mut site)
+            == "ip_block|spam|rejected|0|0\ncontent|moderate|rejected|0|0\nlinks|reject|rejected|0|0"
     });
 }
 
@@ -58,11 +62,17 @@ fn scores_add_up_to_thresholds() {
     assert_eq!(newest(&mut site), "ip_block|score|moderated|2|5\ncontent|score|moderated|3|5");
     assert_eq!(status(&mut site, false, &both), "pending");
     assert_eq!(status(&mut site, true, &both), "spam");
-    assert_eq!(newest(&mut site), "ip_block|score|suppressed|2|10.5\ncontent|score|suppressed|3|10.5\nlinks|score|suppressed|5.5|10.5");
+    assert_eq!(
+        newest(&mut site),
+        "ip_block|score|suppressed|2|10.5\ncontent|score|suppressed|3|10.5\nlinks|score|suppressed|5.5|10.5"
+    );
     site.policy("moderate_at = 3, spam_at = 5, reject_at = 10");
     assert_eq!(status(&mut site, false, "casino"), "pending");
     assert_eq!(status(&mut site, true, "casino"), "spam");
-    refused(&mut site.client, &format!("INSERT INTO comments (ip, body) VALUES ('10.0.0.1', '{both}')"));
+    refused(
+        &mut site.client,
+        &format!("INSERT INTO comments (ip, body) VALUES ('10.0.0.1', '{both}')"),
+    );
     // NULL switches a threshold off; the others stand for themselves.
     site.policy("moderate_at = NULL, spam_at = NULL, reject_at = NULL");
     assert_eq!(status(&mut site, true, &both), "approved");
@@ -127,7 +137,16 @@ fn only_the_types_of_a_policy_are_checked() {
     let mut site = site();
     site.run("ALTER TABLE comments ADD type text; SELECT spamcheck.protect('comments')");
     let statuses = |site: &mut Site| {
-        let types = ["'comment'", "NULL", "''", "'Normal'", "'regular'", "'TrackBack'", "'pingback '", "'Petition'"];
+        let types = [
+            "'comment'",
+            "NULL",
+            "''",
+            "'Normal'",
+            "'regular'",
+            "'TrackBack'",
+            "'pingback '",
+            "'Petition'",
+        ];
         types.map(|kind| site.ask(&format!("INSERT INTO comments (type, body) VALUES ({kind}, 'casino') RETURNING status = 'spam'"))).join("")
     };
     assert_eq!(statuses(&mut site), "tttttttt", "NULL: all");
@@ -140,7 +159,9 @@ fn only_the_types_of_a_policy_are_checked() {
     // Without a column every row is a comment, unless the mapping gives a value.
     site.run("ALTER TABLE comments DROP type");
     assert_eq!(status(&mut site, false, "casino"), "approved");
-    site.run(r#"SELECT spamcheck.protect('comments', columns => '{"type": {"value": "petition"}}')"#);
+    site.run(
+        r#"SELECT spamcheck.protect('comments', columns => '{"type": {"value": "petition"}}')"#,
+    );
     assert_eq!(status(&mut site, false, "casino"), "spam");
 }
 
@@ -148,7 +169,9 @@ fn only_the_types_of_a_policy_are_checked() {
 fn a_spam_or_reject_verdict_makes_no_lookup_and_milder_ones_do() {
     let mut site = site();
     site.check("akismet", r#"enabled = true, options = '{"blog": "https://blog.example/"}'"#);
-    site.run(&format!("INSERT INTO comments (ip, body) VALUES (NULL, 'casino'), (NULL, '{LINKS}'), (NULL, 'nice')"));
+    site.run(&format!(
+        "INSERT INTO comments (ip, body) VALUES (NULL, 'casino'), (NULL, '{LINKS}'), (NULL, 'nice')"
+    ));
     assert_eq!(site.ask("SELECT row_key ->> 'id' FROM spamcheck.lookup ORDER BY 1"), "2\n3");
     // The lookup knows the submission in the log.
     assert_eq!(

@@ -11,7 +11,10 @@ fn with_words(words: &[&str]) -> Site {
     let mut site = Site::new();
     site.run("DELETE FROM spamcheck.list_entry");
     for word in words {
-        site.run(&format!("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', {})", quoted(word)));
+        site.run(&format!(
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', {})",
+            quoted(word)
+        ));
     }
     site
 }
@@ -28,7 +31,16 @@ fn hit(site: &mut Site, body: &str) -> String {
 #[test]
 fn whole_words_hit_and_parts_of_words_do_not() {
     let mut site = with_words(&["casino", "http", "c++", "50%"]);
-    for body in ["casino", "the Casino!", "(CASINO)", "casino's", "a casino, b", "\ncasino\t", "my-casino-page", "\"casino\""] {
+    for body in [
+        "casino",
+        "the Casino!",
+        "(CASINO)",
+        "casino's",
+        "a casino, b",
+        "\ncasino\t",
+        "my-casino-page",
+        "\"casino\"",
+    ] {
         assert_eq!(hit(&mut site, body), "casino", "{body}");
     }
     for body in ["casinos", "occasion", "supercasino", "casi no", "https is not http2", "casino1"] {
@@ -89,7 +101,9 @@ fn the_default_fields_are_title_author_body_and_fields() {
     );
     let columns = [("title", "t"), ("author", "t"), ("body", "t"), ("email", "f"), ("url", "f")];
     for (column, expected) in columns {
-        let stored = format!("INSERT INTO letters ({column}) VALUES ('the casino') RETURNING status IS NOT DISTINCT FROM 'spam'");
+        let stored = format!(
+            "INSERT INTO letters ({column}) VALUES ('the casino') RETURNING status IS NOT DISTINCT FROM 'spam'"
+        );
         assert_eq!(site.ask(&stored), expected, "{column}");
     }
     let custom = r#"INSERT INTO letters (body, custom) VALUES
@@ -122,7 +136,9 @@ fn lists_are_searched_in_the_order_of_the_option_and_each_row_has_one_finding() 
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('more', 'word')");
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('more', 'poker'), ('more', 'casino')");
     site.check("content", r#"options = '{"lists": ["banned_words", "more"]}'"#);
-    site.run("INSERT INTO comments (body) VALUES ('casino casino'), ('poker'), ('poker and casino')");
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino casino'), ('poker'), ('poker and casino')",
+    );
     assert_eq!(
         site.ask("SELECT row_key ->> 'id', detail ->> 'list', detail ->> 'entry' FROM spamcheck.spam_checklog ORDER BY id"),
         "1|banned_words|casino\n2|more|poker\n3|banned_words|casino"

@@ -12,7 +12,10 @@ fn the_view_lists_every_check_with_its_options() {
         assert!(rows.to_lowercase().lines().any(|row| row == line), "{line} is not in\n{rows}");
     }
     for check in ["ip_allow", "ip_block", "email_pattern", "content", "links", "akismet"] {
-        assert!(rows.lines().any(|row| row.starts_with(&format!("{check}|"))), "{check} is not in\n{rows}");
+        assert!(
+            rows.lines().any(|row| row.starts_with(&format!("{check}|"))),
+            "{check} is not in\n{rows}"
+        );
     }
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.checks WHERE summary IS NULL OR summary = '' OR seeds IS NULL OR action IS NULL OR score IS NULL OR options IS NULL"), "0");
     let incomplete = "SELECT c.name, o FROM spamcheck.checks c, jsonb_array_elements(c.options) o
@@ -37,7 +40,13 @@ fn the_defaults_that_are_shown_are_accepted_and_change_nothing() {
     }
     site.run("INSERT INTO comments (ip, body) VALUES ('10.0.0.1', 'casino'), (NULL, 'nice')");
     assert_eq!(site.log(), "1 content\n1 ip_block");
-    assert_eq!(site.ask(&format!("INSERT INTO comments (body) VALUES ('{}') RETURNING status", "www.a.example ".repeat(8))), "pending");
+    assert_eq!(
+        site.ask(&format!(
+            "INSERT INTO comments (body) VALUES ('{}') RETURNING status",
+            "www.a.example ".repeat(8)
+        )),
+        "pending"
+    );
 }
 
 #[test]

@@ -15,7 +15,12 @@ fn all_refused(site: &mut Site, cases: &[(&str, &[&str])]) {
         }
         assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE, "{statement}: {error:?}");
         let hint = error.hint().unwrap_or_else(|| panic!("no hint: {statement}\n{message}"));
-        assert!(hint.ends_with('.') && hint.starts_with(|c: char| c.is_ascii_uppercase() || c.is_lowercase() || c == '"'), "{statement}\n{hint}");
+        assert!(
+            hint.ends_with('.')
+                && hint
+                    .starts_with(|c: char| c.is_ascii_uppercase() || c.is_lowercase() || c == '"'),
+            "{statement}\n{hint}"
+        );
         assert!(!message.ends_with('.') && message.len() < 500, "{statement}\n{message}");
         assert!(hint.len() < 500, "{statement}\n{hint}");
     }
@@ -60,7 +65,8 @@ fn a_policy_refuses_every_bad_value() {
     .into_iter()
     .map(|(set, words)| (update(set), words))
     .collect();
-    let cases: Vec<(&str, &[&str])> = cases.iter().map(|(sql, words)| (sql.as_str(), words.as_slice())).collect();
+    let cases: Vec<(&str, &[&str])> =
+        cases.iter().map(|(sql, words)| (sql.as_str(), words.as_slice())).collect();
     all_refused(&mut site, &cases);
     assert_eq!(site.ask("SELECT name, mode, on_error, on_reject, reject_sqlstate, keep, moderate_at, spam_at, reject_at FROM spamcheck.policy"),
         "default|enforce|accept|error|23514|full|5|10|");
@@ -82,16 +88,32 @@ fn a_check_setting_refuses_unknown_checks_actions_and_options() {
         ("links", "options = '7'", vec!["links", "object"]),
         ("links", r#"options = '{"ovr": 7}'"#, vec!["links", "\"ovr\""]),
         ("links", r#"options = '{"Over": 7}'"#, vec!["\"Over\""]),
-        ("links", r#"options = '{"over": "abc"}'"#, vec!["\"over\"", "links", "an integer from 0", "\"abc\""]),
+        (
+            "links",
+            r#"options = '{"over": "abc"}'"#,
+            vec!["\"over\"", "links", "an integer from 0", "\"abc\""],
+        ),
         ("links", r#"options = '{"over": "7"}'"#, vec!["\"over\"", "\"7\""]),
         ("links", r#"options = '{"over": 1.5}'"#, vec!["\"over\"", "1.5"]),
         ("links", r#"options = '{"over": -1}'"#, vec!["\"over\"", "-1"]),
         ("links", r#"options = '{"over": true}'"#, vec!["\"over\"", "true"]),
         ("links", r#"options = '{"reject_over": [1]}'"#, vec!["\"reject_over\"", "[1]"]),
-        ("links", r#"options = '{"over": 7, "reject_over": 99999999999999999999}'"#, vec!["\"reject_over\""]),
-        ("content", r#"options = '{"lists": "banned_words"}'"#, vec!["\"lists\"", "content", "\"banned_words\""]),
+        (
+            "links",
+            r#"options = '{"over": 7, "reject_over": 99999999999999999999}'"#,
+            vec!["\"reject_over\""],
+        ),
+        (
+            "content",
+            r#"options = '{"lists": "banned_words"}'"#,
+            vec!["\"lists\"", "content", "\"banned_words\""],
+        ),
         ("content", r#"options = '{"lists": [1]}'"#, vec!["\"lists\""]),
-        ("content", r#"options = '{"fields": ["bodi"]}'"#, vec!["\"fields\"", "\"bodi\"", "\"body\""]),
+        (
+            "content",
+            r#"options = '{"fields": ["bodi"]}'"#,
+            vec!["\"fields\"", "\"bodi\"", "\"body\""],
+        ),
         ("content", r#"options = '{"fields": null}'"#, vec!["\"fields\""]),
         ("ip_block", r#"options = '{"list": ["ip_block"]}'"#, vec!["ip_block", "\"list\""]),
         ("ip_allow", "action = 'ban'", vec!["ip_allow", "\"ban\"", "allow"]),
@@ -105,20 +127,30 @@ fn a_check_setting_refuses_unknown_checks_actions_and_options() {
         ("akismet", r#"options = '{"send": {"author": 1}}'"#, vec!["\"send\""]),
         ("akismet", r#"options = '{"comment_type": {"petition": 1}}'"#, vec!["\"comment_type\""]),
         ("akismet", r#"options = '{"anonymize": "yes"}'"#, vec!["\"anonymize\""]),
-        ("akismet", r#"options = '{"give_up_after": "soon"}'"#, vec!["\"give_up_after\"", "\"soon\""]),
+        (
+            "akismet",
+            r#"options = '{"give_up_after": "soon"}'"#,
+            vec!["\"give_up_after\"", "\"soon\""],
+        ),
         ("akismet", r#"options = '{"give_up_after": "-1 day"}'"#, vec!["\"give_up_after\""]),
         ("akismet", r#"options = '{"key": "0123456789ab"}'"#, vec!["\"key\""]),
     ]
     .into_iter()
-    .map(|(check, set, words)| (format!("UPDATE spamcheck.check_setting SET {set} WHERE check_name = '{check}'"), words))
+    .map(|(check, set, words)| {
+        (format!("UPDATE spamcheck.check_setting SET {set} WHERE check_name = '{check}'"), words)
+    })
     .collect();
-    let cases: Vec<(&str, &[&str])> = cases.iter().map(|(sql, words)| (sql.as_str(), words.as_slice())).collect();
+    let cases: Vec<(&str, &[&str])> =
+        cases.iter().map(|(sql, words)| (sql.as_str(), words.as_slice())).collect();
     all_refused(&mut site, &cases);
     // An INSERT is checked like an UPDATE.
     site.run("DELETE FROM spamcheck.check_setting WHERE check_name = 'links'");
     all_refused(
         &mut site,
-        &[("INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{\"over\": -1}')", &["\"over\""])],
+        &[(
+            "INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{\"over\": -1}')",
+            &["\"over\""],
+        )],
     );
     site.run("INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{\"over\": 1.0}')");
 }
@@ -129,22 +161,45 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
     all_refused(
         &mut site,
         &[
-            ("INSERT INTO spamcheck.list (name, kind) VALUES ('x', 'words')", &["kind", "\"x\"", "\"words\""]),
+            (
+                "INSERT INTO spamcheck.list (name, kind) VALUES ('x', 'words')",
+                &["kind", "\"x\"", "\"words\""],
+            ),
             ("INSERT INTO spamcheck.list (name, kind) VALUES (' ', 'word')", &["name"]),
-            ("INSERT INTO spamcheck.list (name, kind, refresh) VALUES ('x', 'word', '-1 day')", &["refresh"]),
-            ("INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', 'file:///etc/passwd')", &["source_url"]),
-            ("INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', 'http://lists.example/x')", &["source_url"]),
-            ("INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', 'not a url')", &["source_url"]),
+            (
+                "INSERT INTO spamcheck.list (name, kind, refresh) VALUES ('x', 'word', '-1 day')",
+                &["refresh"],
+            ),
+            (
+                "INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', 'file:///etc/passwd')",
+                &["source_url"],
+            ),
+            (
+                "INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', 'http://lists.example/x')",
+                &["source_url"],
+            ),
+            (
+                "INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', 'not a url')",
+                &["source_url"],
+            ),
         ],
     );
-    let entry = |list: &str, value: &str| format!("INSERT INTO spamcheck.list_entry (list, value) VALUES ('{list}', {value})");
+    let entry = |list: &str, value: &str| {
+        format!("INSERT INTO spamcheck.list_entry (list, value) VALUES ('{list}', {value})")
+    };
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('domains', 'domain')");
     let cases: Vec<(String, Vec<&str>)> = [
         (entry("banned_words", "''"), vec!["banned_words"]),
         (entry("banned_words", "E' \\u200b\\t'"), vec!["banned_words"]),
         (entry("banned_words", "E'two\\nlines'"), vec!["banned_words", "line break"]),
         (entry("banned_words", "repeat('very ', 65) || 'long'"), vec!["banned_words"]),
-        (entry("banned_words", "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) n)"), vec!["banned_words"]),
+        (
+            entry(
+                "banned_words",
+                "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) n)",
+            ),
+            vec!["banned_words"],
+        ),
         (entry("email_block", "''"), vec!["email_block"]),
         (entry("email_block", "'('"), vec!["email_block", "\"(\""]),
         (entry("email_block", "'[a'"), vec!["\"[a\""]),
@@ -169,7 +224,8 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
     ]
     .into_iter()
     .collect();
-    let cases: Vec<(&str, &[&str])> = cases.iter().map(|(sql, words)| (sql.as_str(), words.as_slice())).collect();
+    let cases: Vec<(&str, &[&str])> =
+        cases.iter().map(|(sql, words)| (sql.as_str(), words.as_slice())).collect();
     all_refused(&mut site, &cases);
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.list_entry"), "0");
     // An UPDATE is checked like an INSERT, and so is COPY.
@@ -179,10 +235,14 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
         &[
             ("UPDATE spamcheck.list_entry SET value = 'no address'", &["ip_block", "no address"]),
             ("UPDATE spamcheck.list_entry SET list = 'email_block', value = '('", &["email_block"]),
-            ("UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'ip_block'", &["ip_block", "kind"]),
+            (
+                "UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'ip_block'",
+                &["ip_block", "kind"],
+            ),
         ],
     );
-    let mut copy = site.client.copy_in("COPY spamcheck.list_entry (list, value) FROM stdin").unwrap();
+    let mut copy =
+        site.client.copy_in("COPY spamcheck.list_entry (list, value) FROM stdin").unwrap();
     std::io::Write::write_all(&mut copy, b"ip_block\t192.0.2.1\nip_block\t192.0.2.256\n").unwrap();
     let error = copy.finish().unwrap_err();
     assert!(error.as_db_error().unwrap().message().contains("192.0.2.256"), "{error:?}");
@@ -193,10 +253,22 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
 fn references_hold_lists_and_policies_together() {
     let mut site = Site::new();
     for (statement, code) in [
-        ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('nowhere', 'x')", SqlState::INVALID_PARAMETER_VALUE),
-        ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')", SqlState::UNIQUE_VIOLATION),
-        ("INSERT INTO spamcheck.check_setting VALUES ('nowhere', 'links', true, 'moderate', 1, '{}')", SqlState::INVALID_PARAMETER_VALUE),
-        ("INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{}')", SqlState::UNIQUE_VIOLATION),
+        (
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('nowhere', 'x')",
+            SqlState::INVALID_PARAMETER_VALUE,
+        ),
+        (
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
+            SqlState::UNIQUE_VIOLATION,
+        ),
+        (
+            "INSERT INTO spamcheck.check_setting VALUES ('nowhere', 'links', true, 'moderate', 1, '{}')",
+            SqlState::INVALID_PARAMETER_VALUE,
+        ),
+        (
+            "INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 1, '{}')",
+            SqlState::UNIQUE_VIOLATION,
+        ),
         ("DELETE FROM spamcheck.policy", SqlState::DEPENDENT_OBJECTS_STILL_EXIST),
     ] {
         assert_eq!(refused(&mut site.client, statement).code(), &code, "{statement}");
@@ -206,7 +278,10 @@ fn references_hold_lists_and_policies_together() {
     site.run(r#"UPDATE spamcheck.check_setting SET options = '{"lists": ["bad words"]}' WHERE check_name = 'content'"#);
     assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "spam");
     assert_eq!(site.ask("SELECT policy FROM spamcheck.spam_checklog"), "house rules");
-    assert_eq!(site.ask("SELECT relation, policy FROM spamcheck.protected_table"), "comments|house rules");
+    assert_eq!(
+        site.ask("SELECT relation, policy FROM spamcheck.protected_table"),
+        "comments|house rules"
+    );
 }
 
 #[test]
@@ -216,14 +291,27 @@ fn a_list_that_does_not_exist_yet_is_warned_about_and_not_refused() {
     let seen = warnings.clone();
     let mut config = site.db.cluster().config(site.db.name(), "postgres");
     let mut client = config
-        .notice_callback(move |notice| seen.lock().unwrap().push((notice.message().to_owned(), notice.hint().map(str::to_owned))))
+        .notice_callback(move |notice| {
+            seen.lock()
+                .unwrap()
+                .push((notice.message().to_owned(), notice.hint().map(str::to_owned)))
+        })
         .connect(postgres::NoTls)
         .unwrap();
-    run(&mut client, r#"UPDATE spamcheck.check_setting SET options = '{"lists": ["later"]}' WHERE check_name = 'content'"#);
+    run(
+        &mut client,
+        r#"UPDATE spamcheck.check_setting SET options = '{"lists": ["later"]}' WHERE check_name = 'content'"#,
+    );
     let (message, hint) = warnings.lock().unwrap().pop().expect("a warning");
-    assert!(message.contains("content") && message.contains("\"later\"") && hint.is_some(), "{message}");
+    assert!(
+        message.contains("content") && message.contains("\"later\"") && hint.is_some(),
+        "{message}"
+    );
     run(&mut client, "INSERT INTO spamcheck.list (name, kind) VALUES ('later', 'word')");
-    run(&mut client, r#"UPDATE spamcheck.check_setting SET options = '{"lists": ["later"]}' WHERE check_name = 'content'"#);
+    run(
+        &mut client,
+        r#"UPDATE spamcheck.check_setting SET options = '{"lists": ["later"]}' WHERE check_name = 'content'"#,
+    );
     assert!(warnings.lock().unwrap().is_empty());
     site.run("SELECT 1");
 }

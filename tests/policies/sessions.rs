@@ -8,7 +8,8 @@ use postgres::types::Type;
 use crate::site::{Site, ask, run};
 
 const SAY: &str = "INSERT INTO comments (body) VALUES ('a lottery') RETURNING status";
-const BAN: &str = "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')";
+const BAN: &str =
+    "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')";
 
 #[test]
 fn changes_count_at_the_next_statement_of_other_sessions() {
@@ -17,19 +18,34 @@ fn changes_count_at_the_next_statement_of_other_sessions() {
     assert_eq!(ask(&mut other, SAY), "approved");
     for (change, status) in [
         (BAN, "spam"),
-        ("UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'", "pending"),
+        (
+            "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'",
+            "pending",
+        ),
         ("UPDATE spamcheck.list_entry SET value = 'Lottery' WHERE value = 'lottery'", "pending"),
         ("UPDATE spamcheck.policy SET mode = 'trial'", "approved"),
         ("UPDATE spamcheck.policy SET mode = 'enforce'", "pending"),
-        ("UPDATE spamcheck.check_setting SET enabled = false WHERE check_name = 'content'", "approved"),
-        ("UPDATE spamcheck.check_setting SET enabled = true, action = 'score', score = 10 WHERE check_name = 'content'", "spam"),
+        (
+            "UPDATE spamcheck.check_setting SET enabled = false WHERE check_name = 'content'",
+            "approved",
+        ),
+        (
+            "UPDATE spamcheck.check_setting SET enabled = true, action = 'score', score = 10 WHERE check_name = 'content'",
+            "spam",
+        ),
         ("UPDATE spamcheck.policy SET spam_at = 11", "pending"),
         ("UPDATE spamcheck.policy SET types = '{trackback}'", "approved"),
         ("UPDATE spamcheck.policy SET types = NULL", "pending"),
         ("DELETE FROM spamcheck.list_entry WHERE value = 'Lottery'", "approved"),
-        ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')", "pending"),
+        (
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')",
+            "pending",
+        ),
         ("TRUNCATE spamcheck.list_entry", "approved"),
-        ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')", "pending"),
+        (
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')",
+            "pending",
+        ),
         ("UPDATE spamcheck.list SET name = 'old_words' WHERE name = 'banned_words'", "approved"),
         ("UPDATE spamcheck.list SET name = 'banned_words' WHERE name = 'old_words'", "pending"),
         ("DELETE FROM spamcheck.list WHERE name = 'banned_words'", "approved"),
@@ -58,7 +74,9 @@ fn changes_count_at_the_next_statement_of_an_open_transaction() {
 fn prepared_statements_follow_changes() {
     let mut site = Site::new();
     let mut other = site.db.client();
-    let statement = other.prepare_typed("INSERT INTO comments (body) VALUES ($1) RETURNING status", &[Type::TEXT]).unwrap();
+    let statement = other
+        .prepare_typed("INSERT INTO comments (body) VALUES ($1) RETURNING status", &[Type::TEXT])
+        .unwrap();
     let mut say = |status: &str, when: &str| {
         for _ in 0..7 {
             let row = other.query_one(&statement, &[&"a lottery"]).unwrap();
@@ -68,7 +86,10 @@ fn prepared_statements_follow_changes() {
     say("approved", "at first");
     run(&mut site.client, BAN);
     say("spam", "after the change");
-    run(&mut site.client, "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'");
+    run(
+        &mut site.client,
+        "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'",
+    );
     say("pending", "after another");
 }
 
@@ -179,9 +200,21 @@ fn a_mapping_that_changes_counts_for_other_sessions() {
     site.run("SELECT spamcheck.protect('comments')");
     assert_eq!(ask(&mut other, by), "spam");
     site.run("ALTER TABLE comments RENAME author TO writer; ALTER TABLE comments ADD COLUMN first text; ALTER TABLE comments RENAME TO letters");
-    assert_eq!(ask(&mut other, "INSERT INTO letters (writer, body) VALUES ('casino', 'nice') RETURNING status"), "spam");
+    assert_eq!(
+        ask(
+            &mut other,
+            "INSERT INTO letters (writer, body) VALUES ('casino', 'nice') RETURNING status"
+        ),
+        "spam"
+    );
     site.run("SELECT spamcheck.unprotect('letters')");
-    assert_eq!(ask(&mut other, "INSERT INTO letters (writer, body) VALUES ('casino', 'nice') RETURNING status"), "approved");
+    assert_eq!(
+        ask(
+            &mut other,
+            "INSERT INTO letters (writer, body) VALUES ('casino', 'nice') RETURNING status"
+        ),
+        "approved"
+    );
 }
 
 #[test]
@@ -195,7 +228,8 @@ fn an_entry_counts_until_it_expires_and_not_a_moment_longer() {
     );
     let mut other = site.db.client();
     assert_eq!(ask(&mut other, SAY), "spam");
-    let words = "INSERT INTO comments (body) VALUES ('poker'), ('bingo'), ('toto') RETURNING status";
+    let words =
+        "INSERT INTO comments (body) VALUES ('poker'), ('bingo'), ('toto') RETURNING status";
     assert_eq!(ask(&mut other, words), "approved\nspam\nspam");
     support::wait::until(Duration::from_secs(20), "the entry to expire", || {
         site.ask("SELECT clock_timestamp() >= expires_at FROM spamcheck.list_entry WHERE value = 'lottery'") == "t"
@@ -230,7 +264,10 @@ fn many_sessions_see_a_change_without_a_moment_of_neither() {
             }
         });
     });
-    assert_eq!(site.ask("SELECT count(*) FROM outcome WHERE status NOT IN ('pending', 'spam')"), "0");
+    assert_eq!(
+        site.ask("SELECT count(*) FROM outcome WHERE status NOT IN ('pending', 'spam')"),
+        "0"
+    );
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "600");
     // What the log says was decided is what the row got.
     let differ = "SELECT count(*) FROM comments c JOIN spamcheck.spam_checklog l ON l.row_key = jsonb_build_object('id', c.id)

@@ -28,8 +28,12 @@ fn changed_meanwhile(site: &mut Site, insert: &'static str) -> String {
 }
 
 fn wait_for_its_middle(site: &mut Site, pid: &str) {
-    let waits = format!("SELECT count(*) FROM pg_locks WHERE pid = {pid} AND locktype = 'advisory' AND NOT granted");
-    wait::until(Duration::from_secs(20), "the statement to reach its middle", || site.ask(&waits) == "1");
+    let waits = format!(
+        "SELECT count(*) FROM pg_locks WHERE pid = {pid} AND locktype = 'advisory' AND NOT granted"
+    );
+    wait::until(Duration::from_secs(20), "the statement to reach its middle", || {
+        site.ask(&waits) == "1"
+    });
 }
 
 /// Changes the policy and lets the statement go on.
@@ -46,7 +50,10 @@ fn a_change_in_the_middle_of_a_statement_waits_for_the_next_one() {
         "INSERT INTO comments (body) SELECT pause(n) FROM generate_series(1, 4) n RETURNING status",
     );
     assert_eq!(statuses, "spam\nspam\nspam\nspam");
-    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "pending");
+    assert_eq!(
+        site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"),
+        "pending"
+    );
 }
 
 #[test]
@@ -80,7 +87,10 @@ fn a_statement_that_changes_the_policy_by_itself_is_judged_by_the_one_it_began_w
     site.run("INSERT INTO comments (body) VALUES ('casino')");
     let statuses = site.ask("INSERT INTO comments (body) SELECT CASE WHEN n = 2 THEN soften() ELSE 'casino' END FROM generate_series(1, 3) n RETURNING status");
     assert_eq!(statuses, "spam\nspam\nspam");
-    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "pending");
+    assert_eq!(
+        site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"),
+        "pending"
+    );
 }
 
 #[test]
@@ -105,5 +115,8 @@ fn a_copy_that_takes_its_time_is_judged_by_the_policy_that_it_began_with() {
     soften(&mut site);
     assert_eq!(copying.join().unwrap(), 3);
     assert_eq!(site.statuses(), "1 spam\n2 spam\n3 spam");
-    assert_eq!(site.ask("INSERT INTO comments (id, body) VALUES (4, 'casino') RETURNING status"), "pending");
+    assert_eq!(
+        site.ask("INSERT INTO comments (id, body) VALUES (4, 'casino') RETURNING status"),
+        "pending"
+    );
 }

@@ -32,16 +32,28 @@ fn a_refusal_does_not_tell_the_spammer_what_hit() {
     site.run(r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@shady\.example$')");
     let refusals = [
         refused(&mut site.client, SPAM),
-        refused(&mut site.client, "INSERT INTO comments (ip, email, body) VALUES ('10.0.0.1', 'x@shady.example', 'nice')"),
+        refused(
+            &mut site.client,
+            "INSERT INTO comments (ip, email, body) VALUES ('10.0.0.1', 'x@shady.example', 'nice')",
+        ),
     ];
     let told: Vec<String> = refusals
         .iter()
         .map(|error| {
-            format!("{} {:?} {:?} {:?}", error.message(), error.detail(), error.hint(), error.where_()).to_lowercase()
+            format!(
+                "{} {:?} {:?} {:?}",
+                error.message(),
+                error.detail(),
+                error.hint(),
+                error.where_()
+            )
+            .to_lowercase()
         })
         .collect();
     for text in &told {
-        for secret in ["casino", "10.0.0", "shady", "banned_words", "ip_block", "content", "word", "address"] {
+        for secret in
+            ["casino", "10.0.0", "shady", "banned_words", "ip_block", "content", "word", "address"]
+        {
             // Saying that content can be changed gives nothing away.
             let text = text.replace("change its content", "");
             assert!(!text.contains(secret), "{secret}: {text}");
@@ -81,7 +93,10 @@ fn exception_handlers_catch_it_with_all_its_parts() {
         "23514 spamcheck_reject public comments spamcheck_reject public.comments t t"
     );
     // Caught or not: it was refused, and the log says so.
-    assert_eq!(site.ask("SELECT comment, outcome, row_key IS NULL FROM spamcheck.spam_checklog"), "casino|rejected|t");
+    assert_eq!(
+        site.ask("SELECT comment, outcome, row_key IS NULL FROM spamcheck.spam_checklog"),
+        "casino|rejected|t"
+    );
     // What the same transaction stored stays.
     assert_eq!(site.ask("SELECT count(*) FROM comments"), "1");
 }
@@ -114,7 +129,10 @@ fn savepoints_and_the_session_survive_a_refusal() {
     assert_eq!(stopped.code(), &SqlState::IN_FAILED_SQL_TRANSACTION);
     site.run("ROLLBACK TO s; INSERT INTO comments (body) VALUES ('nice'); COMMIT");
     assert_eq!(site.statuses(), "1 spam\n3 approved");
-    assert_eq!(site.ask("SELECT row_key, outcome FROM spamcheck.spam_checklog ORDER BY outcome"), "|rejected\n{\"id\": 1}|suppressed");
+    assert_eq!(
+        site.ask("SELECT row_key, outcome FROM spamcheck.spam_checklog ORDER BY outcome"),
+        "|rejected\n{\"id\": 1}|suppressed"
+    );
 }
 
 #[test]
@@ -128,7 +146,10 @@ fn one_refused_row_stops_a_copy_and_is_the_only_one_logged() {
     assert_eq!((error.code().code(), error.constraint()), ("23514", Some("spamcheck_reject")));
     assert_eq!(detail(error)["relation"], "public.comments");
     assert_eq!(site.ask("SELECT count(*) FROM comments"), "0");
-    assert_eq!(site.ask("SELECT comment, outcome FROM spamcheck.spam_checklog"), "the casino|rejected");
+    assert_eq!(
+        site.ask("SELECT comment, outcome FROM spamcheck.spam_checklog"),
+        "the casino|rejected"
+    );
 }
 
 #[test]
@@ -138,7 +159,10 @@ fn a_refused_edit_leaves_the_row_as_it_was() {
     let error = refused(&mut site.client, "UPDATE comments SET body = 'casino', views = 5");
     assert_eq!(error.constraint(), Some("spamcheck_reject"));
     assert_eq!(site.ask("SELECT body, views, status FROM comments"), "nice|0|approved");
-    assert_eq!(site.ask("SELECT row_key IS NULL, author, comment, outcome FROM spamcheck.spam_checklog"), "t|ann|casino|rejected");
+    assert_eq!(
+        site.ask("SELECT row_key IS NULL, author, comment, outcome FROM spamcheck.spam_checklog"),
+        "t|ann|casino|rejected"
+    );
     let error = refused(
         &mut site.client,
         "INSERT INTO comments (id, body) VALUES (1, 'casino') ON CONFLICT (id) DO UPDATE SET body = excluded.body",
@@ -151,10 +175,18 @@ fn the_names_of_odd_tables_are_told_as_sql_quotes_them() {
     let mut site = refusing();
     site.run(r#"CREATE SCHEMA "My ""Blog"; CREATE TABLE "My ""Blog"."Comments.2\" (LIKE comments INCLUDING ALL)"#);
     site.run(r#"SELECT spamcheck.protect('"My ""Blog"."Comments.2\"')"#);
-    let error = refused(&mut site.client, r#"INSERT INTO "My ""Blog"."Comments.2\" (body) VALUES ('casino')"#);
+    let error = refused(
+        &mut site.client,
+        r#"INSERT INTO "My ""Blog"."Comments.2\" (body) VALUES ('casino')"#,
+    );
     assert_eq!((error.schema(), error.table()), (Some("My \"Blog"), Some("Comments.2\\")));
     assert_eq!(detail(&error)["relation"], r#""My ""Blog"."Comments.2\""#);
-    assert_eq!(site.ask("SELECT relation = $$\"My \"\"Blog\".\"Comments.2\\\"$$ FROM spamcheck.spam_checklog"), "t");
+    assert_eq!(
+        site.ask(
+            "SELECT relation = $$\"My \"\"Blog\".\"Comments.2\\\"$$ FROM spamcheck.spam_checklog"
+        ),
+        "t"
+    );
 }
 
 #[test]
@@ -179,7 +211,10 @@ fn the_first_refusal_of_a_fresh_session_is_like_any_other() {
         let mut fresh = site.db.client();
         let error = refused(&mut fresh, SPAM);
         assert_eq!(error.constraint(), Some("spamcheck_reject"));
-        assert_eq!(ask(&mut site.client, "SELECT count(*) FROM spamcheck.spam_checklog"), n.to_string());
+        assert_eq!(
+            ask(&mut site.client, "SELECT count(*) FROM spamcheck.spam_checklog"),
+            n.to_string()
+        );
     }
     run(&mut site.client, "INSERT INTO comments (body) VALUES ('nice')");
 }
@@ -188,6 +223,9 @@ fn the_first_refusal_of_a_fresh_session_is_like_any_other() {
 fn do_nothing_does_not_hide_a_refusal() {
     let mut site: Site = refusing();
     site.run("INSERT INTO comments (id, body) VALUES (1, 'nice')");
-    let error = refused(&mut site.client, "INSERT INTO comments (id, body) VALUES (2, 'casino') ON CONFLICT DO NOTHING");
+    let error = refused(
+        &mut site.client,
+        "INSERT INTO comments (id, body) VALUES (2, 'casino') ON CONFLICT DO NOTHING",
+    );
     assert_eq!(error.constraint(), Some("spamcheck_reject"));
 }

@@ -14,7 +14,9 @@ fn dropping() -> Site {
 #[test]
 fn a_dropped_row_is_no_error_and_its_neighbours_are_stored() {
     let mut site = dropping();
-    let stored = site.client.execute("INSERT INTO comments (body) VALUES ('nice'), ('casino'), ('nice too')", &[]);
+    let stored = site
+        .client
+        .execute("INSERT INTO comments (body) VALUES ('nice'), ('casino'), ('nice too')", &[]);
     assert_eq!(stored.unwrap(), 2);
     assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING id"), "");
     assert_eq!(site.ask("SELECT body FROM comments ORDER BY id"), "nice\nnice too");
@@ -35,9 +37,13 @@ fn copy_counts_the_rows_that_are_stored() {
 fn the_entry_of_a_dropped_row_goes_with_a_rollback() {
     let mut site = dropping();
     site.run("BEGIN; INSERT INTO comments (body) VALUES ('casino'); ROLLBACK");
-    site.run("BEGIN; SAVEPOINT s; INSERT INTO comments (body) VALUES ('casino'); ROLLBACK TO s; COMMIT");
+    site.run(
+        "BEGIN; SAVEPOINT s; INSERT INTO comments (body) VALUES ('casino'); ROLLBACK TO s; COMMIT",
+    );
     assert_eq!(site.log(), "");
-    site.run("BEGIN; SAVEPOINT s; INSERT INTO comments (body) VALUES ('casino'); RELEASE s; COMMIT");
+    site.run(
+        "BEGIN; SAVEPOINT s; INSERT INTO comments (body) VALUES ('casino'); RELEASE s; COMMIT",
+    );
     assert_eq!(site.log(), "- content");
 }
 
@@ -45,7 +51,9 @@ fn the_entry_of_a_dropped_row_goes_with_a_rollback() {
 fn a_dropped_edit_leaves_the_row_as_it_was() {
     let mut site = dropping();
     site.run("INSERT INTO comments (body) VALUES ('nice'), ('fine')");
-    let changed = site.client.execute("UPDATE comments SET body = CASE id WHEN 1 THEN 'casino' ELSE 'good' END", &[]);
+    let changed = site
+        .client
+        .execute("UPDATE comments SET body = CASE id WHEN 1 THEN 'casino' ELSE 'good' END", &[]);
     assert_eq!(changed.unwrap(), 1);
     assert_eq!(site.ask("SELECT body FROM comments ORDER BY id"), "nice\ngood");
     assert_eq!(site.log(), "- content");
@@ -68,7 +76,9 @@ fn findings_of_neighbours_keep_their_own_rows() {
 fn an_app_role_needs_no_rights_on_the_log_for_a_dropped_row() {
     let mut site = dropping();
     let app = site.role("app");
-    site.run(&format!("GRANT INSERT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"));
+    site.run(&format!(
+        "GRANT INSERT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
+    ));
     let mut client = site.db.client_as(&app);
     assert_eq!(client.execute("INSERT INTO comments (body) VALUES ('casino')", &[]).unwrap(), 0);
     assert_eq!(site.log(), "- content");

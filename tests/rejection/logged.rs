@@ -6,7 +6,8 @@ use crate::refusing;
 use crate::site::{Site, ask, refused, run};
 
 fn submission(site: &mut Site) -> Json {
-    serde_json::from_str(&site.ask("SELECT submission FROM spamcheck.recent LIMIT 1")).expect("a submission")
+    serde_json::from_str(&site.ask("SELECT submission FROM spamcheck.recent LIMIT 1"))
+        .expect("a submission")
 }
 
 #[test]
@@ -15,10 +16,16 @@ fn the_entry_is_committed_when_the_client_has_the_error() {
     let mut other = site.db.client();
     for n in 1..=60 {
         refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('casino {n}')"));
-        let seen = ask(&mut other, "SELECT count(*), max(comment) FILTER (WHERE submission_id = (SELECT max(submission_id) FROM spamcheck.spam_checklog)) FROM spamcheck.spam_checklog");
+        let seen = ask(
+            &mut other,
+            "SELECT count(*), max(comment) FILTER (WHERE submission_id = (SELECT max(submission_id) FROM spamcheck.spam_checklog)) FROM spamcheck.spam_checklog",
+        );
         assert_eq!(seen, format!("{n}|casino {n}"));
     }
-    assert_eq!(ask(&mut other, "SELECT rejections_logged, rejections_unlogged FROM spamcheck.stat_worker"), "60|0");
+    assert_eq!(
+        ask(&mut other, "SELECT rejections_logged, rejections_unlogged FROM spamcheck.stat_worker"),
+        "60|0"
+    );
 }
 
 #[test]
@@ -27,7 +34,10 @@ fn the_entry_is_committed_while_the_refused_transaction_is_still_open() {
     site.run("BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO comments (ip, body) VALUES ('10.0.0.1', 'nice')");
     refused(&mut site.client, "INSERT INTO comments (body) VALUES ('casino')");
     let mut other = site.db.client();
-    assert_eq!(ask(&mut other, "SELECT comment, outcome FROM spamcheck.spam_checklog"), "casino|rejected");
+    assert_eq!(
+        ask(&mut other, "SELECT comment, outcome FROM spamcheck.spam_checklog"),
+        "casino|rejected"
+    );
     site.run("ROLLBACK");
     assert_eq!(ask(&mut other, "SELECT count(*) FROM spamcheck.spam_checklog"), "1");
 }
@@ -38,7 +48,9 @@ fn all_findings_of_a_refused_row_are_logged_as_one_submission() {
     let links = "http://a.example ".repeat(9);
     refused(
         &mut site.client,
-        &format!("INSERT INTO comments (ip, author, email, body) VALUES ('10.1.2.3', 'bob', 'bob@example.com', 'casino {links}')"),
+        &format!(
+            "INSERT INTO comments (ip, author, email, body) VALUES ('10.1.2.3', 'bob', 'bob@example.com', 'casino {links}')"
+        ),
     );
     assert_eq!(
         site.ask("SELECT check_name, action, outcome, row_key IS NULL, author, email, ip, submission IS NOT NULL FROM spamcheck.spam_checklog ORDER BY check_name"),
@@ -77,7 +89,10 @@ fn the_submission_holds_every_field_wherever_it_comes_from() {
     ] {
         assert_eq!(submission[field], value, "{field}");
     }
-    assert!(submission["created_at"].as_str().unwrap().starts_with("2026-02-03T04:05:06"), "{submission}");
+    assert!(
+        submission["created_at"].as_str().unwrap().starts_with("2026-02-03T04:05:06"),
+        "{submission}"
+    );
     assert_eq!(submission["fields"]["city"], "Rom");
     assert!(submission["fields"].to_string().contains("\"y\""), "{submission}");
 }
@@ -107,7 +122,12 @@ fn the_row_can_be_inserted_again_from_what_the_log_keeps() {
                SELECT jsonb_object_agg(key, value) FROM jsonb_each(l.row) WHERE key <> 'f' AND key <> 'e')) r
            , LATERAL (SELECT (l.row ->> 'f')::text[] AS f2, (l.row ->> 'e')::jsonb AS e2) x"#
     ).replace(&format!("SELECT 1, {columns}"), r#"SELECT 1, "Body ""x""", a, b, c, d, e2, f2, g, h, i, j, k, l, m, n"#).replace("AS row FROM spamcheck.spam_checklog) l,", "AS row FROM spamcheck.spam_checklog) l (row),"));
-    assert_eq!(site.ask(&format!("SELECT count(DISTINCT ROW({columns})::text) FROM copy")), "1", "{}", site.ask("SELECT * FROM copy"));
+    assert_eq!(
+        site.ask(&format!("SELECT count(DISTINCT ROW({columns})::text) FROM copy")),
+        "1",
+        "{}",
+        site.ask("SELECT * FROM copy")
+    );
     let keys = site.ask("SELECT string_agg(key, ' ' ORDER BY key) FROM spamcheck.spam_checklog, jsonb_object_keys(submission -> 'row') key");
     assert_eq!(keys, "Body \"x\" a b c d e f g h i id j k l m n");
 }
@@ -116,16 +136,26 @@ fn the_row_can_be_inserted_again_from_what_the_log_keeps() {
 fn large_bodies_arrive_whole() {
     let mut site = refusing();
     // Far more than one piece of the mailbox, in texts that a mix-up would show.
-    for (characters, unit) in [(300_000, "abc\u{e9}\"\\\n"), (8_000, "x"), (7_999, "漢"), (2_000_000, "0123456789 ")] {
+    for (characters, unit) in
+        [(300_000, "abc\u{e9}\"\\\n"), (8_000, "x"), (7_999, "漢"), (2_000_000, "0123456789 ")]
+    {
         let body = format!("casino {}", unit.repeat(characters / unit.chars().count()));
         let failed = site.client.execute("INSERT INTO comments (body) VALUES ($1)", &[&body]);
         let error = failed.unwrap_err();
-        assert_eq!(error.as_db_error().and_then(|e| e.constraint()), Some("spamcheck_reject"), "{error:?}");
+        assert_eq!(
+            error.as_db_error().and_then(|e| e.constraint()),
+            Some("spamcheck_reject"),
+            "{error:?}"
+        );
         let same = site
             .client
             .query_one("SELECT submission ->> 'body' = $1, submission -> 'row' ->> 'body' = $1, comment = $1 FROM spamcheck.recent LIMIT 1", &[&body])
             .unwrap();
-        assert_eq!((same.get(0), same.get(1), same.get(2)), (true, true, true), "{characters} of {unit:?}");
+        assert_eq!(
+            (same.get(0), same.get(1), same.get(2)),
+            (true, true, true),
+            "{characters} of {unit:?}"
+        );
     }
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "4");
 }
@@ -137,14 +167,20 @@ fn five_megabytes_reach_the_client_in_time_and_the_log_or_its_counter() {
     let started = std::time::Instant::now();
     let failed = site.client.execute("INSERT INTO comments (body) VALUES ($1)", &[&body]);
     let took = started.elapsed();
-    assert_eq!(failed.unwrap_err().as_db_error().and_then(|e| e.constraint()), Some("spamcheck_reject"));
+    assert_eq!(
+        failed.unwrap_err().as_db_error().and_then(|e| e.constraint()),
+        Some("spamcheck_reject")
+    );
     // The wait is bounded; the rest is what reading and writing five megabytes takes.
     assert!(took < std::time::Duration::from_secs(5), "{took:?}");
     support::wait::until(std::time::Duration::from_secs(20), "the entry or the counter", || {
         site.ask("SELECT rejections_logged + rejections_unlogged FROM spamcheck.stat_worker") == "1"
     });
     if site.ask("SELECT rejections_logged FROM spamcheck.stat_worker") == "1" {
-        let same = site.client.query_one("SELECT submission ->> 'body' = $1 FROM spamcheck.recent", &[&body]).unwrap();
+        let same = site
+            .client
+            .query_one("SELECT submission ->> 'body' = $1 FROM spamcheck.recent", &[&body])
+            .unwrap();
         assert!(same.get::<_, bool>(0));
     }
     // The next one is as quick as ever.
@@ -157,8 +193,15 @@ fn a_policy_that_keeps_less_keeps_less_of_refused_rows_too() {
     let mut site = refusing();
     for keep in ["excerpt", "hash"] {
         site.policy(&format!("keep = '{keep}'"));
-        refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('casino {} the end')", "secret ".repeat(60)));
-        let kept = site.ask("SELECT coalesce(submission::text, '') || comment FROM spamcheck.recent LIMIT 1");
+        refused(
+            &mut site.client,
+            &format!(
+                "INSERT INTO comments (body) VALUES ('casino {} the end')",
+                "secret ".repeat(60)
+            ),
+        );
+        let kept = site
+            .ask("SELECT coalesce(submission::text, '') || comment FROM spamcheck.recent LIMIT 1");
         assert!(!kept.contains("the end"), "{keep}: {kept}");
     }
 }

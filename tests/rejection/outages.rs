@@ -49,7 +49,11 @@ fn a_worker_that_hangs_delays_the_answer_by_little_more_than_a_second() {
     assert!(took < Duration::from_millis(1_900), "{took:?}");
     let name = site.db.name().to_owned();
     let lines = site.db.cluster().log();
-    let said = lines.lines().any(|line| line.contains(&format!("@{name}")) && line.contains("spam_checklog") && line.contains("public.comments"));
+    let said = lines.lines().any(|line| {
+        line.contains(&format!("@{name}"))
+            && line.contains("spam_checklog")
+            && line.contains("public.comments")
+    });
     assert!(said, "the server's log does not say that the entry is late");
     // Late is not lost.
     drop(stopped);
@@ -75,7 +79,10 @@ fn an_entry_that_the_worker_did_not_take_is_counted() {
     for n in 1..=3 {
         refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('casino {n}')"));
     }
-    assert_eq!(site.ask("SELECT comment FROM spamcheck.spam_checklog ORDER BY id"), "casino 1\ncasino 2\ncasino 3");
+    assert_eq!(
+        site.ask("SELECT comment FROM spamcheck.spam_checklog ORDER BY id"),
+        "casino 1\ncasino 2\ncasino 3"
+    );
     assert_eq!(counters(&mut site), "3|1");
 }
 
@@ -93,7 +100,12 @@ fn a_timeout_and_a_cancel_end_the_wait() {
     let mut other = site.db.client();
     let cancelling = thread::spawn(move || {
         wait::until(Duration::from_secs(20), "the session to wait", || {
-            ask(&mut other, &format!("SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid} AND state = 'active'")) == "Extension"
+            ask(
+                &mut other,
+                &format!(
+                    "SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid} AND state = 'active'"
+                ),
+            ) == "Extension"
         });
         ask(&mut other, &format!("SELECT pg_cancel_backend({pid})"))
     });
@@ -122,8 +134,13 @@ fn a_session_that_is_terminated_while_it_waits_leaves_no_slot_behind() {
                 thread::spawn(move || client.batch_execute(SPAM))
             })
             .collect();
-        let sessions = format!("FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Extension' AND query LIKE 'INSERT%'", site.db.name());
-        wait::until(Duration::from_secs(20), "sessions that wait", || site.ask(&format!("SELECT count(*) > 0 {sessions}")) == "t");
+        let sessions = format!(
+            "FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Extension' AND query LIKE 'INSERT%'",
+            site.db.name()
+        );
+        wait::until(Duration::from_secs(20), "sessions that wait", || {
+            site.ask(&format!("SELECT count(*) > 0 {sessions}")) == "t"
+        });
         site.ask(&format!("SELECT pg_terminate_backend(pid) {sessions}"));
         for session in waiting {
             assert!(session.join().unwrap().is_err());
@@ -131,9 +148,13 @@ fn a_session_that_is_terminated_while_it_waits_leaves_no_slot_behind() {
     }
     drop(stopped);
     wait::until(Duration::from_secs(20), "a refusal that is logged at once", || {
-        let before: u64 = site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE comment = 'casino at last'").parse().unwrap();
+        let before: u64 = site
+            .ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE comment = 'casino at last'")
+            .parse()
+            .unwrap();
         refused(&mut site.client, "INSERT INTO comments (body) VALUES ('casino at last')");
-        site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE comment = 'casino at last'") == (before + 1).to_string()
+        site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE comment = 'casino at last'")
+            == (before + 1).to_string()
     });
 }
 
@@ -147,17 +168,25 @@ fn a_worker_that_is_terminated_comes_back_and_refusals_go_on() {
             site.run(&format!("SELECT pg_terminate_backend({pid})"));
         }
         let started = Instant::now();
-        let error = refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('casino {n}')"));
+        let error = refused(
+            &mut site.client,
+            &format!("INSERT INTO comments (body) VALUES ('casino {n}')"),
+        );
         assert_eq!(error.constraint(), Some("spamcheck_reject"));
         assert!(started.elapsed() < Duration::from_millis(1_900));
         let db = &site.db;
-        wait::until(Duration::from_secs(30), "another worker", || db.worker_pid().is_some_and(|new| Some(new) != pid));
+        wait::until(Duration::from_secs(30), "another worker", || {
+            db.worker_pid().is_some_and(|new| Some(new) != pid)
+        });
     }
     // Each is in the log, or counted: none is both, none neither.
     wait::until(Duration::from_secs(20), "three refusals", || {
         site.ask("SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT rejections_unlogged FROM spamcheck.stat_worker)") == "3"
     });
-    assert_eq!(site.ask("SELECT count(*) - count(DISTINCT comment) FROM spamcheck.spam_checklog"), "0");
+    assert_eq!(
+        site.ask("SELECT count(*) - count(DISTINCT comment) FROM spamcheck.spam_checklog"),
+        "0"
+    );
     refused(&mut site.client, "INSERT INTO comments (body) VALUES ('casino at last')");
     assert_eq!(site.ask("SELECT comment FROM spamcheck.recent LIMIT 1"), "casino at last");
 }
@@ -173,23 +202,38 @@ fn without_any_worker_the_answer_comes_at_once() {
     let mut client = db.client();
     run(&mut client, &format!("CREATE TABLE comments ({COLUMNS})"));
     run(&mut client, RULES);
-    run(&mut client, "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'; SELECT spamcheck.protect('comments')");
+    run(
+        &mut client,
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'; SELECT spamcheck.protect('comments')",
+    );
     for n in 1..=3 {
         let started = Instant::now();
         let error = refused(&mut client, SPAM);
         assert_eq!(error.constraint(), Some("spamcheck_reject"));
         assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
-        assert_eq!(ask(&mut client, "SELECT rejections_unlogged FROM spamcheck.stat_worker"), n.to_string());
+        assert_eq!(
+            ask(&mut client, "SELECT rejections_unlogged FROM spamcheck.stat_worker"),
+            n.to_string()
+        );
     }
     assert_eq!(ask(&mut client, "SELECT count(*) FROM spamcheck.spam_checklog"), "0");
     let log = cluster.log();
-    let lines = log.lines().filter(|line| line.contains("public.comments") && line.contains("spam_checklog"));
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("public.comments") && line.contains("spam_checklog"));
     assert_eq!(lines.count(), 3, "{log}");
     // Whoever looks finds out.
-    let unwell = ask(&mut client, "SELECT item FROM spamcheck.health() WHERE state <> 'ok' ORDER BY item");
+    let unwell =
+        ask(&mut client, "SELECT item FROM spamcheck.health() WHERE state <> 'ok' ORDER BY item");
     assert!(unwell.contains("rejections") && unwell.contains("worker"), "{unwell}");
     // Verdicts other than reject do not need the worker.
-    run(&mut client, "UPDATE spamcheck.check_setting SET action = 'spam' WHERE check_name = 'content'");
-    assert_eq!(ask(&mut client, "INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "spam");
+    run(
+        &mut client,
+        "UPDATE spamcheck.check_setting SET action = 'spam' WHERE check_name = 'content'",
+    );
+    assert_eq!(
+        ask(&mut client, "INSERT INTO comments (body) VALUES ('casino') RETURNING status"),
+        "spam"
+    );
     assert_eq!(ask(&mut client, "SELECT count(*) FROM spamcheck.spam_checklog"), "1");
 }

@@ -14,8 +14,14 @@ const DEEDS: [(&str, &[&str]); 24] = [
     ("SELECT * FROM spamcheck.protected_table", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.stat_worker", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.list", &["admin", "moderator"]),
-    ("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')", &["admin", "moderator"]),
-    ("UPDATE spamcheck.list_entry SET note = 'why' WHERE value = 'casino'", &["admin", "moderator"]),
+    (
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')",
+        &["admin", "moderator"],
+    ),
+    (
+        "UPDATE spamcheck.list_entry SET note = 'why' WHERE value = 'casino'",
+        &["admin", "moderator"],
+    ),
     ("DELETE FROM spamcheck.list_entry WHERE value = 'poker'", &["admin", "moderator"]),
     ("SELECT * FROM spamcheck.health()", &["admin", "moderator"]),
     ("UPDATE spamcheck.policy SET moderate_at = 4", &["admin"]),
@@ -25,12 +31,21 @@ const DEEDS: [(&str, &[&str]); 24] = [
     ("SELECT spamcheck.retry_lookups()", &["admin"]),
     ("DELETE FROM spamcheck.spam_checklog", &[]),
     ("UPDATE spamcheck.spam_checklog SET why = ''", &[]),
-    ("INSERT INTO spamcheck.spam_checklog (relation, submission_id, policy, check_name, action, outcome, why, _protection) VALUES ('x', 1, 'x', 'x', 'x', 'x', 'x', 1)", &[]),
+    (
+        "INSERT INTO spamcheck.spam_checklog (relation, submission_id, policy, check_name, action, outcome, why, _protection) VALUES ('x', 1, 'x', 'x', 'x', 'x', 'x', 1)",
+        &[],
+    ),
     ("TRUNCATE spamcheck.spam_checklog", &[]),
     ("DELETE FROM spamcheck.lookup", &[]),
-    ("INSERT INTO spamcheck._protection (policy, columns, status, on_update) VALUES ('default', '{}', '{}', true)", &[]),
+    (
+        "INSERT INTO spamcheck._protection (policy, columns, status, on_update) VALUES ('default', '{}', '{}', true)",
+        &[],
+    ),
     ("SELECT nextval('spamcheck.spam_checklog_id_seq')", &[]),
-    ("CREATE TRIGGER t BEFORE INSERT ON spamcheck.spam_checklog FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()", &[]),
+    (
+        "CREATE TRIGGER t BEFORE INSERT ON spamcheck.spam_checklog FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        &[],
+    ),
     ("CREATE TABLE spamcheck.mine (id integer)", &[]),
 ];
 
@@ -65,13 +80,17 @@ fn what_is_taken_away_is_gone_and_may_be_given_again() {
     let role = site.role("staff");
     for level in ["admin", "moderator", "analyst", "app"] {
         site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}'); SELECT spamcheck.grant_access('{role}', '{level}')"));
-        site.run(&format!("SELECT spamcheck.revoke_access('{role}'); SELECT spamcheck.revoke_access('{role}')"));
+        site.run(&format!(
+            "SELECT spamcheck.revoke_access('{role}'); SELECT spamcheck.revoke_access('{role}')"
+        ));
         let mut client = site.db.client_as(&role);
         for (deed, _) in DEEDS {
             denied(&mut client, deed);
         }
         // Nothing is left that would keep the role from being dropped.
-        let left = format!("SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = '{role}'::regrole");
+        let left = format!(
+            "SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = '{role}'::regrole"
+        );
         assert_eq!(site.ask(&left), "0", "{level}");
     }
     site.run(&format!("SELECT spamcheck.grant_access('{role}', 'analyst')"));
@@ -83,9 +102,14 @@ fn what_is_taken_away_is_gone_and_may_be_given_again() {
 fn a_level_is_inherited_by_members_of_the_role() {
     let mut site = Site::new();
     let (team, member) = (site.role("team"), site.role("member"));
-    site.run(&format!("SELECT spamcheck.grant_access('{team}', 'moderator'); GRANT {team} TO {member}"));
+    site.run(&format!(
+        "SELECT spamcheck.grant_access('{team}', 'moderator'); GRANT {team} TO {member}"
+    ));
     let mut client = site.db.client_as(&member);
-    run(&mut client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')");
+    run(
+        &mut client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')",
+    );
     assert_eq!(site.ask("SELECT added_by FROM spamcheck.list_entry WHERE value = 'poker'"), member);
 }
 
@@ -93,8 +117,13 @@ fn a_level_is_inherited_by_members_of_the_role() {
 fn unknown_levels_and_roles_are_refused_with_a_hint() {
     let mut site = Site::new();
     let role = site.role("x");
-    let error = refused(&mut site.client, &format!("SELECT spamcheck.grant_access('{role}', 'root')"));
-    assert!(error.message().contains("root") && error.hint().is_some_and(|hint| hint.contains("moderator")), "{error:?}");
+    let error =
+        refused(&mut site.client, &format!("SELECT spamcheck.grant_access('{role}', 'root')"));
+    assert!(
+        error.message().contains("root")
+            && error.hint().is_some_and(|hint| hint.contains("moderator")),
+        "{error:?}"
+    );
     for wrong in [
         format!("SELECT spamcheck.grant_access('{role}', NULL)"),
         format!("SELECT spamcheck.grant_access('{role}', 'Admin')"),
@@ -126,10 +155,19 @@ fn a_moderators_change_of_a_list_counts_like_a_superusers() {
     let role = site.role("mod");
     site.run(&format!("SELECT spamcheck.grant_access('{role}', 'moderator')"));
     let mut client = site.db.client_as(&role);
-    run(&mut client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')");
+    run(
+        &mut client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'poker')",
+    );
     assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('poker') RETURNING status"), "spam");
-    let error = refused(&mut client, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '(')");
+    let error = refused(
+        &mut client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '(')",
+    );
     assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE);
     run(&mut client, "DELETE FROM spamcheck.list_entry WHERE value = 'poker'");
-    assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('poker') RETURNING status"), "approved");
+    assert_eq!(
+        site.ask("INSERT INTO comments (body) VALUES ('poker') RETURNING status"),
+        "approved"
+    );
 }

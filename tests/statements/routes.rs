@@ -87,6 +87,22 @@ fn a_role_that_may_not_write_the_status_gets_it_written_all_the_same() {
 }
 
 #[test]
+fn a_role_that_may_not_make_temporary_objects_is_judged_without_any() {
+    let mut site = Site::new();
+    let app = site.role("app");
+    let name = site.db.name().to_owned();
+    site.run(&format!(
+        "REVOKE TEMPORARY, CREATE ON DATABASE {name} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {app};
+         GRANT INSERT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
+    ));
+    let mut client = site.db.client_as(&app);
+    run(&mut client, "INSERT INTO comments (body) VALUES ('casino'), ('nice')");
+    assert!(client.batch_execute("CREATE TEMP TABLE t (id integer)").is_err());
+    assert_eq!(site.log(), "1 content");
+    assert_eq!(site.ask("SELECT count(*) FROM pg_class WHERE relpersistence = 't'"), "0");
+}
+
+#[test]
 fn row_level_security_sees_the_row_with_its_verdict() {
     let mut site = Site::new();
     let app = site.role("app");
