@@ -384,6 +384,7 @@ CREATE VIEW spamcheck._guarded_relation AS
     -- Not the name makes a trigger ours, but the function, which nobody else may put on a table. Only then
     -- is its argument ours too, so the cast must not happen before.
     SELECT CASE WHEN t.tgfoid OPERATOR(pg_catalog.=) 'spamcheck._guard()'::pg_catalog.regprocedure
+                 AND pg_catalog.encode(t.tgargs, 'escape') OPERATOR(pg_catalog.~) '^[0-9]{1,9}\\000$'
                 THEN pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) OPERATOR(pg_catalog.-) 1), 'SQL_ASCII')::pg_catalog.int4
            END AS id,
            t.tgrelid AS relation, t.oid AS trigger

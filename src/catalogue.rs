@@ -14,9 +14,40 @@ use crate::shared;
 use crate::spi::{self, Arg};
 use crate::transaction;
 
-/// Fails unless the library was preloaded, with the line to add.
+/// Fails unless the library was preloaded, with the line to add, and unless the schema is ours: whoever
+/// owned it, or had put something there before, could stand in for our functions.
 #[pg_extern(sql = false)]
 fn require_preload() {
+    preloaded();
+    let intruder = spi::text_now(
+        "SELECT pg_catalog.convert_to(x.what, 'UTF8') FROM (
+             SELECT 'belongs to role ' OPERATOR(pg_catalog.||) pg_catalog.quote_ident(r.rolname) AS what
+               FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
+              WHERE n.nspname OPERATOR(pg_catalog.=) 'spamcheck' AND NOT r.rolsuper
+             UNION ALL
+             SELECT 'already holds ' OPERATOR(pg_catalog.||) pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+               FROM pg_catalog.pg_depend d
+              WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                AND d.refobjid OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('spamcheck')
+                AND NOT (d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+                         AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('spamcheck._require_preload()'))
+                AND NOT d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass) x LIMIT 1",
+        &[],
+    );
+    if let Some(what) = intruder {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_DUPLICATE_SCHEMA,
+            Refusal::new(format!("schema \"spamcheck\" {what}"))
+                .with_detail("Whoever put it there could stand in for functions of pg_spamcheck.")
+                .with_hint(
+                    "DROP SCHEMA spamcheck CASCADE, or rename it, and CREATE EXTENSION again.",
+                ),
+        );
+    }
+}
+
+/// Fails unless the library was preloaded.
+fn preloaded() {
     if shared::shared().is_none() {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -41,7 +72,7 @@ fn protect(
     subscriber: Option<AnyElement>,
     on_update: Option<bool>,
 ) -> TableIterator<'static, (name!(field, Vec<u8>), name!(source, Vec<u8>))> {
-    require_preload();
+    preloaded();
     let wish = Wish {
         relation: given(relation, "relation"),
         policy: policy.map_or_else(|| "default".to_owned(), |p| row::from_server(p).into_owned()),

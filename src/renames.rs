@@ -71,10 +71,19 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
                 &[],
             );
             if ours.is_some() {
+                // Only of tables that this statement dropped: in the middle of a restore, protections
+                // wait for tables whose triggers come last.
                 spi::write(
-                    "WITH gone AS (
+                    "WITH dropped AS (
+                         SELECT d.objid::bigint AS relation FROM pg_event_trigger_dropped_objects() d
+                          WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0
+                         UNION ALL
+                         SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid::bigint
+                           FROM pg_event_trigger_dropped_objects() d WHERE d.object_type = 'trigger'),
+                     gone AS (
                          DELETE FROM spamcheck._protection p
-                          WHERE NOT EXISTS (SELECT FROM spamcheck._protected_relation r WHERE r.id = p.id)
+                          WHERE (p.hints ->> 'relation')::bigint IN (SELECT d.relation FROM dropped d)
+                            AND NOT EXISTS (SELECT FROM spamcheck._protected_relation r WHERE r.id = p.id)
                          RETURNING p.id)
                      DELETE FROM spamcheck.lookup l USING gone g WHERE l._protection = g.id",
                     &[],

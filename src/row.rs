@@ -296,7 +296,8 @@ impl<'a> Row<'a> {
 fn strings_inside(json: &str) -> String {
     fn walk(json: &serde_json::Value, out: &mut Vec<String>) {
         match json {
-            serde_json::Value::String(text) => out.push(text.clone()),
+            // JSON can name a character that no text can hold.
+            serde_json::Value::String(text) => out.push(text.replace('\0', "\u{FFFD}")),
             serde_json::Value::Array(items) => items.iter().for_each(|i| walk(i, out)),
             serde_json::Value::Object(map) => map.values().for_each(|v| walk(v, out)),
             _ => {}

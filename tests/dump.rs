@@ -88,7 +88,9 @@ fn run(client: &mut Client, script: &str) {
 #[track_caller]
 fn texts(client: &mut Client, query: &str) -> Vec<String> {
     let rows = client.query(query, &[]).unwrap_or_else(|error| panic!("{query}\n{error:#?}"));
-    rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_else(|| "NULL".into())).collect()
+    rows.iter()
+        .map(|row| row.get::<_, Option<String>>(0).unwrap_or_else(|| "NULL".into()))
+        .collect()
 }
 
 /// The database to dump, and one to restore into.
@@ -104,7 +106,10 @@ fn original() -> (Database<'static>, Database<'static>) {
 fn clean(name: &str, output: Output) -> String {
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{name} failed: {complaints}");
-    assert!(!complaints.contains("ERROR") && !complaints.contains("error:"), "{name}: {complaints}");
+    assert!(
+        !complaints.contains("ERROR") && !complaints.contains("error:"),
+        "{name}: {complaints}"
+    );
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
@@ -112,7 +117,10 @@ fn clean(name: &str, output: Output) -> String {
 #[track_caller]
 fn dumped(database: &Database<'_>, options: &[&str]) -> String {
     let mut program = database.cluster().program("pg_dump");
-    clean("pg_dump", program.args(options).args(["-d", database.name()]).output().expect("it starts"))
+    clean(
+        "pg_dump",
+        program.args(options).args(["-d", database.name()]).output().expect("it starts"),
+    )
 }
 
 /// Runs a plain dump in psql, which stops at the first error.
@@ -184,7 +192,10 @@ fn working(client: &mut Client) {
         ]
     );
     assert_eq!(
-        texts(client, "SELECT string_agg(id || state, ' ' ORDER BY id) FROM comments WHERE id > 19"),
+        texts(
+            client,
+            "SELECT string_agg(id || state, ' ' ORDER BY id) FROM comments WHERE id > 19"
+        ),
         ["20spam 21pending 22spam 23spam"]
     );
     // Renames are followed in the copy as well.
@@ -193,5 +204,8 @@ fn working(client: &mut Client) {
         "ALTER TABLE comments RENAME contents TO words; INSERT INTO comments (id, words) VALUES (30, 'casino')",
     );
     assert_eq!(texts(client, "SELECT state FROM comments WHERE id = 30"), ["spam"]);
-    run(client, "SELECT spamcheck.protect('comments'); SELECT spamcheck.unprotect('notes'); DROP TABLE comments");
+    run(
+        client,
+        "SELECT spamcheck.protect('comments'); SELECT spamcheck.unprotect('notes'); DROP TABLE comments",
+    );
 }

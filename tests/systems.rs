@@ -62,7 +62,9 @@ fn run(client: &mut Client, script: &str) {
 #[track_caller]
 fn texts(client: &mut Client, query: &str) -> Vec<String> {
     let rows = client.query(query, &[]).unwrap_or_else(|error| panic!("{query}\n{error:#?}"));
-    rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_else(|| "NULL".into())).collect()
+    rows.iter()
+        .map(|row| row.get::<_, Option<String>>(0).unwrap_or_else(|| "NULL".into()))
+        .collect()
 }
 
 impl System<'_> {
@@ -88,11 +90,8 @@ impl System<'_> {
             .iter()
             .map(|(text, email)| {
                 let insert = self.insert.replace("{text}", text).replace("{email}", email);
-                texts(
-                    &mut client,
-                    &format!("{insert} RETURNING concat_ws(' ', {})", self.shown),
-                )
-                .concat()
+                texts(&mut client, &format!("{insert} RETURNING concat_ws(' ', {})", self.shown))
+                    .concat()
             })
             .collect();
         assert_eq!(stored, self.verdicts);

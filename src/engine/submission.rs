@@ -303,7 +303,10 @@ impl<'a> Submission<'a> {
                     self.push_strings(below(&index.to_string()), value);
                 }
             }
-            Json::String(text) => self.push_field(path.into(), text.clone().into()),
+            // JSON can name a character that no text can hold.
+            Json::String(text) => {
+                self.push_field(path.into(), text.replace('\0', "\u{FFFD}").into())
+            }
         }
     }
 }

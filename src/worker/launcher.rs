@@ -12,7 +12,7 @@ use pgrx::bgworkers::{
 use pgrx::{IntoDatum, pg_sys, prelude::*};
 
 use crate::settings;
-use crate::shared::{self, Shared};
+use crate::shared::{self, Database, Shared};
 use crate::worker::process;
 
 /// Before a worker that ended is started again; doubled with each start that came to nothing.
@@ -63,7 +63,7 @@ pub extern "C-unwind" fn spamcheck_launcher(_arg: pg_sys::Datum) {
         launcher.find_new();
         launcher.reap(shared);
         launcher.start_wanted(shared);
-        launcher.look_into_next();
+        launcher.look_into_next(shared);
         process::wait(launcher.pause(), None);
         process::reload_if_asked();
     }
@@ -130,9 +130,11 @@ impl Launcher {
     }
 
     /// One after the other: looking into hundreds of databases must not take all worker slots.
-    fn look_into_next(&mut self) {
+    fn look_into_next(&mut self, shared: &'static Shared) {
         while let Some(oid) = self.unseen.front().copied() {
-            if self.children.contains_key(&oid.to_u32()) {
+            // A worker of an earlier launcher may still be there.
+            let runs = shared.database(oid).is_some_and(Database::runs);
+            if runs || self.children.contains_key(&oid.to_u32()) {
                 self.unseen.pop_front();
                 continue;
             }

@@ -53,22 +53,44 @@ pub fn installed() -> bool {
 }
 
 /// Makes this the one worker of the database until the process ends; false: there is another. The lock
-/// is one that no SQL can take, on the extension's first "column".
+/// is one that no SQL can take, on the extension's first "column". Session locks outlive transactions,
+/// and nobody gives those of this kind back for a process that ends between two of them: so we do.
 pub fn only_one() -> bool {
-    // SAFETY: a look-up by name and a session lock, in a transaction.
+    let tag = own_lock();
+    // SAFETY: a session lock, in a transaction; the callback belongs to this library.
     unsafe {
-        let extension = pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true);
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
-            locktag_field3: extension.to_u32(),
-            locktag_field4: 1,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-        };
-        pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, true, true)
-            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+        let got = pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, true, true);
+        if got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+            return false;
+        }
+        pg_sys::before_shmem_exit(Some(unlock), pg_sys::Datum::from(tag.locktag_field3));
     }
+    true
+}
+
+fn own_lock() -> pg_sys::LOCKTAG {
+    // SAFETY: a look-up by name, in a transaction.
+    let extension = unsafe { pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true) };
+    lock_on(extension.to_u32())
+}
+
+fn lock_on(extension: u32) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: a static that is set for the life of the process.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
+        locktag_field3: extension,
+        locktag_field4: 1,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn unlock(_code: std::ffi::c_int, extension: pg_sys::Datum) {
+    let tag = lock_on(extension.value() as u32);
+    // SAFETY: gives back what only_one took.
+    unsafe { pg_sys::LockRelease(&tag, pg_sys::ExclusiveLock as i32, true) };
 }
 
 /// Whether somebody (DROP DATABASE, CREATE DATABASE … TEMPLATE) holds or waits for a lock on the

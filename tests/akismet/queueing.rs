@@ -36,7 +36,8 @@ fn what_is_rolled_back_is_not_asked_about() {
          INSERT INTO comments (body, ip) VALUES ('kept two', '203.0.113.7');
          COMMIT",
     );
-    let failed = "INSERT INTO comments (body, ip) VALUES ('fails later', '203.0.113.7'); SELECT 1/0";
+    let failed =
+        "INSERT INTO comments (body, ip) VALUES ('fails later', '203.0.113.7'); SELECT 1/0";
     assert!(site.client.batch_execute(failed).is_err());
     site.run(
         "DO $$ BEGIN

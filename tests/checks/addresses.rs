@@ -61,7 +61,8 @@ fn the_finding_names_list_and_entry_and_the_log_holds_the_address() {
     findings(&mut site, "'::ffff:198.51.100.9'");
     findings(&mut site, "'2001:db8::9'");
     let logged = site.ask(
-        "SELECT ip, detail ->> 'list', detail ->> 'entry', why LIKE '%' || host(ip) || '%' FROM spamcheck.spam_checklog ORDER BY id",
+        "SELECT ip, detail ->> 'list', detail ->> 'entry', why LIKE '%' || host(ip) || '%' FROM \
+            spamcheck.spam_checklog ORDER BY id",
     );
     assert_eq!(
         logged,
@@ -95,7 +96,10 @@ fn an_allowed_address_ends_it_and_is_logged_where_another_check_would_have_hit()
     site.run("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'casino')");
     assert_eq!(site.statuses(), "1 approved");
     assert_eq!(
-        site.ask("SELECT check_name, action, outcome, allowed FROM spamcheck.spam_checklog ORDER BY check_name"),
+        site.ask(
+            "SELECT check_name, action, outcome, allowed FROM spamcheck.spam_checklog ORDER \
+            BY check_name"
+        ),
         "content|reject|allowed|t\nip_allow|allow|allowed|t\nip_block|spam|allowed|t"
     );
     assert_eq!(site.ask("SELECT count(DISTINCT submission_id) FROM spamcheck.spam_checklog"), "1");
@@ -129,7 +133,10 @@ fn an_allowed_row_is_not_looked_up() {
 fn other_lists_can_be_named_and_none_at_all() {
     let mut site = with_networks(&[("ip_block", "192.0.2.1")]);
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('tor', 'ip'), ('vpn', 'ip')");
-    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('tor', '192.0.2.2'), ('vpn', '192.0.2.3')");
+    site.run(
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('tor', '192.0.2.2'), ('vpn', \
+        '192.0.2.3')",
+    );
     let hit = |site: &mut Site| {
         ["'192.0.2.1'", "'192.0.2.2'", "'192.0.2.3'"].map(|ip| !findings(site, ip).is_empty())
     };
@@ -181,7 +188,10 @@ fn an_address_may_be_text_and_what_is_none_is_noted() {
         "INSERT INTO comments (ip, body) VALUES ('1.2.3.4, 192.0.2.7', 'casino'), ('', 'casino')",
     );
     assert_eq!(
-        site.ask("SELECT ip IS NULL, detail -> 'notes' ->> 0 FROM spamcheck.spam_checklog WHERE check_name = 'content' ORDER BY id"),
+        site.ask(
+            "SELECT ip IS NULL, detail -> 'notes' ->> 0 FROM spamcheck.spam_checklog WHERE \
+            check_name = 'content' ORDER BY id"
+        ),
         "t|ip: \"1.2.3.4, 192.0.2.7\" is not an address\nt|"
     );
 }
@@ -201,7 +211,10 @@ fn a_table_without_an_address_takes_it_from_the_setting() {
     let mut site = with_networks(&[("ip_block", "192.0.2.0/24")]);
     site.run("ALTER TABLE comments DROP ip; SELECT spamcheck.protect('comments')");
     let app = site.role("app");
-    site.run(&format!("GRANT INSERT, SELECT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"));
+    site.run(&format!(
+        "GRANT INSERT, SELECT ON comments TO {app}; GRANT USAGE ON SEQUENCE \
+        comments_id_seq TO {app}"
+    ));
     let mut client = site.db.client_as(&app);
     let say = "INSERT INTO comments (body) VALUES ('nice') RETURNING status";
     assert_eq!(ask(&mut client, say), "approved");
@@ -246,15 +259,18 @@ fn ten_thousand_networks_are_searched_at_once() {
     let mut site = with_networks(&[]);
     site.run(
         "INSERT INTO spamcheck.list_entry (list, value)
-         SELECT 'ip_block', format('%s.%s.%s.0/24', 1 + n / 4096, n / 16 % 256, n % 16 * 2) FROM generate_series(0, 9999) n",
+         SELECT 'ip_block', format('%s.%s.%s.0/24', 1 + n / 4096, n / 16 % 256, n % 16 * 2) FROM \
+         generate_series(0, 9999) n",
     );
     let differences = "
         WITH stored AS (
             INSERT INTO comments (ip, body)
-            SELECT format('%s.%s.%s.%s', 1 + n % 4, n % 256, n % 40, n % 7)::inet, 'nice' FROM generate_series(1, 2000) n
+            SELECT format('%s.%s.%s.%s', 1 + n % 4, n % 256, n % 40, n % 7)::inet, 'nice' FROM \
+            generate_series(1, 2000) n
             RETURNING ip, status)
         SELECT count(*) FROM stored s WHERE (status = 'spam') <> EXISTS (
-            SELECT FROM spamcheck.list_entry e WHERE e.list = 'ip_block' AND s.ip <<= e.value::inet)";
+            SELECT FROM spamcheck.list_entry e WHERE e.list = 'ip_block' AND s.ip <<= \
+            e.value::inet)";
     assert_eq!(site.ask(differences), "0");
     assert_ne!(site.ask("SELECT count(*) FROM comments WHERE status = 'spam'"), "0");
     assert_ne!(site.ask("SELECT count(*) FROM comments WHERE status <> 'spam'"), "0");

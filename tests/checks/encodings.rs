@@ -21,7 +21,8 @@ impl Encoded {
         run(
             &mut superuser,
             &format!(
-                "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+                "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' \
+                    TEMPLATE template0"
             ),
         );
         let mut client = cluster().connect(&name, SUPERUSER);
@@ -51,10 +52,15 @@ fn latin1_texts_entries_names_and_settings_are_understood() {
     let mut db = Encoded::new("LATIN1");
     run(
         &mut db.client,
-        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'glücksspiel'), ('email_block', '^müll@'), ('banned_words', 'µ')",
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'glücksspiel'), \
+            ('email_block', '^müll@'), ('banned_words', 'µ')",
     );
     assert_eq!(
-        db.ask("INSERT INTO comments (author, email, body) VALUES ('é', 'x@y.example', 'Das GLÜCKSSPIEL ½ ÿ'), ('é', 'MÜLL@x.example', 'über'), ('ñ', '', 'schön'), ('', '', '5 µ') RETURNING status"),
+        db.ask(
+            "INSERT INTO comments (author, email, body) VALUES ('é', 'x@y.example', 'Das \
+            GLÜCKSSPIEL ½ ÿ'), ('é', 'MÜLL@x.example', 'über'), ('ñ', '', 'schön'), ('', '', '5 \
+            µ') RETURNING status"
+        ),
         "spam\nspam\napproved\nspam"
     );
     assert_eq!(
@@ -71,7 +77,8 @@ fn latin1_texts_entries_names_and_settings_are_understood() {
     // Names of policies and tables.
     run(
         &mut db.client,
-        "SELECT spamcheck.create_policy('härter'); CREATE TABLE \"Äußerung\" (LIKE comments INCLUDING ALL)",
+        "SELECT spamcheck.create_policy('härter'); CREATE TABLE \"Äußerung\" (LIKE comments \
+            INCLUDING ALL)",
     );
     run(&mut db.client, "SELECT spamcheck.protect('\"Äußerung\"', 'härter')");
     run(&mut db.client, "INSERT INTO \"Äußerung\" (body) VALUES ('casino')");
@@ -102,7 +109,10 @@ fn a_rejection_in_latin1_reaches_the_log_with_its_row() {
             .as_str(),
     );
     assert_eq!(
-        db.ask("SELECT author, comment, submission -> 'row' ->> 'author', outcome FROM spamcheck.recent"),
+        db.ask(
+            "SELECT author, comment, submission -> 'row' ->> 'author', outcome FROM \
+            spamcheck.recent"
+        ),
         "Łukasz|kasyno, casino - žluťoučký|Łukasz|rejected"
     );
 }
@@ -111,8 +121,10 @@ fn a_rejection_in_latin1_reaches_the_log_with_its_row() {
 fn bytes_without_an_encoding_lose_no_row() {
     let mut db = Encoded::new("SQL_ASCII");
     let stored = db.ask(
-        r"INSERT INTO comments (author, body) VALUES (E'\xe9', E'casino \xff\xfe caf\xe9'), (E'\xc3', E'\xe9 nice \x80'),
-                 (E'\xff', repeat(E'http://a\xe9.example ', 9)), ('ok', 'Glück und casino') RETURNING status",
+        r"INSERT INTO comments (author, body) VALUES (E'\xe9', E'casino \xff\xfe caf\xe9'),
+            (E'\xc3', E'\xe9 nice \x80'),
+                 (E'\xff', repeat(E'http://a\xe9.example ', 9)), ('ok', 'Glück und casino')
+                 RETURNING status",
     );
     assert_eq!(stored, "spam\napproved\npending\nspam");
     assert_eq!(

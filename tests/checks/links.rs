@@ -83,7 +83,10 @@ fn every_way_to_write_a_link_counts_once() {
         ("no link at all", 0),
     ];
     for (text, links) in cases {
-        site.run(&format!("TRUNCATE comments; DELETE FROM spamcheck.spam_checklog; INSERT INTO comments (body) VALUES ('{text}')"));
+        site.run(&format!(
+            "TRUNCATE comments; DELETE FROM spamcheck.spam_checklog; INSERT INTO \
+            comments (body) VALUES ('{text}')"
+        ));
         let counted = site.ask("SELECT detail ->> 'links' FROM spamcheck.spam_checklog");
         assert_eq!(counted, if links == 0 { String::new() } else { links.to_string() }, "{text}");
     }
@@ -96,7 +99,10 @@ fn links_outside_the_body_do_not_count() {
         "ALTER TABLE comments ADD title text, ADD url text; SELECT spamcheck.protect('comments')",
     );
     site.check("links", r#"options = '{"over": 0, "reject_over": null}'"#);
-    site.run("INSERT INTO comments (title, url, author, email, body) VALUES ('http://a.example', 'http://b.example', 'www.c.example', 'http://d.example', 'hi')");
+    site.run(
+        "INSERT INTO comments (title, url, author, email, body) VALUES ('http://a.example', \
+        'http://b.example', 'www.c.example', 'http://d.example', 'hi')",
+    );
     assert_eq!(site.log(), "");
 }
 
@@ -106,7 +112,10 @@ fn a_body_of_several_columns_is_counted_as_one() {
     site.run("ALTER TABLE comments ADD intro text");
     site.run(r#"SELECT spamcheck.protect('comments', columns => '{"body": ["intro", "body"]}')"#);
     site.check("links", r#"options = '{"over": 2, "reject_over": null}'"#);
-    site.run("INSERT INTO comments (intro, body) VALUES ('http://a.example www.b.example', 'http://c.example'), ('http://a.example', 'www.b.example')");
+    site.run(
+        "INSERT INTO comments (intro, body) VALUES ('http://a.example www.b.example', \
+        'http://c.example'), ('http://a.example', 'www.b.example')",
+    );
     assert_eq!(site.statuses(), "1 pending\n2 approved");
     assert_eq!(
         site.ask("SELECT comment FROM spamcheck.spam_checklog"),

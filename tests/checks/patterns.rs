@@ -73,7 +73,10 @@ fn the_spelling_of_python_is_taken() {
 fn only_the_address_is_searched_and_missing_ones_never_hit() {
     let mut site = with_patterns(&["spam", "^$", "."]);
     site.run("DELETE FROM spamcheck.list_entry WHERE value = '.'");
-    site.run("INSERT INTO comments (author, email, body) VALUES ('spam', NULL, 'spam'), ('spam', 'x@example.com', 'spam')");
+    site.run(
+        "INSERT INTO comments (author, email, body) VALUES ('spam', NULL, 'spam'), ('spam', \
+        'x@example.com', 'spam')",
+    );
     assert_eq!(site.log(), "");
     site.run("INSERT INTO comments (email, body) VALUES ('spam@example.com', NULL)");
     assert_eq!(site.log(), "3 email_pattern");
@@ -83,7 +86,10 @@ fn only_the_address_is_searched_and_missing_ones_never_hit() {
 fn patterns_that_take_other_engines_forever_take_no_time() {
     let mut site =
         with_patterns(&["(a+)+$", "(.*)*x", "(a|a)*b", "(a|aa)+$", "^(([a-z])+.)+[A-Z]([a-z])+$"]);
-    site.run("DELETE FROM spamcheck.list_entry WHERE value IN ('(a+)+$', '(a|aa)+$', '(.*)*x', '^(([a-z])+.)+[A-Z]([a-z])+$')");
+    site.run(
+        "DELETE FROM spamcheck.list_entry WHERE value IN ('(a+)+$', '(a|aa)+$', '(.*)*x', \
+        '^(([a-z])+.)+[A-Z]([a-z])+$')",
+    );
     let started = std::time::Instant::now();
     let email = format!("{}!", "a".repeat(50_000));
     assert_eq!(hit(&mut site, &email), "");
@@ -100,7 +106,10 @@ fn patterns_that_take_other_engines_forever_take_no_time() {
 fn other_lists_can_be_named() {
     let mut site = with_patterns(&["^a"]);
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('disposable', 'regex')");
-    site.run(r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('disposable', '@throwaway\.example$')");
+    site.run(
+        r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('disposable',
+        '@throwaway\.example$')",
+    );
     site.check("email_pattern", r#"options = '{"lists": ["disposable"]}'"#);
     assert_eq!(hit(&mut site, "ann@example.com"), "");
     assert_eq!(hit(&mut site, "ann@throwaway.example"), r"@throwaway\.example$");

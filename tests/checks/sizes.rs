@@ -47,7 +47,8 @@ fn the_limit_can_be_changed_in_open_sessions_by_a_reload() {
     let mut client = db.client();
     run(
         &mut client,
-        "CREATE TABLE comments (id serial PRIMARY KEY, body text, status text CHECK (status IN ('approved', 'pending', 'spam')))",
+        "CREATE TABLE comments (id serial PRIMARY KEY, body text, status text CHECK (status IN \
+            ('approved', 'pending', 'spam')))",
     );
     run(&mut client, RULES);
     run(&mut client, "SELECT spamcheck.protect('comments')");
@@ -66,15 +67,18 @@ fn ten_megabytes_are_judged_at_once() {
     let started = Instant::now();
     site.run(
         "INSERT INTO comments (body) VALUES
-           ('casino ' || repeat('http://a.example ', 620000)), (repeat('漢', 3500000)), (repeat('[url=', 2100000)), (repeat('<a href=', 1300000)),
-           (repeat('www.', 2600000)), (repeat(E'\\u200b', 3400000)), (repeat(E'e\\u0301', 3400000)), (repeat(E'\\uFDFA', 3300000))",
+           ('casino ' || repeat('http://a.example ', 620000)), (repeat('漢', 3500000)), \
+           (repeat('[url=', 2100000)), (repeat('<a href=', 1300000)),
+           (repeat('www.', 2600000)), (repeat(E'\\u200b', 3400000)), (repeat(E'e\\u0301', \
+           3400000)), (repeat(E'\\uFDFA', 3300000))",
     );
     let took = started.elapsed();
     assert_eq!(site.ask("SELECT status FROM comments WHERE id = 1"), "spam");
     assert_eq!(site.ask("SELECT count(*) FROM comments"), "8");
     // Long enough for a slow machine, far too short for anything that grows with the square.
     assert!(took < Duration::from_secs(30), "{took:?}");
-    let whole = "SELECT c.body = l.comment FROM comments c JOIN spamcheck.spam_checklog l ON l.row_key = jsonb_build_object('id', c.id) WHERE c.id = 1";
+    let whole = "SELECT c.body = l.comment FROM comments c JOIN spamcheck.spam_checklog l ON \
+        l.row_key = jsonb_build_object('id', c.id) WHERE c.id = 1";
     assert_eq!(site.ask(whole), "t\nt", "what is not looked at is kept all the same");
 }
 
@@ -85,7 +89,8 @@ fn texts_that_are_compressed_and_out_of_line_read_like_others() {
         let length = if storage == "PLAIN" { 50 } else { 900 };
         site.run(&format!("ALTER TABLE comments ALTER body SET STORAGE {storage}"));
         site.run(&format!(
-            "INSERT INTO comments (body) SELECT string_agg(md5(n::text), ' ') || ' casino ' || string_agg(md5(n::text), ' ') FROM generate_series(1, {length}) n"
+            "INSERT INTO comments (body) SELECT string_agg(md5(n::text), ' ') || ' casino ' || \
+                string_agg(md5(n::text), ' ') FROM generate_series(1, {length}) n"
         ));
         assert_eq!(
             site.ask("SELECT status FROM comments ORDER BY id DESC LIMIT 1"),
@@ -109,7 +114,8 @@ fn a_policy_that_keeps_less_logs_less() {
         (
             "hash",
             format!(
-                "SELECT comment NOT LIKE '%é%' AND length(comment) = 64 AND comment = encode(sha256(convert_to('{body}', 'UTF8')), 'hex')"
+                "SELECT comment NOT LIKE '%é%' AND length(comment) = 64 AND comment = \
+                    encode(sha256(convert_to('{body}', 'UTF8')), 'hex')"
             ),
         ),
     ] {
@@ -130,7 +136,10 @@ fn a_table_of_many_columns_with_dropped_ones_among_them_is_read_right() {
     site.run("ALTER TABLE wide DROP c7, DROP c1000, DROP c1588; ALTER TABLE wide ADD author text");
     site.run(RULES);
     site.run("SELECT spamcheck.protect('wide', status => '{}')");
-    site.run("INSERT INTO wide (id, body) VALUES (1, 'casino'), (2, 'nice'); INSERT INTO wide (id, author) VALUES (3, 'casino')");
+    site.run(
+        "INSERT INTO wide (id, body) VALUES (1, 'casino'), (2, 'nice'); INSERT INTO wide \
+        (id, author) VALUES (3, 'casino')",
+    );
     assert_eq!(site.log(), "1 content\n3 content");
     site.run("ALTER TABLE wide DROP author; INSERT INTO wide (id, body) VALUES (4, 'casino')");
     assert_eq!(site.log(), "1 content\n3 content\n4 content");

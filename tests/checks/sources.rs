@@ -18,7 +18,10 @@ fn settings_stand_in_for_columns_that_a_table_lacks() {
     // Checks can look at them.
     site.check("content", r#"options = '{"fields": ["referrer", "user_agent"]}'"#);
     assert_eq!(
-        site.ask("BEGIN; SET LOCAL pg_spamcheck.referrer = 'see casino'; INSERT INTO comments (body) VALUES ('hi') RETURNING status"),
+        site.ask(
+            "BEGIN; SET LOCAL pg_spamcheck.referrer = 'see casino'; INSERT INTO comments \
+            (body) VALUES ('hi') RETURNING status"
+        ),
         "spam"
     );
     site.run("COMMIT");
@@ -33,7 +36,10 @@ fn a_mapped_setting_and_a_fixed_value_are_read_at_each_insert() {
              '{"author": {"setting": "app.visitor"}, "page": {"value": "Guestbook"}, "email": null}')"#,
     );
     site.run("INSERT INTO comments (author, body) VALUES ('casino', 'nice')");
-    site.run("SET app.visitor = 'the casino'; INSERT INTO comments (author, body) VALUES ('ann', 'nice')");
+    site.run(
+        "SET app.visitor = 'the casino'; INSERT INTO comments (author, body) VALUES ('ann', \
+        'nice')",
+    );
     site.run("SET app.visitor = ''; INSERT INTO comments (author, body) VALUES ('casino', 'nice')");
     assert_eq!(site.log(), "2 content");
     assert_eq!(
@@ -46,13 +52,16 @@ fn a_mapped_setting_and_a_fixed_value_are_read_at_each_insert() {
 fn columns_of_other_tables_are_read_by_keys_of_several_columns_and_only_when_needed() {
     let mut site = Site::bare();
     site.run(
-        r#"CREATE TABLE people (site integer, number integer, mail text, PRIMARY KEY (site, number));
+        r#"CREATE TABLE people (site integer, number integer, mail text, PRIMARY KEY (site,
+            number));
            INSERT INTO people VALUES (1, 7, 'bob@spam.example'), (2, 7, 'ann@good.example');
-           CREATE TABLE notes (id serial PRIMARY KEY, site smallint, person bigint, body text, status text CHECK (status IN ('approved', 'pending', 'spam')));
+           CREATE TABLE notes (id serial PRIMARY KEY, site smallint, person bigint, body text,
+           status text CHECK (status IN ('approved', 'pending', 'spam')));
            SELECT spamcheck.protect('notes', columns =>
              '{"email": {"table": "people", "key": ["site", "number"], "from": ["site", "person"], "column": "mail"}}')"#,
     );
-    let say = "INSERT INTO notes (site, person, body) VALUES (1, 7, 'x'), (2, 7, 'x'), (3, 7, 'x'), (NULL, 7, 'x') RETURNING status IS NOT DISTINCT FROM 'spam'";
+    let say = "INSERT INTO notes (site, person, body) VALUES (1, 7, 'x'), (2, 7, 'x'), (3, 7, \
+        'x'), (NULL, 7, 'x') RETURNING status IS NOT DISTINCT FROM 'spam'";
     // No pattern asks for an address yet: the other table is not even looked at.
     site.run("BEGIN; LOCK people IN ACCESS EXCLUSIVE MODE");
     let mut other = site.db.client();
@@ -75,7 +84,8 @@ fn a_row_of_another_table_that_the_same_transaction_wrote_is_seen() {
     site.run("CREATE TABLE people (login text PRIMARY KEY, mail text)");
     site.run(
         r#"SELECT spamcheck.protect('comments', columns => '{"email": {"table": "people", "key": "login", "from": "author", "column": "mail"}}');
-           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@spam\.example$')"#,
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block',
+           '@spam\.example$')"#,
     );
     let stored = site.ask(
         "BEGIN;
@@ -94,7 +104,8 @@ fn columns_of_every_type_are_read_through_their_text() {
          CREATE DOMAIN short AS varchar(40); CREATE DOMAIN shorter AS short;
          CREATE TYPE mood AS ENUM ('nice', 'casino');
          CREATE TABLE odd (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-             a citext, b char(20), c shorter, d xml, e name, f mood, g text[], h json, i hstore, j varchar(8), k bytea, l tsvector);
+             a citext, b char(20), c shorter, d xml, e name, f mood, g text[], h json, i hstore, \
+             j varchar(8), k bytea, l tsvector);
          INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
     );
     for (column, value) in [
@@ -110,14 +121,30 @@ fn columns_of_every_type_are_read_through_their_text() {
         ("l", "'casino'::tsvector"),
     ] {
         site.run(&format!(
-            r#"DELETE FROM spamcheck.spam_checklog; SELECT spamcheck.protect('odd', status => '{{}}', columns => '{{"body": "{column}"}}');
-               INSERT INTO odd ({column}) VALUES (NULL); INSERT INTO odd ({column}) VALUES ({value})"#
+            r#"DELETE FROM spamcheck.spam_checklog; SELECT spamcheck.protect('odd', status =>
+                '{{}}', columns => '{{"body": "{column}"}}');
+               INSERT INTO odd ({column}) VALUES (NULL); INSERT INTO odd ({column}) VALUES
+               ({value})"#
         ));
-        assert_eq!(site.ask("SELECT check_name, row_key ->> 'id' = (SELECT id::text FROM odd WHERE num_nonnulls(a, b, c, e, f, g, i, j) + (d IS NOT NULL)::int + (h IS NOT NULL)::int + (l IS NOT NULL)::int = 1) FROM spamcheck.spam_checklog"), "content|t", "column {column}");
+        assert_eq!(
+            site.ask(
+                "SELECT check_name, row_key ->> 'id' = (SELECT id::text FROM odd \
+            WHERE num_nonnulls(a, b, c, e, f, g, i, j) + (d IS NOT NULL)::int + (h IS NOT \
+            NULL)::int + (l IS NOT NULL)::int = 1) FROM spamcheck.spam_checklog"
+            ),
+            "content|t",
+            "column {column}"
+        );
         site.run("TRUNCATE odd");
     }
-    site.run(r#"SELECT spamcheck.protect('odd', status => '{}', columns => '{"body": "a", "fields": "i"}')"#);
-    site.run(r#"DELETE FROM spamcheck.spam_checklog; INSERT INTO odd (i) VALUES ('a=>casino, b=>NULL'), ('casino=>x'), (hstore('q"\,=>', 'say "casino"')), ('')"#);
+    site.run(
+        r#"SELECT spamcheck.protect('odd', status => '{}', columns =>
+        '{"body": "a", "fields": "i"}')"#,
+    );
+    site.run(
+        r#"DELETE FROM spamcheck.spam_checklog; INSERT INTO odd (i) VALUES
+        ('a=>casino, b=>NULL'), ('casino=>x'), (hstore('q"\,=>', 'say "casino"')), ('')"#,
+    );
     assert_eq!(
         site.ask("SELECT detail ->> 'field' FROM spamcheck.spam_checklog ORDER BY id"),
         "fields.a\nfields.q\"\\,=>"
@@ -128,15 +155,23 @@ fn columns_of_every_type_are_read_through_their_text() {
 fn nulls_everywhere_are_never_a_finding() {
     let mut site = Site::bare();
     site.run(
-        "CREATE TABLE posts (id serial PRIMARY KEY, title text, author text, email text, url text, ip inet, user_agent text, referrer text,
+        "CREATE TABLE posts (id serial PRIMARY KEY, title text, author text, email text, url \
+            text, ip inet, user_agent text, referrer text,
              type text, created_at timestamptz, body text, custom jsonb, status text);
-         SELECT spamcheck.protect('posts', columns => '{\"fields\": \"custom\", \"body\": [\"title\", \"body\"]}', status => '{\"column\":\"status\",\"spam\":\"spam\",\"moderate\":\"held\"}')",
+         SELECT spamcheck.protect('posts', columns => '{\"fields\": \"custom\", \"body\": \
+         [\"title\", \"body\"]}', status => '{\"column\":\"status\",\"spam\":\"spam\",\"moderate\":\"held\"}')",
     );
     site.run(crate::site::RULES);
-    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '192.0.2.1'), ('email_block', 'x')");
+    site.run(
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '192.0.2.1'), \
+        ('email_block', 'x')",
+    );
     site.check("links", r#"options = '{"over": 0, "reject_over": 0}'"#);
     site.run("INSERT INTO posts DEFAULT VALUES");
-    site.run("UPDATE posts SET title = ''; UPDATE posts SET title = NULL, body = ' '; UPDATE posts SET custom = 'null'");
+    site.run(
+        "UPDATE posts SET title = ''; UPDATE posts SET title = NULL, body = ' '; UPDATE \
+        posts SET custom = 'null'",
+    );
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "0");
     assert_eq!(site.ask("SELECT status IS NULL FROM posts"), "t");
     site.run("UPDATE posts SET body = 'casino'");

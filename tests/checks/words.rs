@@ -94,7 +94,8 @@ fn words_of_scripts_without_spaces_are_found_inside_a_text() {
 fn the_default_fields_are_title_author_body_and_fields() {
     let mut site = Site::bare();
     site.run(
-        "CREATE TABLE letters (id serial PRIMARY KEY, title text, author text, email text, url text, body text, custom jsonb,
+        "CREATE TABLE letters (id serial PRIMARY KEY, title text, author text, email text, url \
+            text, body text, custom jsonb,
                                status text CHECK (status IN ('approved', 'pending', 'spam')));
          SELECT spamcheck.protect('letters', columns => '{\"fields\": \"custom\"}');
          INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
@@ -102,22 +103,31 @@ fn the_default_fields_are_title_author_body_and_fields() {
     let columns = [("title", "t"), ("author", "t"), ("body", "t"), ("email", "f"), ("url", "f")];
     for (column, expected) in columns {
         let stored = format!(
-            "INSERT INTO letters ({column}) VALUES ('the casino') RETURNING status IS NOT DISTINCT FROM 'spam'"
+            "INSERT INTO letters ({column}) VALUES ('the casino') RETURNING status IS NOT \
+                DISTINCT FROM 'spam'"
         );
         assert_eq!(site.ask(&stored), expected, "{column}");
     }
     let custom = r#"INSERT INTO letters (body, custom) VALUES
         ('x', '{"city": "Casino", "age": 7}'), ('x', '{"deep": [{"er": ["a", "casino royale"]}]}'), ('x', '{"casino": "a key is no text"}'),
-        ('x', '"casino"'), ('x', 'null'), ('x', NULL) RETURNING status IS NOT DISTINCT FROM 'spam'"#;
+        ('x', '"casino"'), ('x', 'null'), ('x', NULL) RETURNING status IS NOT DISTINCT FROM
+        'spam'"#;
     assert_eq!(site.ask(custom), "t\nt\nf\nt\nf\nf");
     assert_eq!(
-        site.ask("SELECT detail ->> 'field', (detail ->> 'at') FROM spamcheck.spam_checklog ORDER BY id LIMIT 4"),
+        site.ask(
+            "SELECT detail ->> 'field', (detail ->> 'at') FROM spamcheck.spam_checklog ORDER \
+            BY id LIMIT 4"
+        ),
         "title|4\nauthor|4\nbody|4\nfields.city|0"
     );
     // Other fields on demand.
     site.check("content", r#"options = '{"fields": ["email", "url"]}'"#);
     assert_eq!(
-        site.ask("INSERT INTO letters (body, email, url) VALUES ('casino', '', ''), ('', 'casino@example.com', ''), ('', '', 'http://casino.example') RETURNING status IS NOT DISTINCT FROM 'spam'"),
+        site.ask(
+            "INSERT INTO letters (body, email, url) VALUES ('casino', '', ''), ('', \
+            'casino@example.com', ''), ('', '', 'http://casino.example') RETURNING status IS NOT \
+            DISTINCT FROM 'spam'"
+        ),
         "f\nt\nt"
     );
 }
@@ -125,8 +135,12 @@ fn the_default_fields_are_title_author_body_and_fields() {
 #[test]
 fn the_offset_counts_characters_of_the_text_as_it_was_written() {
     let mut site = with_words(&["casino"]);
-    site.run("INSERT INTO comments (body) VALUES ('日本 ﬁne e\u{301} casino'), ('ßß\u{ad}\u{200b} casino')");
-    let at = "SELECT substr(c.body, (l.detail ->> 'at')::int + 1, 6) FROM comments c JOIN spamcheck.spam_checklog l ON l.row_key = jsonb_build_object('id', c.id)";
+    site.run(
+        "INSERT INTO comments (body) VALUES ('日本 ﬁne e\u{301} casino'), ('ßß\u{ad}\u{200b} \
+        casino')",
+    );
+    let at = "SELECT substr(c.body, (l.detail ->> 'at')::int + 1, 6) FROM comments c JOIN \
+        spamcheck.spam_checklog l ON l.row_key = jsonb_build_object('id', c.id)";
     assert_eq!(site.ask(at), "casino\ncasino");
 }
 
@@ -134,13 +148,19 @@ fn the_offset_counts_characters_of_the_text_as_it_was_written() {
 fn lists_are_searched_in_the_order_of_the_option_and_each_row_has_one_finding() {
     let mut site = with_words(&["casino"]);
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('more', 'word')");
-    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('more', 'poker'), ('more', 'casino')");
+    site.run(
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('more', 'poker'), ('more', \
+        'casino')",
+    );
     site.check("content", r#"options = '{"lists": ["banned_words", "more"]}'"#);
     site.run(
         "INSERT INTO comments (body) VALUES ('casino casino'), ('poker'), ('poker and casino')",
     );
     assert_eq!(
-        site.ask("SELECT row_key ->> 'id', detail ->> 'list', detail ->> 'entry' FROM spamcheck.spam_checklog ORDER BY id"),
+        site.ask(
+            "SELECT row_key ->> 'id', detail ->> 'list', detail ->> 'entry' FROM \
+            spamcheck.spam_checklog ORDER BY id"
+        ),
         "1|banned_words|casino\n2|more|poker\n3|banned_words|casino"
     );
     site.check("content", r#"options = '{"lists": null}'"#);
@@ -153,7 +173,8 @@ fn a_hundred_thousand_entries_are_normal() {
     let mut site = with_words(&[]);
     site.run(
         "INSERT INTO spamcheck.list_entry (list, value)
-         SELECT 'banned_words', 'word' || n || CASE WHEN n % 5 = 0 THEN ' number ' || n ELSE '' END FROM generate_series(1, 100000) n",
+         SELECT 'banned_words', 'word' || n || CASE WHEN n % 5 = 0 THEN ' number ' || n ELSE '' \
+         END FROM generate_series(1, 100000) n",
     );
     assert_eq!(hit(&mut site, "a word77777 b"), "word77777");
     assert_eq!(hit(&mut site, "word100000 number 100000"), "word100000 number 100000");

@@ -16,8 +16,14 @@ fn settings_that_come_as_data_alone_are_in_force() {
     restored(&copy, &dumped(&database, &["--schema-only"]));
     // A session that has judged rows by what a new installation ships.
     let mut app = copy.client();
-    run(&mut app, "INSERT INTO comments (id, contents) VALUES (1000, 'casino'); DELETE FROM comments");
-    restored(&copy, &dumped(&database, &["--data-only", "--disable-triggers", "--schema=spamcheck"]));
+    run(
+        &mut app,
+        "INSERT INTO comments (id, contents) VALUES (1000, 'casino'); DELETE FROM comments",
+    );
+    restored(
+        &copy,
+        &dumped(&database, &["--data-only", "--disable-triggers", "--schema=spamcheck"]),
+    );
     run(&mut app, "INSERT INTO comments (id, contents) VALUES (1001, 'casino')");
     assert_eq!(texts(&mut app, "SELECT state FROM comments"), ["spam"]);
 }
@@ -49,7 +55,8 @@ fn one_table_restored_into_a_protected_database_is_nobody_elses() {
     // It takes rows, whatever is made of them.
     run(&mut client, "INSERT INTO comments (id, contents) VALUES (50, 'casino')");
     let reviewed = |client: &mut postgres::Client, id: u32| {
-        texts(client, &format!("INSERT INTO reviews VALUES ({id}, 'casino') RETURNING shown::text")).concat()
+        texts(client, &format!("INSERT INTO reviews VALUES ({id}, 'casino') RETURNING shown::text"))
+            .concat()
     };
     assert_eq!(reviewed(&mut client, 1), "false");
     // Protecting it gives it a mapping of its own, and leaves the other's alone.
@@ -58,7 +65,10 @@ fn one_table_restored_into_a_protected_database_is_nobody_elses() {
     assert_eq!(texts(&mut client, "SELECT state FROM comments WHERE id = 51"), ["spam"]);
     assert_eq!(reviewed(&mut client, 2), "false");
     assert_eq!(
-        texts(&mut client, "SELECT relation || ' ' || (columns->>'body') FROM spamcheck.protected_table ORDER BY 1"),
+        texts(
+            &mut client,
+            "SELECT relation || ' ' || (columns->>'body') FROM spamcheck.protected_table ORDER BY 1"
+        ),
         ["comments contents", "reviews review"]
     );
     assert_eq!(
@@ -80,7 +90,10 @@ fn unprotecting_such_a_table_leaves_the_other_protected() {
     );
     restored(&copy, &dumped(&database, &["--table=comments"]));
     let mut client = copy.client();
-    run(&mut client, "SELECT spamcheck.unprotect('comments'); INSERT INTO reviews VALUES (1, 'casino')");
+    run(
+        &mut client,
+        "SELECT spamcheck.unprotect('comments'); INSERT INTO reviews VALUES (1, 'casino')",
+    );
     assert_eq!(texts(&mut client, "SELECT relation FROM spamcheck.recent"), ["public.reviews"]);
     // The same when it is dropped.
     restored(&copy, &dumped(&database, &["--table=comments", "--clean", "--if-exists"]));

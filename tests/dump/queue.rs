@@ -42,13 +42,17 @@ fn waiting(cluster: &'static Cluster, rows: u32) -> Database<'static> {
              COMMIT"
         ),
     );
-    assert_eq!(texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup"), [rows.to_string()]);
+    assert_eq!(
+        texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup"),
+        [rows.to_string()]
+    );
     database
 }
 
 /// What a dump would bring whose lookups are due.
 fn due(dump: &str, database: &Database<'_>) -> String {
-    let next = texts(&mut database.client(), "SELECT next_at::text FROM spamcheck.lookup LIMIT 1").concat();
+    let next = texts(&mut database.client(), "SELECT next_at::text FROM spamcheck.lookup LIMIT 1")
+        .concat();
     assert!(dump.contains(&next), "{next}");
     dump.replace(&next, "2020-02-02 02:02:02+00")
 }
@@ -60,11 +64,17 @@ fn answered(copy: &Database<'_>, rows: u32) {
         texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup") == ["0"]
     });
     assert_eq!(
-        texts(&mut client, "SELECT concat_ws(' ', status, count(*), bool_and(id % 2 = 0)) FROM zoo GROUP BY status ORDER BY status"),
+        texts(
+            &mut client,
+            "SELECT concat_ws(' ', status, count(*), bool_and(id % 2 = 0)) FROM zoo GROUP BY status ORDER BY status"
+        ),
         [format!("approved {} f", rows - rows / 2), format!("spam {} t", rows / 2)]
     );
     assert_eq!(
-        texts(&mut client, "SELECT count(*)::text FROM spamcheck.recent WHERE check_name = 'akismet'"),
+        texts(
+            &mut client,
+            "SELECT count(*)::text FROM spamcheck.recent WHERE check_name = 'akismet'"
+        ),
         [(rows / 2).to_string()]
     );
 }
@@ -114,7 +124,10 @@ fn nudged(copy: &Database<'_>) {
     wait::until(SOON, "a verdict on another table", || {
         texts(&mut client, "SELECT status FROM probe") == ["spam"]
     });
-    run(&mut client, "DROP TABLE probe; DELETE FROM spamcheck.spam_checklog WHERE relation = 'public.probe'");
+    run(
+        &mut client,
+        "DROP TABLE probe; DELETE FROM spamcheck.spam_checklog WHERE relation = 'public.probe'",
+    );
 }
 
 #[test]
@@ -122,7 +135,10 @@ fn a_parallel_restore_loses_no_lookup() {
     let (cluster, _akismet) = asking();
     let database = waiting(cluster, 40);
     // The copy is dumped while its lookups are far off, and they come due before it is complete.
-    run(&mut database.client(), "UPDATE spamcheck.lookup SET next_at = now() + interval '2 seconds'");
+    run(
+        &mut database.client(),
+        "UPDATE spamcheck.lookup SET next_at = now() + interval '2 seconds'",
+    );
     let file = archived(&database);
     let copy = cluster.empty_database();
     unpacked(&copy, &file, &["-j3"]);

@@ -15,11 +15,17 @@ fn an_ordinary_roles_table_and_everybodys_access_survive() {
     );
     restored(&copy, &dumped(&database, &[]));
     // A role that has nothing but INSERT is judged.
-    run(&mut copy.client_as("dump_app"), "INSERT INTO comments (id, contents) VALUES (60, 'casino')");
+    run(
+        &mut copy.client_as("dump_app"),
+        "INSERT INTO comments (id, contents) VALUES (60, 'casino')",
+    );
     let mut analyst = copy.client_as("dump_analyst");
     assert_eq!(texts(&mut analyst, "SELECT row_key->>'id' FROM spamcheck.recent LIMIT 1"), ["60"]);
     assert!(analyst.batch_execute("DELETE FROM spamcheck.spam_checklog").is_err());
-    run(&mut copy.client_as("dump_owner"), "SELECT spamcheck.protect('comments'); SELECT spamcheck.unprotect('comments')");
+    run(
+        &mut copy.client_as("dump_owner"),
+        "SELECT spamcheck.protect('comments'); SELECT spamcheck.unprotect('comments')",
+    );
     drop(analyst);
     for database in [&database, &copy] {
         run(&mut database.client(), "DROP OWNED BY dump_owner, dump_analyst, dump_app CASCADE");

@@ -1,6 +1,8 @@
 //! Whole databases, by every way that there is.
 
-use super::{archived, dumped, original, restored, run, same_and_working, texts, unpacked, working};
+use super::{
+    archived, dumped, original, restored, run, same_and_working, texts, unpacked, working,
+};
 
 #[test]
 fn a_plain_dump_holds_everything() {
@@ -11,7 +13,10 @@ fn a_plain_dump_holds_everything() {
 
 #[test]
 fn a_dump_as_inserts_holds_everything() {
-    for options in [&["--inserts"][..], &["--column-inserts", "--on-conflict-do-nothing", "--rows-per-insert=100"]] {
+    for options in [
+        &["--inserts"][..],
+        &["--column-inserts", "--on-conflict-do-nothing", "--rows-per-insert=100"],
+    ] {
         let (database, copy) = original();
         restored(&copy, &dumped(&database, options));
         same_and_working(&database, &copy);
@@ -88,7 +93,11 @@ fn a_template_holds_everything() {
     // The worker gets out of the way of this by itself.
     cluster.psql(
         "postgres",
-        &format!("DROP DATABASE {0} WITH (FORCE); CREATE DATABASE {0} TEMPLATE {1}", copy.name(), database.name()),
+        &format!(
+            "DROP DATABASE {0} WITH (FORCE); CREATE DATABASE {0} TEMPLATE {1}",
+            copy.name(),
+            database.name()
+        ),
     );
     let mut client = copy.client();
     assert_eq!(texts(&mut client, super::STATE), state);
@@ -99,7 +108,9 @@ fn a_template_holds_everything() {
 fn no_secret_is_in_a_dump() {
     let (database, _copy) = original();
     let cluster = database.cluster();
-    let secrets = cluster.write_secrets(&serde_json::json!({"akismet": "0123secretkey", "smtp_password": "hunter22"}));
+    let secrets = cluster.write_secrets(
+        &serde_json::json!({"akismet": "0123secretkey", "smtp_password": "hunter22"}),
+    );
     run(
         &mut database.client(),
         &format!("ALTER DATABASE {} SET pg_spamcheck.ip = '192.0.2.1'", database.name()),

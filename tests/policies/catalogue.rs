@@ -17,9 +17,16 @@ fn the_view_lists_every_check_with_its_options() {
             "{check} is not in\n{rows}"
         );
     }
-    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.checks WHERE summary IS NULL OR summary = '' OR seeds IS NULL OR action IS NULL OR score IS NULL OR options IS NULL"), "0");
+    assert_eq!(
+        site.ask(
+            "SELECT count(*) FROM spamcheck.checks WHERE summary IS NULL OR summary = \
+        '' OR seeds IS NULL OR action IS NULL OR score IS NULL OR options IS NULL"
+        ),
+        "0"
+    );
     let incomplete = "SELECT c.name, o FROM spamcheck.checks c, jsonb_array_elements(c.options) o
-                      WHERE NOT o ?& ARRAY['name', 'type', 'default', 'meaning'] OR o ->> 'meaning' = ''";
+                      WHERE NOT o ?& ARRAY['name', 'type', 'default', 'meaning'] OR o ->> \
+                      'meaning' = ''";
     assert_eq!(site.ask(incomplete), "");
 }
 
@@ -54,7 +61,8 @@ fn the_defaults_are_those_of_the_documented_interface() {
     let mut site = Site::bare();
     let default = |site: &mut Site, check: &str, option: &str| {
         site.ask(&format!(
-            "SELECT o -> 'default' FROM spamcheck.checks c, jsonb_array_elements(c.options) o WHERE c.name = '{check}' AND o ->> 'name' = '{option}'"
+            "SELECT o -> 'default' FROM spamcheck.checks c, jsonb_array_elements(c.options) o \
+                WHERE c.name = '{check}' AND o ->> 'name' = '{option}'"
         ))
     };
     for (check, option, expected) in [

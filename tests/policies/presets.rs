@@ -8,11 +8,18 @@ use crate::site::{Site, refused};
 fn a_new_installation_has_the_default_policy_with_empty_lists() {
     let mut site = Site::bare();
     assert_eq!(
-        site.ask("SELECT name, mode, unsubscribe, types, moderate_at, spam_at, reject_at, on_error, on_reject, reject_sqlstate, log_to, keep, retention, notify_channel, mail_to FROM spamcheck.policy"),
+        site.ask(
+            "SELECT name, mode, unsubscribe, types, moderate_at, spam_at, reject_at, \
+            on_error, on_reject, reject_sqlstate, log_to, keep, retention, notify_channel, \
+            mail_to FROM spamcheck.policy"
+        ),
         "default|enforce|f||5|10||accept|error|23514|table|full|||"
     );
     assert_eq!(
-        site.ask("SELECT check_name FROM spamcheck.check_setting WHERE enabled AND policy = 'default' ORDER BY 1"),
+        site.ask(
+            "SELECT check_name FROM spamcheck.check_setting WHERE enabled AND policy = \
+            'default' ORDER BY 1"
+        ),
         "content\nemail_pattern\nip_allow\nip_block\nlinks"
     );
     assert_eq!(
@@ -43,21 +50,31 @@ fn every_preset_has_a_row_for_every_check_and_judges() {
     for preset in ["default", "actionkit", "gitlab", "serendipity"] {
         site.run(&format!("SELECT spamcheck.create_policy('my {preset}', '{preset}')"));
         let missing = format!(
-            "SELECT name FROM spamcheck.checks EXCEPT SELECT check_name FROM spamcheck.check_setting WHERE policy = 'my {preset}'"
+            "SELECT name FROM spamcheck.checks EXCEPT SELECT check_name FROM \
+                spamcheck.check_setting WHERE policy = 'my {preset}'"
         );
         assert_eq!(site.ask(&missing), "", "{preset}");
         site.run(&format!("SELECT spamcheck.protect('comments', 'my {preset}')"));
         site.run("INSERT INTO comments (body) VALUES ('nice')");
     }
     // Lists belong to all policies: what was in them is still there.
-    assert_eq!(site.ask("SELECT value FROM spamcheck.list_entry WHERE list IN ('banned_words', 'ip_block') ORDER BY 1"), "10.0.0.0/8\ncasino");
+    assert_eq!(
+        site.ask(
+            "SELECT value FROM spamcheck.list_entry WHERE list IN ('banned_words', \
+        'ip_block') ORDER BY 1"
+        ),
+        "10.0.0.0/8\ncasino"
+    );
 }
 
 #[test]
 fn actionkit_is_a_trial_of_its_page_types_with_its_own_words() {
     let mut site = Site::new();
     site.run("ALTER TABLE comments ADD type text");
-    site.run("SELECT spamcheck.create_policy('ak', 'actionkit'); SELECT spamcheck.protect('comments', 'ak')");
+    site.run(
+        "SELECT spamcheck.create_policy('ak', 'actionkit'); SELECT \
+        spamcheck.protect('comments', 'ak')",
+    );
     assert_eq!(
         site.ask("SELECT mode, types FROM spamcheck.policy WHERE name = 'ak'"),
         "trial|{petition,letter,signup,survey}"
@@ -69,16 +86,34 @@ fn actionkit_is_a_trial_of_its_page_types_with_its_own_words() {
     site.run(
         "UPDATE spamcheck.check_setting SET enabled = check_name <> 'akismet' WHERE policy = 'ak'",
     );
-    site.run("INSERT INTO comments (type, body) VALUES ('petition', 'see http://a.example'), ('petition', 'nice'), ('comment', 'see http://a.example'), ('letter', 'HTTPS')");
-    assert_eq!(site.ask("SELECT row_key ->> 'id', detail ->> 'entry', outcome FROM spamcheck.spam_checklog ORDER BY id"), "1|http|flagged\n4|https|flagged");
+    site.run(
+        "INSERT INTO comments (type, body) VALUES ('petition', 'see http://a.example'), \
+        ('petition', 'nice'), ('comment', 'see http://a.example'), ('letter', 'HTTPS')",
+    );
+    assert_eq!(
+        site.ask(
+            "SELECT row_key ->> 'id', detail ->> 'entry', outcome FROM \
+        spamcheck.spam_checklog ORDER BY id"
+        ),
+        "1|http|flagged\n4|https|flagged"
+    );
     assert_eq!(site.ask("SELECT DISTINCT status FROM comments"), "approved");
 }
 
 #[test]
 fn gitlab_rejects_and_serendipity_counts_links() {
     let mut site = Site::new();
-    site.run("SELECT spamcheck.create_policy('gl', 'gitlab'); SELECT spamcheck.create_policy('s9y', 'serendipity')");
-    assert_eq!(site.ask("SELECT enabled, action FROM spamcheck.check_setting WHERE policy = 'gl' AND check_name = 'akismet'"), "t|reject");
+    site.run(
+        "SELECT spamcheck.create_policy('gl', 'gitlab'); SELECT \
+        spamcheck.create_policy('s9y', 'serendipity')",
+    );
+    assert_eq!(
+        site.ask(
+            "SELECT enabled, action FROM spamcheck.check_setting WHERE policy = 'gl' \
+        AND check_name = 'akismet'"
+        ),
+        "t|reject"
+    );
     assert_eq!(
         site.ask("SELECT mode, types IS NULL, keep FROM spamcheck.policy WHERE name = 'gl'"),
         "enforce|t|full"
@@ -132,7 +167,10 @@ fn names_that_are_taken_missing_or_in_use_are_refused() {
 #[test]
 fn a_policy_can_go_once_no_table_is_under_it() {
     let mut site = Site::new();
-    site.run("SELECT spamcheck.create_policy('strict'); SELECT spamcheck.protect('comments', 'strict'); INSERT INTO comments (body) VALUES ('casino')");
+    site.run(
+        "SELECT spamcheck.create_policy('strict'); SELECT spamcheck.protect('comments', \
+        'strict'); INSERT INTO comments (body) VALUES ('casino')",
+    );
     site.run(
         "SELECT spamcheck.protect('comments', 'default'); SELECT spamcheck.drop_policy('strict')",
     );
@@ -155,14 +193,23 @@ fn a_policy_can_go_once_no_table_is_under_it() {
 fn a_preset_is_a_beginning_and_can_be_changed_like_any_policy() {
     let mut site = Site::new();
     site.run("SELECT spamcheck.create_policy('mine', 'gitlab')");
-    site.run("UPDATE spamcheck.policy SET mode = 'trial', reject_at = 20, types = '{comment}' WHERE name = 'mine'");
-    site.run(r#"UPDATE spamcheck.check_setting SET enabled = true, action = 'score', score = 2.5, options = '{"over": 3}' WHERE policy = 'mine' AND check_name = 'links'"#);
+    site.run(
+        "UPDATE spamcheck.policy SET mode = 'trial', reject_at = 20, types = '{comment}' \
+        WHERE name = 'mine'",
+    );
+    site.run(
+        r#"UPDATE spamcheck.check_setting SET enabled = true, action = 'score', score = 2.5,
+        options = '{"over": 3}' WHERE policy = 'mine' AND check_name = 'links'"#,
+    );
     assert_eq!(
         site.ask("SELECT mode, reject_at FROM spamcheck.policy WHERE name = 'default'"),
         "enforce|"
     );
     site.run("SELECT spamcheck.protect('comments', 'mine')");
-    site.run("INSERT INTO comments (body) VALUES ('http://a.example http://b.example http://c.example http://d.example')");
+    site.run(
+        "INSERT INTO comments (body) VALUES ('http://a.example http://b.example \
+        http://c.example http://d.example')",
+    );
     assert_eq!(
         site.ask("SELECT policy, score, total_score, outcome FROM spamcheck.spam_checklog"),
         "mine|2.5|2.5|flagged"

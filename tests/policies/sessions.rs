@@ -30,7 +30,8 @@ fn changes_count_at_the_next_statement_of_other_sessions() {
             "approved",
         ),
         (
-            "UPDATE spamcheck.check_setting SET enabled = true, action = 'score', score = 10 WHERE check_name = 'content'",
+            "UPDATE spamcheck.check_setting SET enabled = true, action = 'score', score = 10 \
+                WHERE check_name = 'content'",
             "spam",
         ),
         ("UPDATE spamcheck.policy SET spam_at = 11", "pending"),
@@ -137,7 +138,10 @@ fn a_rolled_back_savepoint_takes_its_change_back() {
     site.run("BEGIN; SAVEPOINT a");
     site.run(BAN);
     assert_eq!(site.ask(SAY), "spam");
-    site.run("SAVEPOINT b; UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'");
+    site.run(
+        "SAVEPOINT b; UPDATE spamcheck.check_setting SET action = 'moderate' WHERE \
+        check_name = 'content'",
+    );
     assert_eq!(site.ask(SAY), "pending");
     site.run("ROLLBACK TO b");
     assert_eq!(site.ask(SAY), "spam");
@@ -157,7 +161,8 @@ fn a_rolled_back_savepoint_takes_its_change_back() {
              EXCEPTION WHEN raise_exception THEN NULL;
              END;
              INSERT INTO comments (body) VALUES ('a lottery') RETURNING status INTO behind;
-             IF (inside, behind) <> ('spam', 'approved') THEN RAISE EXCEPTION 'saw % and %', inside, behind; END IF;
+             IF (inside, behind) <> ('spam', 'approved') THEN RAISE EXCEPTION 'saw % and %', \
+             inside, behind; END IF;
          END $$",
     );
 }
@@ -195,11 +200,17 @@ fn a_mapping_that_changes_counts_for_other_sessions() {
     assert_eq!(ask(&mut other, by), "spam");
     site.run(r#"SELECT spamcheck.protect('comments', columns => '{"author": null}')"#);
     assert_eq!(ask(&mut other, by), "approved");
-    site.run("SELECT spamcheck.create_policy('off'); UPDATE spamcheck.policy SET mode = 'off' WHERE name = 'off'; SELECT spamcheck.protect('comments', 'off')");
+    site.run(
+        "SELECT spamcheck.create_policy('off'); UPDATE spamcheck.policy SET mode = 'off' \
+        WHERE name = 'off'; SELECT spamcheck.protect('comments', 'off')",
+    );
     assert_eq!(ask(&mut other, by), "approved");
     site.run("SELECT spamcheck.protect('comments')");
     assert_eq!(ask(&mut other, by), "spam");
-    site.run("ALTER TABLE comments RENAME author TO writer; ALTER TABLE comments ADD COLUMN first text; ALTER TABLE comments RENAME TO letters");
+    site.run(
+        "ALTER TABLE comments RENAME author TO writer; ALTER TABLE comments ADD COLUMN first \
+        text; ALTER TABLE comments RENAME TO letters",
+    );
     assert_eq!(
         ask(
             &mut other,
@@ -223,8 +234,10 @@ fn an_entry_counts_until_it_expires_and_not_a_moment_longer() {
     // A time that rounding to seconds would move on.
     site.run(
         "INSERT INTO spamcheck.list_entry (list, value, expires_at)
-         VALUES ('banned_words', 'lottery', date_trunc('second', clock_timestamp()) + interval '2.6 seconds'),
-                ('banned_words', 'poker', '2000-01-01'), ('banned_words', 'bingo', 'infinity'), ('banned_words', 'toto', now() + interval '1 day')",
+         VALUES ('banned_words', 'lottery', date_trunc('second', clock_timestamp()) + interval \
+         '2.6 seconds'),
+                ('banned_words', 'poker', '2000-01-01'), ('banned_words', 'bingo', 'infinity'), \
+                ('banned_words', 'toto', now() + interval '1 day')",
     );
     let mut other = site.db.client();
     assert_eq!(ask(&mut other, SAY), "spam");
@@ -232,7 +245,10 @@ fn an_entry_counts_until_it_expires_and_not_a_moment_longer() {
         "INSERT INTO comments (body) VALUES ('poker'), ('bingo'), ('toto') RETURNING status";
     assert_eq!(ask(&mut other, words), "approved\nspam\nspam");
     support::wait::until(Duration::from_secs(20), "the entry to expire", || {
-        site.ask("SELECT clock_timestamp() >= expires_at FROM spamcheck.list_entry WHERE value = 'lottery'") == "t"
+        site.ask(
+            "SELECT clock_timestamp() >= expires_at FROM spamcheck.list_entry WHERE value = \
+            'lottery'",
+        ) == "t"
     });
     assert_eq!(ask(&mut other, SAY), "approved");
     assert_eq!(ask(&mut other, words), "approved\nspam\nspam");
@@ -252,7 +268,11 @@ fn many_sessions_see_a_change_without_a_moment_of_neither() {
             scope.spawn(move || {
                 let mut client = db.client();
                 for _ in 0..150 {
-                    run(&mut client, "WITH said AS (INSERT INTO comments (body) VALUES ('a lottery') RETURNING status) INSERT INTO outcome SELECT status FROM said");
+                    run(
+                        &mut client,
+                        "WITH said AS (INSERT INTO comments (body) VALUES ('a \
+                        lottery') RETURNING status) INSERT INTO outcome SELECT status FROM said",
+                    );
                 }
             });
         }
@@ -260,7 +280,13 @@ fn many_sessions_see_a_change_without_a_moment_of_neither() {
             let mut client = db.client();
             for n in 0..60 {
                 let action = if n % 2 == 0 { "moderate" } else { "spam" };
-                run(&mut client, &format!("UPDATE spamcheck.check_setting SET action = '{action}' WHERE check_name = 'content'"));
+                run(
+                    &mut client,
+                    &format!(
+                        "UPDATE spamcheck.check_setting SET action = '{action}' \
+                    WHERE check_name = 'content'"
+                    ),
+                );
             }
         });
     });
@@ -270,7 +296,9 @@ fn many_sessions_see_a_change_without_a_moment_of_neither() {
     );
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "600");
     // What the log says was decided is what the row got.
-    let differ = "SELECT count(*) FROM comments c JOIN spamcheck.spam_checklog l ON l.row_key = jsonb_build_object('id', c.id)
-                  WHERE c.status <> CASE l.outcome WHEN 'moderated' THEN 'pending' ELSE 'spam' END OR (l.action = 'spam') <> (l.outcome = 'suppressed')";
+    let differ = "SELECT count(*) FROM comments c JOIN spamcheck.spam_checklog l ON l.row_key = \
+        jsonb_build_object('id', c.id)
+                  WHERE c.status <> CASE l.outcome WHEN 'moderated' THEN 'pending' ELSE 'spam' \
+                  END OR (l.action = 'spam') <> (l.outcome = 'suppressed')";
     assert_eq!(site.ask(differ), "0");
 }

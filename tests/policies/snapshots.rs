@@ -60,16 +60,20 @@ fn a_change_in_the_middle_of_a_statement_waits_for_the_next_one() {
 fn partitions_that_a_statement_comes_to_later_are_judged_by_the_same_policy() {
     let mut site = Site::bare();
     site.run(
-        "CREATE TABLE comments (id integer, body text, status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (id))
+        "CREATE TABLE comments (id integer, body text, status text NOT NULL DEFAULT 'approved' \
+            CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (id))
              PARTITION BY LIST (id);
-         CREATE TABLE c1 PARTITION OF comments FOR VALUES IN (1); CREATE TABLE c2 PARTITION OF comments FOR VALUES IN (2);
-         CREATE TABLE c3 PARTITION OF comments FOR VALUES IN (3); CREATE TABLE c4 PARTITION OF comments FOR VALUES IN (4)",
+         CREATE TABLE c1 PARTITION OF comments FOR VALUES IN (1); CREATE TABLE c2 PARTITION OF \
+         comments FOR VALUES IN (2);
+         CREATE TABLE c3 PARTITION OF comments FOR VALUES IN (3); CREATE TABLE c4 PARTITION OF \
+         comments FOR VALUES IN (4)",
     );
     site.run(crate::site::RULES);
     site.run("SELECT spamcheck.protect('comments')");
     let statuses = changed_meanwhile(
         &mut site,
-        "INSERT INTO comments (id, body) SELECT n, pause(n) FROM generate_series(1, 4) n RETURNING status",
+        "INSERT INTO comments (id, body) SELECT n, pause(n) FROM generate_series(1, 4) n \
+            RETURNING status",
     );
     assert_eq!(statuses, "spam\nspam\nspam\nspam");
 }
@@ -85,7 +89,10 @@ fn a_statement_that_changes_the_policy_by_itself_is_judged_by_the_one_it_began_w
          END $$",
     );
     site.run("INSERT INTO comments (body) VALUES ('casino')");
-    let statuses = site.ask("INSERT INTO comments (body) SELECT CASE WHEN n = 2 THEN soften() ELSE 'casino' END FROM generate_series(1, 3) n RETURNING status");
+    let statuses = site.ask(
+        "INSERT INTO comments (body) SELECT CASE WHEN n = 2 THEN soften() \
+        ELSE 'casino' END FROM generate_series(1, 3) n RETURNING status",
+    );
     assert_eq!(statuses, "spam\nspam\nspam");
     assert_eq!(
         site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"),

@@ -40,7 +40,6 @@ fn answered(client: &mut Client) {
 /// is spam; the other one is not.
 #[track_caller]
 fn key_finds_its_row(client: &mut Client, type_name: &str, key: &str, other: &str) {
-    eprintln!("{type_name} {:?}", std::time::SystemTime::now());
     run(
         client,
         &format!(
@@ -66,7 +65,10 @@ fn key_finds_its_row(client: &mut Client, type_name: &str, key: &str, other: &st
 #[test]
 fn keys_of_every_type_find_their_rows() {
     let (_database, mut client) = asking();
-    run(&mut client, "CREATE EXTENSION citext; CREATE DOMAIN nr AS bigint; CREATE TYPE colour AS ENUM ('Red', 'green')");
+    run(
+        &mut client,
+        "CREATE EXTENSION citext; CREATE DOMAIN nr AS bigint; CREATE TYPE colour AS ENUM ('Red', 'green')",
+    );
     for (type_name, key, other) in [
         ("bigint", "-9223372036854775808", "7"),
         ("nr", "8", "7"),
@@ -172,8 +174,14 @@ fn a_child_with_the_same_key_is_another_row() {
          INSERT INTO notes VALUES (1, 'akismet-guaranteed-spam', 'x', true), (2, 'akismet-guaranteed-spam', 'x', true)",
     );
     answered(&mut client);
-    assert_eq!(text(&mut client, "SELECT string_agg(approved::text, ' ') FROM ONLY notes"), "false false");
-    assert_eq!(text(&mut client, "SELECT string_agg(approved::text, ' ') FROM remarks"), "true true");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(approved::text, ' ') FROM ONLY notes"),
+        "false false"
+    );
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(approved::text, ' ') FROM remarks"),
+        "true true"
+    );
 }
 
 #[test]
@@ -193,7 +201,10 @@ fn rows_of_partitions_are_found_wherever_they_are_by_then() {
     );
     answered(&mut client);
     assert_eq!(
-        text(&mut client, "SELECT string_agg(id || region || approved, ' ' ORDER BY id, region) FROM notes"),
+        text(
+            &mut client,
+            "SELECT string_agg(id || region || approved, ' ' ORDER BY id, region) FROM notes"
+        ),
         "1eufalse 1usfalse 2ustrue 3eutrue 4usfalse"
     );
     // A row that moves before its answer comes has another key by then: nobody else's row is touched.
@@ -203,7 +214,10 @@ fn rows_of_partitions_are_found_wherever_they_are_by_then() {
          UPDATE notes SET region = 'us' WHERE id = 5; INSERT INTO notes VALUES (5, 'eu', 'Ann', 'y'); COMMIT",
     );
     answered(&mut client);
-    assert_eq!(text(&mut client, "SELECT approved FROM notes WHERE id = 5 AND author = 'Ann'"), "t");
+    assert_eq!(
+        text(&mut client, "SELECT approved FROM notes WHERE id = 5 AND author = 'Ann'"),
+        "t"
+    );
 }
 
 #[test]
@@ -216,10 +230,16 @@ fn a_table_without_a_key_cannot_be_asked_about_and_says_so() {
     );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.lookup"), "0");
     assert_eq!(text(&mut client, "SELECT approved FROM notes"), "t");
-    assert_eq!(text(&mut client, "SELECT check_name || ' ' || outcome FROM spamcheck.recent"), "akismet error");
+    assert_eq!(
+        text(&mut client, "SELECT check_name || ' ' || outcome FROM spamcheck.recent"),
+        "akismet error"
+    );
     assert!(text(&mut client, "SELECT why FROM spamcheck.recent").contains("primary key"));
     // A key that comes later is used from then on.
-    run(&mut client, "ALTER TABLE notes ADD id serial PRIMARY KEY; INSERT INTO notes VALUES ('akismet-guaranteed-spam', 'x')");
+    run(
+        &mut client,
+        "ALTER TABLE notes ADD id serial PRIMARY KEY; INSERT INTO notes VALUES ('akismet-guaranteed-spam', 'x')",
+    );
     answered(&mut client);
     assert_eq!(text(&mut client, "SELECT approved FROM notes ORDER BY id DESC LIMIT 1"), "f");
 }

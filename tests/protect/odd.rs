@@ -264,7 +264,10 @@ fn columns_may_change_their_types() {
            INSERT INTO notes VALUES (3, 'casino', '192.0.2.1', now(), 'x')"#,
     );
     assert_eq!(
-        text(&mut client, "SELECT string_agg(check_name || (row_key->>'id'), ' ' ORDER BY submission_id, check_name) FROM spamcheck.spam_checklog"),
+        text(
+            &mut client,
+            "SELECT string_agg(check_name || (row_key->>'id'), ' ' ORDER BY submission_id, check_name) FROM spamcheck.spam_checklog"
+        ),
         "content1 ip_block1 content2 ip_block2 content3 ip_block3"
     );
 }

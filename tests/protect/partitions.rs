@@ -221,8 +221,14 @@ fn dropped_partitions_and_dropped_parents_leave_no_error() {
 fn columns_renamed_added_and_dropped_at_the_parent_are_followed_in_every_partition() {
     let (_database, mut client) = start();
     run(&mut client, TABLE);
-    run(&mut client, "CREATE TABLE notes_us PARTITION OF notes FOR VALUES IN ('us'); SELECT spamcheck.protect('notes')");
-    run(&mut client, "INSERT INTO notes VALUES (1, 'eu', 'casino'); INSERT INTO notes_us VALUES (1, 'us', 'casino')");
+    run(
+        &mut client,
+        "CREATE TABLE notes_us PARTITION OF notes FOR VALUES IN ('us'); SELECT spamcheck.protect('notes')",
+    );
+    run(
+        &mut client,
+        "INSERT INTO notes VALUES (1, 'eu', 'casino'); INSERT INTO notes_us VALUES (1, 'us', 'casino')",
+    );
     run(
         &mut client,
         "ALTER TABLE notes RENAME body TO contents; ALTER TABLE notes RENAME status TO state;
@@ -231,8 +237,17 @@ fn columns_renamed_added_and_dropped_at_the_parent_are_followed_in_every_partiti
          INSERT INTO remarks VALUES (2, 'eu', 'casino'), (2, 'us', 'casino'); INSERT INTO us VALUES (3, 'us', 'casino');
          ALTER TABLE remarks DROP COLUMN body; INSERT INTO notes_eu VALUES (3, 'eu', 'casino')",
     );
-    assert_eq!(text(&mut client, "SELECT string_agg(state, ' ') FROM remarks"), "spam spam spam spam spam spam");
-    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE relation = 'public.remarks'"), "4");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(state, ' ') FROM remarks"),
+        "spam spam spam spam spam spam"
+    );
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT count(*) FROM spamcheck.recent WHERE relation = 'public.remarks'"
+        ),
+        "4"
+    );
 }
 
 #[test]
@@ -261,6 +276,9 @@ fn a_foreign_partition_is_judged_on_its_way() {
         "INSERT INTO notes VALUES (1, 'far', 'casino'), (2, 'near', 'casino'), (3, 'far', 'fine'), (4, 'far', 'casino')",
     );
     run(&mut client, "UPDATE notes SET body = 'casino' WHERE id = 3");
-    assert_eq!(text(&mut client, "SELECT string_agg(id || status, ' ' ORDER BY id) FROM notes"), "1spam 2spam 3spam 4spam");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(id || status, ' ' ORDER BY id) FROM notes"),
+        "1spam 2spam 3spam 4spam"
+    );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "4");
 }

@@ -242,10 +242,7 @@ fn a_value_that_the_column_no_longer_takes_is_only_logged() {
     );
     run(&mut client, "ALTER TYPE state RENAME VALUE 'junk' TO 'spam'");
     assert_eq!(stored(&mut client, "status"), ["visible", "held", "visible"]);
-    run(
-        &mut client,
-        "ALTER TABLE notes ALTER status DROP DEFAULT, ALTER status TYPE int USING 7",
-    );
+    run(&mut client, "ALTER TABLE notes ALTER status DROP DEFAULT, ALTER status TYPE int USING 7");
     assert_eq!(stored(&mut client, "coalesce(status, 0)"), ["0", "0", "0"]);
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "4");
     // Protecting it again says what the values are now.

@@ -29,7 +29,10 @@ fn a_refusal_carries_everything_that_an_app_can_ask_for() {
 fn a_refusal_does_not_tell_the_spammer_what_hit() {
     let mut site = refusing();
     site.check("ip_block", "action = 'reject'");
-    site.run(r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@shady\.example$')");
+    site.run(
+        r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block',
+        '@shady\.example$')",
+    );
     let refusals = [
         refused(&mut site.client, SPAM),
         refused(
@@ -82,9 +85,12 @@ fn exception_handlers_catch_it_with_all_its_parts() {
             INSERT INTO comments (body) VALUES ($1);
             RETURN 'stored';
         EXCEPTION WHEN check_violation THEN
-            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, which = CONSTRAINT_NAME, tab = TABLE_NAME, sch = SCHEMA_NAME,
-                                    what = PG_EXCEPTION_DETAIL, tip = PG_EXCEPTION_HINT, told = MESSAGE_TEXT;
-            RETURN concat_ws(' ', code, which, sch, tab, what ->> 'code', what ->> 'relation', tip <> '', told <> '');
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, which = CONSTRAINT_NAME, tab = \
+            TABLE_NAME, sch = SCHEMA_NAME,
+                                    what = PG_EXCEPTION_DETAIL, tip = PG_EXCEPTION_HINT, told = \
+                                    MESSAGE_TEXT;
+            RETURN concat_ws(' ', code, which, sch, tab, what ->> 'code', what ->> 'relation', \
+            tip <> '', told <> '');
         END $$";
     site.run(caught);
     assert_eq!(site.ask("SELECT said('nice')"), "stored");
@@ -117,7 +123,13 @@ fn every_caught_refusal_of_a_loop_is_logged_and_nothing_else() {
          END $$",
     );
     assert_eq!(site.ask("SELECT count(*) FROM comments"), "0");
-    assert_eq!(site.ask("SELECT outcome, count(*), count(DISTINCT comment), count(DISTINCT submission_id) FROM spamcheck.spam_checklog GROUP BY 1"), "rejected|100|100|100");
+    assert_eq!(
+        site.ask(
+            "SELECT outcome, count(*), count(DISTINCT comment), count(DISTINCT \
+        submission_id) FROM spamcheck.spam_checklog GROUP BY 1"
+        ),
+        "rejected|100|100|100"
+    );
 }
 
 #[test]
@@ -165,7 +177,8 @@ fn a_refused_edit_leaves_the_row_as_it_was() {
     );
     let error = refused(
         &mut site.client,
-        "INSERT INTO comments (id, body) VALUES (1, 'casino') ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        "INSERT INTO comments (id, body) VALUES (1, 'casino') ON CONFLICT (id) DO UPDATE SET body \
+            = excluded.body",
     );
     assert_eq!(error.constraint(), Some("spamcheck_reject"));
 }
@@ -173,7 +186,10 @@ fn a_refused_edit_leaves_the_row_as_it_was() {
 #[test]
 fn the_names_of_odd_tables_are_told_as_sql_quotes_them() {
     let mut site = refusing();
-    site.run(r#"CREATE SCHEMA "My ""Blog"; CREATE TABLE "My ""Blog"."Comments.2\" (LIKE comments INCLUDING ALL)"#);
+    site.run(
+        r#"CREATE SCHEMA "My ""Blog"; CREATE TABLE "My ""Blog"."Comments.2\" (LIKE comments
+        INCLUDING ALL)"#,
+    );
     site.run(r#"SELECT spamcheck.protect('"My ""Blog"."Comments.2\"')"#);
     let error = refused(
         &mut site.client,
@@ -193,7 +209,8 @@ fn the_names_of_odd_tables_are_told_as_sql_quotes_them() {
 fn a_partition_is_refused_in_the_name_of_the_protected_table() {
     let mut site = refusing();
     site.run(
-        "CREATE TABLE parts (id integer, body text, status text CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (id)) PARTITION BY RANGE (id);
+        "CREATE TABLE parts (id integer, body text, status text CHECK (status IN ('approved', \
+            'pending', 'spam')), PRIMARY KEY (id)) PARTITION BY RANGE (id);
          CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
          SELECT spamcheck.protect('parts')",
     );

@@ -21,7 +21,8 @@ fn sixty_four_sessions_share_two_slots() {
     run(&mut client, RULES);
     run(
         &mut client,
-        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'; SELECT spamcheck.protect('comments')",
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'; \
+            SELECT spamcheck.protect('comments')",
     );
     wait::until(Duration::from_secs(30), "the worker", || db.worker_pid().is_some());
     let slowest = thread::scope(|scope| {
@@ -57,12 +58,15 @@ fn sixty_four_sessions_share_two_slots() {
     wait::until(Duration::from_secs(20), "every refusal to be logged or counted", || {
         ask(
             &mut client,
-            "SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT rejections_unlogged FROM spamcheck.stat_worker)",
+            "SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT rejections_unlogged \
+                FROM spamcheck.stat_worker)",
         ) == "320"
     });
     // No entry twice, none of parts of two.
-    let mixed = "SELECT count(*) FROM spamcheck.spam_checklog l, LATERAL (SELECT submission ->> 'body', right(comment, 1)) x (body, letter)
-                  WHERE body <> comment OR body !~ '^casino \\d+ \\d+ ' OR length(body) - length(rtrim(body, letter)) <> 3000
+    let mixed = "SELECT count(*) FROM spamcheck.spam_checklog l, LATERAL (SELECT submission ->> \
+        'body', right(comment, 1)) x (body, letter)
+                  WHERE body <> comment OR body !~ '^casino \\d+ \\d+ ' OR length(body) - \
+                  length(rtrim(body, letter)) <> 3000
                      OR rtrim(body, letter) !~ '^casino \\d+ \\d+ $'";
     assert_eq!(ask(&mut client, mixed), "0");
     assert_eq!(

@@ -20,8 +20,13 @@ fn a_dropped_row_is_no_error_and_its_neighbours_are_stored() {
     assert_eq!(stored.unwrap(), 2);
     assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING id"), "");
     assert_eq!(site.ask("SELECT body FROM comments ORDER BY id"), "nice\nnice too");
-    assert_eq!(site.ask("SELECT row_key IS NULL, outcome, comment, submission -> 'row' ->> 'body' FROM spamcheck.spam_checklog"),
-        "t|rejected|casino|casino\nt|rejected|casino|casino");
+    assert_eq!(
+        site.ask(
+            "SELECT row_key IS NULL, outcome, comment, submission -> 'row' ->> 'body' \
+        FROM spamcheck.spam_checklog"
+        ),
+        "t|rejected|casino|casino\nt|rejected|casino|casino"
+    );
 }
 
 #[test]
@@ -63,11 +68,15 @@ fn a_dropped_edit_leaves_the_row_as_it_was() {
 fn findings_of_neighbours_keep_their_own_rows() {
     let mut site = dropping();
     site.run(
-        "INSERT INTO comments (id, ip, body) VALUES (1, '10.0.0.1', 'a'), (2, '10.0.0.1', 'casino'), (3, '10.0.0.1', 'b'), (4, NULL, 'casino'), (5, NULL, 'c')",
+        "INSERT INTO comments (id, ip, body) VALUES (1, '10.0.0.1', 'a'), (2, '10.0.0.1', \
+            'casino'), (3, '10.0.0.1', 'b'), (4, NULL, 'casino'), (5, NULL, 'c')",
     );
     assert_eq!(site.statuses(), "1 spam\n3 spam\n5 approved");
     assert_eq!(
-        site.ask("SELECT coalesce(row_key ->> 'id', '-'), check_name, outcome FROM spamcheck.spam_checklog ORDER BY 1, comment, 2"),
+        site.ask(
+            "SELECT coalesce(row_key ->> 'id', '-'), check_name, outcome FROM \
+            spamcheck.spam_checklog ORDER BY 1, comment, 2"
+        ),
         "-|content|rejected\n-|content|rejected\n-|ip_block|rejected\n1|ip_block|suppressed\n3|ip_block|suppressed"
     );
 }

@@ -18,7 +18,8 @@ fn the_entry_is_committed_when_the_client_has_the_error() {
         refused(&mut site.client, &format!("INSERT INTO comments (body) VALUES ('casino {n}')"));
         let seen = ask(
             &mut other,
-            "SELECT count(*), max(comment) FILTER (WHERE submission_id = (SELECT max(submission_id) FROM spamcheck.spam_checklog)) FROM spamcheck.spam_checklog",
+            "SELECT count(*), max(comment) FILTER (WHERE submission_id = (SELECT \
+                max(submission_id) FROM spamcheck.spam_checklog)) FROM spamcheck.spam_checklog",
         );
         assert_eq!(seen, format!("{n}|casino {n}"));
     }
@@ -31,7 +32,10 @@ fn the_entry_is_committed_when_the_client_has_the_error() {
 #[test]
 fn the_entry_is_committed_while_the_refused_transaction_is_still_open() {
     let mut site = refusing();
-    site.run("BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO comments (ip, body) VALUES ('10.0.0.1', 'nice')");
+    site.run(
+        "BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO comments (ip, body) VALUES \
+        ('10.0.0.1', 'nice')",
+    );
     refused(&mut site.client, "INSERT INTO comments (body) VALUES ('casino')");
     let mut other = site.db.client();
     assert_eq!(
@@ -49,11 +53,15 @@ fn all_findings_of_a_refused_row_are_logged_as_one_submission() {
     refused(
         &mut site.client,
         &format!(
-            "INSERT INTO comments (ip, author, email, body) VALUES ('10.1.2.3', 'bob', 'bob@example.com', 'casino {links}')"
+            "INSERT INTO comments (ip, author, email, body) VALUES ('10.1.2.3', 'bob', \
+                'bob@example.com', 'casino {links}')"
         ),
     );
     assert_eq!(
-        site.ask("SELECT check_name, action, outcome, row_key IS NULL, author, email, ip, submission IS NOT NULL FROM spamcheck.spam_checklog ORDER BY check_name"),
+        site.ask(
+            "SELECT check_name, action, outcome, row_key IS NULL, author, email, ip, \
+            submission IS NOT NULL FROM spamcheck.spam_checklog ORDER BY check_name"
+        ),
         "content|reject|rejected|t|bob|bob@example.com|10.1.2.3|t\nip_block|spam|rejected|t|bob|bob@example.com|10.1.2.3|t\nlinks|moderate|rejected|t|bob|bob@example.com|10.1.2.3|t"
     );
     assert_eq!(site.ask("SELECT count(DISTINCT submission_id) FROM spamcheck.spam_checklog"), "1");
@@ -63,7 +71,8 @@ fn all_findings_of_a_refused_row_are_logged_as_one_submission() {
 fn the_submission_holds_every_field_wherever_it_comes_from() {
     let mut site = refusing();
     site.run(
-        r#"ALTER TABLE comments ADD title text, ADD post integer, ADD custom jsonb, ADD created_at timestamptz;
+        r#"ALTER TABLE comments ADD title text, ADD post integer, ADD custom jsonb, ADD
+            created_at timestamptz;
            CREATE TABLE posts (id integer PRIMARY KEY, title text, url text, published_at date);
            INSERT INTO posts VALUES (7, 'On "quotes"', 'https://blog.example/7', '2026-01-02');
            SELECT spamcheck.protect('comments', columns => '{"fields": "custom", "page": {"value": "Blog"}}',
@@ -73,7 +82,8 @@ fn the_submission_holds_every_field_wherever_it_comes_from() {
     refused(
         &mut site.client,
         r#"INSERT INTO comments (title, post, ip, author, email, body, custom, created_at)
-           VALUES ('Hi', 7, '192.0.2.1', 'Zoë', 'zoe@example.com', E'casino\n\t"x" \\ 漢', '{"city": "Rom", "deep": {"er": "y"}}', '2026-02-03 04:05:06+00')"#,
+           VALUES ('Hi', 7, '192.0.2.1', 'Zoë', 'zoe@example.com', E'casino\n\t"x" \\ 漢',
+           '{"city": "Rom", "deep": {"er": "y"}}', '2026-02-03 04:05:06+00')"#,
     );
     let submission = submission(&mut site);
     for (field, value) in [
@@ -102,33 +112,58 @@ fn the_row_can_be_inserted_again_from_what_the_log_keeps() {
     let mut site = refusing();
     site.run(
         r#"CREATE TYPE mood AS ENUM ('good', 'bad "one"');
-           CREATE TABLE many (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Body ""x""" text, a numeric, b timestamptz, c interval, d bytea, e jsonb,
-               f text[], g mood, h double precision, i inet, j boolean, k char(5), l tsrange, m uuid, n point, gone text, o integer GENERATED ALWAYS AS (7 * 6) STORED);
+           CREATE TABLE many (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Body ""x"""
+           text, a numeric, b timestamptz, c interval, d bytea, e jsonb,
+               f text[], g mood, h double precision, i inet, j boolean, k char(5), l tsrange, m
+               uuid, n point, gone text, o integer GENERATED ALWAYS AS (7 * 6) STORED);
            ALTER TABLE many DROP gone;
            CREATE TABLE copy (LIKE many);
            SELECT spamcheck.protect('many', status => '{}', columns => '{"body": "Body \"x\""}')"#,
     );
-    let values = r#"E'casino\n"x"', 12345678901234567890.123456789, '2026-02-03 04:05:06.789012+02', '1 mon 2 days 03:04:05.678', '\x00ff27',
-        '{"a": [1, null, "ü"]}', ARRAY['a,b', NULL, '"q"', '{}'], 'bad "one"', 0.1::float8 + 0.2, '192.0.2.1/24', true, 'ab', '[2026-01-01,)', '00000000-0000-0000-0000-00000000000a', '(1.5,-2)'"#;
+    let values = r#"E'casino\n"x"', 12345678901234567890.123456789,
+        '2026-02-03 04:05:06.789012+02', '1 mon 2 days 03:04:05.678', '\x00ff27',
+        '{"a": [1, null, "ü"]}', ARRAY['a,b', NULL, '"q"', '{}'], 'bad "one"', 0.1::float8 + 0.2,
+        '192.0.2.1/24', true, 'ab', '[2026-01-01,)', '00000000-0000-0000-0000-00000000000a',
+        '(1.5,-2)'"#;
     let columns = r#""Body ""x""", a, b, c, d, e, f, g, h, i, j, k, l, m, n"#;
     // Settings that change how values are shown.
-    site.run("SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -3; SET bytea_output = 'escape'; SET timezone = 'Asia/Tokyo'");
+    site.run(
+        "SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'; SET \
+        extra_float_digits = -3; SET bytea_output = 'escape'; SET timezone = 'Asia/Tokyo'",
+    );
     refused(&mut site.client, &format!("INSERT INTO many ({columns}) VALUES ({values})"));
     run(&mut site.client, "RESET ALL");
     site.run(&format!("INSERT INTO copy (id, {columns}) VALUES (0, {values})"));
-    site.run(&format!(
-        r#"INSERT INTO copy (id, {columns})
-           SELECT 1, {columns} FROM (SELECT submission -> 'row' AS row FROM spamcheck.spam_checklog) l, jsonb_populate_record(NULL::many, (
-               SELECT jsonb_object_agg(key, value) FROM jsonb_each(l.row) WHERE key <> 'f' AND key <> 'e')) r
+    site.run(
+        &format!(
+            r#"INSERT INTO copy (id, {columns})
+           SELECT 1, {columns} FROM (SELECT submission -> 'row' AS row FROM
+           spamcheck.spam_checklog) l, jsonb_populate_record(NULL::many, (
+               SELECT jsonb_object_agg(key, value) FROM jsonb_each(l.row) WHERE key <> 'f' AND
+               key <> 'e')) r
            , LATERAL (SELECT (l.row ->> 'f')::text[] AS f2, (l.row ->> 'e')::jsonb AS e2) x"#
-    ).replace(&format!("SELECT 1, {columns}"), r#"SELECT 1, "Body ""x""", a, b, c, d, e2, f2, g, h, i, j, k, l, m, n"#).replace("AS row FROM spamcheck.spam_checklog) l,", "AS row FROM spamcheck.spam_checklog) l (row),"));
+        )
+        .replace(
+            &format!("SELECT 1, {columns}"),
+            r#"SELECT 1, "Body ""x""", a, b, c, d, e2, f2, g,
+        h, i, j, k, l, m, n"#,
+        )
+        .replace(
+            "AS row FROM spamcheck.spam_checklog) l,",
+            "AS row FROM \
+        spamcheck.spam_checklog) l (row),",
+        ),
+    );
     assert_eq!(
         site.ask(&format!("SELECT count(DISTINCT ROW({columns})::text) FROM copy")),
         "1",
         "{}",
         site.ask("SELECT * FROM copy")
     );
-    let keys = site.ask("SELECT string_agg(key, ' ' ORDER BY key) FROM spamcheck.spam_checklog, jsonb_object_keys(submission -> 'row') key");
+    let keys = site.ask(
+        "SELECT string_agg(key, ' ' ORDER BY key) FROM spamcheck.spam_checklog, \
+        jsonb_object_keys(submission -> 'row') key",
+    );
     assert_eq!(keys, "Body \"x\" a b c d e f g h i id j k l m n");
 }
 
@@ -149,7 +184,11 @@ fn large_bodies_arrive_whole() {
         );
         let same = site
             .client
-            .query_one("SELECT submission ->> 'body' = $1, submission -> 'row' ->> 'body' = $1, comment = $1 FROM spamcheck.recent LIMIT 1", &[&body])
+            .query_one(
+                "SELECT submission ->> 'body' = $1, submission -> 'row' ->> 'body' = $1, \
+                comment = $1 FROM spamcheck.recent LIMIT 1",
+                &[&body],
+            )
             .unwrap();
         assert_eq!(
             (same.get(0), same.get(1), same.get(2)),

@@ -72,7 +72,8 @@ fn an_entry_that_the_worker_did_not_take_is_counted() {
     let failed = site.client.execute("INSERT INTO comments (body) VALUES ($1)", &[&body]);
     assert!(failed.is_err());
     assert_eq!(site.ask("SELECT rejections_unlogged FROM spamcheck.stat_worker"), "1");
-    let health = "SELECT state <> 'ok', message LIKE '1 %', hint IS NOT NULL FROM spamcheck.health() WHERE item = 'rejections'";
+    let health = "SELECT state <> 'ok', message LIKE '1 %', hint IS NOT NULL FROM \
+        spamcheck.health() WHERE item = 'rejections'";
     assert_eq!(site.ask(health), "t|t|t");
     drop(stopped);
     // The piece that was left behind does no harm.
@@ -103,7 +104,8 @@ fn a_timeout_and_a_cancel_end_the_wait() {
             ask(
                 &mut other,
                 &format!(
-                    "SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid} AND state = 'active'"
+                    "SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid} AND state = \
+                        'active'"
                 ),
             ) == "Extension"
         });
@@ -135,7 +137,8 @@ fn a_session_that_is_terminated_while_it_waits_leaves_no_slot_behind() {
             })
             .collect();
         let sessions = format!(
-            "FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Extension' AND query LIKE 'INSERT%'",
+            "FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Extension' AND \
+                query LIKE 'INSERT%'",
             site.db.name()
         );
         wait::until(Duration::from_secs(20), "sessions that wait", || {
@@ -181,7 +184,10 @@ fn a_worker_that_is_terminated_comes_back_and_refusals_go_on() {
     }
     // Each is in the log, or counted: none is both, none neither.
     wait::until(Duration::from_secs(20), "three refusals", || {
-        site.ask("SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT rejections_unlogged FROM spamcheck.stat_worker)") == "3"
+        site.ask(
+            "SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT \
+            rejections_unlogged FROM spamcheck.stat_worker)",
+        ) == "3"
     });
     assert_eq!(
         site.ask("SELECT count(*) - count(DISTINCT comment) FROM spamcheck.spam_checklog"),
@@ -204,7 +210,8 @@ fn without_any_worker_the_answer_comes_at_once() {
     run(&mut client, RULES);
     run(
         &mut client,
-        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'; SELECT spamcheck.protect('comments')",
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'; \
+            SELECT spamcheck.protect('comments')",
     );
     for n in 1..=3 {
         let started = Instant::now();
@@ -236,4 +243,120 @@ fn without_any_worker_the_answer_comes_at_once() {
         "spam"
     );
     assert_eq!(ask(&mut client, "SELECT count(*) FROM spamcheck.spam_checklog"), "1");
+}
+
+/// A cluster of few slots with a site of its own, so that nobody else needs them.
+fn small_site(cluster: &Cluster) -> (support::cluster::Database<'_>, postgres::Client) {
+    let db = cluster.database();
+    let mut client = db.client();
+    run(&mut client, &format!("CREATE TABLE comments ({COLUMNS})"));
+    run(&mut client, RULES);
+    run(
+        &mut client,
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content';
+         SELECT spamcheck.protect('comments')",
+    );
+    wait::until(Duration::from_secs(30), "the worker", || db.worker_pid().is_some());
+    (db, client)
+}
+
+#[test]
+fn letters_to_a_database_that_is_dropped_do_not_block_the_others() {
+    let cluster = Cluster::start(ClusterOptions::default().with("pg_spamcheck.mailbox_slots", 3));
+    for end in ["DROP EXTENSION pg_spamcheck CASCADE", "DROP DATABASE"] {
+        let (doomed, mut client) = small_site(&cluster);
+        let stopped = Stopped(doomed.worker_pid().unwrap());
+        signal("STOP", &[stopped.0]);
+        // Each leaves its letter behind for when the worker has time.
+        let sessions: Vec<_> = (0..3)
+            .map(|_| {
+                let mut client = doomed.client();
+                thread::spawn(move || client.batch_execute(SPAM).unwrap_err())
+            })
+            .collect();
+        for session in sessions {
+            session.join().unwrap();
+        }
+        if end == "DROP DATABASE" {
+            drop(client);
+            let name = doomed.name().to_owned();
+            let cluster = &cluster;
+            thread::scope(|scope| {
+                let dropping = scope.spawn(move || {
+                    let mut client = cluster.connect("postgres", "postgres");
+                    client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                });
+                drop(stopped);
+                dropping.join().unwrap().expect("the database can be dropped");
+            });
+        } else {
+            let dropping = thread::spawn(move || client.batch_execute(end));
+            drop(stopped);
+            dropping.join().unwrap().expect("the extension can be dropped");
+        }
+        let (_db, mut client) = small_site(&cluster);
+        wait::until(Duration::from_secs(20), "slots for another database", || {
+            refused(&mut client, SPAM);
+            ask(&mut client, "SELECT count(*) FROM spamcheck.spam_checklog") != "0"
+        });
+    }
+}
+
+#[test]
+fn large_entries_are_whole_or_counted_when_the_worker_is_replaced_under_way() {
+    let mut site = refusing();
+    let db = &site.db;
+    let attempts = thread::scope(|scope| {
+        let sessions: Vec<_> = (0..4)
+            .map(|session| {
+                scope.spawn(move || {
+                    let mut client = db.client();
+                    for n in 0..25 {
+                        let body = format!("casino {session} {n} {}", "long ".repeat(20_000));
+                        let failed = client
+                            .execute(
+                                "INSERT INTO comments (body) VALUES \
+                            ($1)",
+                                &[&body],
+                            )
+                            .unwrap_err();
+                        let error = failed.as_db_error().expect("an error of the server");
+                        assert_eq!(error.constraint(), Some("spamcheck_reject"), "{error:?}");
+                    }
+                    25
+                })
+            })
+            .collect();
+        let mut client = db.client();
+        for _ in 0..3 {
+            let pid = wait::found(Duration::from_secs(60), "a worker", || db.worker_pid());
+            let some = ask(&mut client, "SELECT count(*) FROM spamcheck.spam_checklog");
+            wait::poll(Duration::from_millis(200), || {
+                (ask(&mut client, "SELECT count(*) FROM spamcheck.spam_checklog") != some)
+                    .then_some(())
+            });
+            run(&mut client, &format!("SELECT pg_terminate_backend({pid})"));
+        }
+        sessions.into_iter().map(|session| session.join().unwrap()).sum::<u32>()
+    });
+    wait::until(Duration::from_secs(60), "every refusal to be logged or counted", || {
+        site.ask(
+            "SELECT (SELECT count(*) FROM spamcheck.spam_checklog) + (SELECT \
+            rejections_unlogged FROM spamcheck.stat_worker)",
+        ) == attempts.to_string()
+    });
+    assert_eq!(
+        site.ask(
+            "SELECT count(*) FROM spamcheck.spam_checklog WHERE length(comment) < \
+        100000"
+        ),
+        "0"
+    );
+    assert_eq!(
+        site.ask(
+            "SELECT count(*) - count(DISTINCT comment) FROM \
+        spamcheck.spam_checklog"
+        ),
+        "0"
+    );
 }

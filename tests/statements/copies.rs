@@ -47,7 +47,10 @@ fn copy_that_is_all_spam_or_ends_in_ham_loses_no_entry() {
 fn binary_copy_is_judged_as_text_is() {
     let mut site = Site::new();
     site.run("CREATE TABLE source (id integer, ip inet, body text)");
-    site.run("INSERT INTO source VALUES (1, '10.0.0.9', 'casino'), (2, NULL, 'nice'), (3, '192.0.2.1', 'a casino')");
+    site.run(
+        "INSERT INTO source VALUES (1, '10.0.0.9', 'casino'), (2, NULL, 'nice'), (3, \
+        '192.0.2.1', 'a casino')",
+    );
     let mut data = Vec::new();
     let mut reader =
         site.client.copy_out("COPY source (id, ip, body) TO stdout (FORMAT binary)").unwrap();
@@ -123,7 +126,8 @@ fn copy_judges_rows_of_several_tables_in_one_transaction_each_by_its_own_policy(
     site.run("CREATE TABLE letters (LIKE comments INCLUDING ALL)");
     site.run("SELECT spamcheck.create_policy('strict')");
     site.run(
-        "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE policy = 'strict' AND check_name = 'content'",
+        "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE policy = 'strict' AND \
+            check_name = 'content'",
     );
     site.run("SELECT spamcheck.protect('letters', 'strict')");
     site.run("BEGIN");
@@ -134,7 +138,8 @@ fn copy_judges_rows_of_several_tables_in_one_transaction_each_by_its_own_policy(
     site.run("COMMIT");
     let logged = ask(
         &mut site.client,
-        "SELECT relation, policy, outcome, count(*) FROM spamcheck.spam_checklog GROUP BY 1, 2, 3 ORDER BY 1",
+        "SELECT relation, policy, outcome, count(*) FROM spamcheck.spam_checklog GROUP BY 1, 2, 3 \
+            ORDER BY 1",
     );
     assert_eq!(logged, "public.comments|default|suppressed|2\npublic.letters|strict|moderated|1");
     assert_eq!(site.ask("SELECT status FROM letters ORDER BY id"), "pending\napproved");

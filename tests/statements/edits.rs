@@ -131,7 +131,8 @@ fn an_edit_that_waited_for_another_session_is_judged_as_it_is_stored() {
     let waiting = std::thread::spawn(move || {
         ask(
             &mut other,
-            "UPDATE comments SET body = body || ', says bob', author = 'bob' WHERE id = 1 RETURNING status, body",
+            "UPDATE comments SET body = body || ', says bob', author = 'bob' WHERE id = 1 \
+                RETURNING status, body",
         )
     });
     site.run("SAVEPOINT polling");

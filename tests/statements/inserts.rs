@@ -10,11 +10,16 @@ fn a_single_insert_gets_its_verdict_and_its_log_row() {
     let mut site = Site::new();
     site.run("INSERT INTO comments (author, body) VALUES ('ann', 'what a nice day')");
     assert_eq!(site.log(), "", "a ham row is not logged");
-    site.run("INSERT INTO comments (author, email, body) VALUES ('bob', 'bob@example.com', 'come to my casino')");
+    site.run(
+        "INSERT INTO comments (author, email, body) VALUES ('bob', 'bob@example.com', 'come \
+        to my casino')",
+    );
     assert_eq!(site.statuses(), "1 approved\n2 spam");
     let entry = site.ask(
-        "SELECT relation, row_key, policy, check_name, action, outcome, allowed, author, email, comment,
-                submission IS NULL, reversed, logged_at BETWEEN now() - interval '1 minute' AND clock_timestamp()
+        "SELECT relation, row_key, policy, check_name, action, outcome, allowed, author, email, \
+            comment,
+                submission IS NULL, reversed, logged_at BETWEEN now() - interval '1 minute' AND \
+                clock_timestamp()
            FROM spamcheck.recent",
     );
     assert_eq!(
@@ -30,7 +35,8 @@ fn findings_of_a_row_share_a_submission_and_rows_do_not() {
     let mut site = Site::new();
     site.run(
         "INSERT INTO comments (ip, body) VALUES
-           ('10.1.2.3', 'my casino'), ('192.0.2.1', 'nice'), ('10.1.2.3', 'casino, too'), ('10.9.9.9', 'hello')",
+           ('10.1.2.3', 'my casino'), ('192.0.2.1', 'nice'), ('10.1.2.3', 'casino, too'), \
+           ('10.9.9.9', 'hello')",
     );
     assert_eq!(site.log(), "1 content\n1 ip_block\n3 content\n3 ip_block\n4 ip_block");
     assert_eq!(site.ask("SELECT count(DISTINCT submission_id) FROM spamcheck.spam_checklog"), "3");
@@ -73,7 +79,10 @@ fn returning_shows_the_row_as_it_is_stored() {
 fn a_row_of_defaults_and_nulls_is_ham() {
     let mut site = Site::new();
     site.run("INSERT INTO comments DEFAULT VALUES");
-    site.run("INSERT INTO comments (author, email, ip, body) VALUES (NULL, NULL, NULL, NULL), ('', '', NULL, '')");
+    site.run(
+        "INSERT INTO comments (author, email, ip, body) VALUES (NULL, NULL, NULL, NULL), \
+        ('', '', NULL, '')",
+    );
     assert_eq!(site.statuses(), "1 approved\n2 approved\n3 approved");
     assert_eq!(site.log(), "");
 }
@@ -105,7 +114,8 @@ fn a_portal_that_is_read_in_parts_stores_and_logs_all_rows() {
     let mut transaction = site.client.transaction().unwrap();
     let portal = transaction
         .bind(
-            "INSERT INTO comments (body) SELECT 'casino ' || n FROM generate_series(1, 10) n RETURNING id",
+            "INSERT INTO comments (body) SELECT 'casino ' || n FROM generate_series(1, 10) n \
+                RETURNING id",
             &[],
         )
         .unwrap();
@@ -129,14 +139,16 @@ fn rows_written_in_loops_over_cursors_are_judged() {
              seen text := '';
          BEGIN
              FOR comment IN old LOOP
-                 INSERT INTO comments (body) VALUES (comment.body || ' copied') RETURNING * INTO stored;
+                 INSERT INTO comments (body) VALUES (comment.body || ' copied') RETURNING * INTO \
+                 stored;
                  seen := seen || stored.status || ' ';
                  UPDATE comments SET views = views + 1 WHERE CURRENT OF old;
              END LOOP;
              FOR stored IN INSERT INTO comments (body) VALUES ('casino x'), ('y') RETURNING * LOOP
                  seen := seen || stored.status || ' ';
              END LOOP;
-             IF seen <> 'spam approved spam spam approved ' THEN RAISE EXCEPTION 'seen: %', seen; END IF;
+             IF seen <> 'spam approved spam spam approved ' THEN RAISE EXCEPTION 'seen: %', seen; \
+             END IF;
          END $$",
     );
     assert_eq!(site.log(), "1 content\n3 content\n4 content\n6 content\n7 content");
@@ -147,7 +159,8 @@ fn writable_ctes_judge_every_row_that_they_store() {
     let mut site = Site::new();
     let stored = site.ask(
         "WITH first AS (INSERT INTO comments (body) VALUES ('casino 1'), ('nice 2') RETURNING *),
-              second AS (INSERT INTO comments (body) SELECT body || ', quoted' FROM first RETURNING *)
+              second AS (INSERT INTO comments (body) SELECT body || ', quoted' FROM first \
+              RETURNING *)
          INSERT INTO comments (body) SELECT body || ', again' FROM second RETURNING body, status",
     );
     assert_eq!(stored, "casino 1, quoted, again|spam\nnice 2, quoted, again|approved");
@@ -169,8 +182,14 @@ fn functions_that_insert_where_a_row_is_being_made_do_not_mix_up_findings() {
          END $$",
     );
     // In the target list and in VALUES, each around spam and ham.
-    site.run("INSERT INTO comments (body) SELECT quote_of(body) FROM (VALUES ('casino'), ('nice'), ('casino 2')) v (body)");
-    site.run("INSERT INTO comments (body) VALUES (quote_of('casino 3')), ('nice 4'), (quote_of('nice 5')), ('casino 6')");
+    site.run(
+        "INSERT INTO comments (body) SELECT quote_of(body) FROM (VALUES ('casino'), \
+        ('nice'), ('casino 2')) v (body)",
+    );
+    site.run(
+        "INSERT INTO comments (body) VALUES (quote_of('casino 3')), ('nice 4'), \
+        (quote_of('nice 5')), ('casino 6')",
+    );
     site.log_agrees(&["comments"]);
     // In a default.
     site.run("ALTER TABLE comments ALTER email SET DEFAULT quote_of('casino by default')");
@@ -192,7 +211,8 @@ fn a_row_key_names_every_column_of_the_primary_key_as_to_jsonb_does() {
     site.run(
         r#"CREATE TYPE place AS ENUM ('blog', 'wall');
            CREATE TABLE keyed (
-               "Site ""A""" uuid, at timestamptz, price numeric(9, 3), spot place, day date, flag boolean, part "char", tag varchar(20),
+               "Site ""A""" uuid, at timestamptz, price numeric(9, 3), spot place, day date, flag
+               boolean, part "char", tag varchar(20),
                body text, status text CHECK (status IN ('approved', 'pending', 'spam')),
                PRIMARY KEY ("Site ""A""", at, price, spot, day, flag, part, tag));
            SELECT spamcheck.protect('keyed')"#,
@@ -203,13 +223,15 @@ fn a_row_key_names_every_column_of_the_primary_key_as_to_jsonb_does() {
         "SET datestyle = 'German, DMY'; SET timezone = 'Asia/Kolkata'; SET extra_float_digits = -5",
     );
     site.run(
-        r#"INSERT INTO keyed VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2026-02-03 04:05:06.789+00', 12.5, 'wall',
+        r#"INSERT INTO keyed VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+            '2026-02-03 04:05:06.789+00', 12.5, 'wall',
                                      '2026-12-31', true, 'x', 'é "quoted" \', 'casino')"#,
     );
     let same = site.ask(
         r#"SELECT (SELECT row_key FROM spamcheck.spam_checklog)
                 = (SELECT to_jsonb(k) - 'body' - 'status' FROM keyed k),
-                  (SELECT count(*) FROM jsonb_object_keys((SELECT row_key FROM spamcheck.spam_checklog)))"#,
+                  (SELECT count(*) FROM jsonb_object_keys((SELECT row_key FROM
+                  spamcheck.spam_checklog)))"#,
     );
     assert_eq!(same, "t|8", "{}", site.ask("SELECT row_key FROM spamcheck.spam_checklog"));
 }
@@ -217,11 +239,17 @@ fn a_row_key_names_every_column_of_the_primary_key_as_to_jsonb_does() {
 #[test]
 fn a_table_without_a_primary_key_is_judged_and_logged_without_a_key() {
     let mut site = Site::bare();
-    site.run("CREATE TABLE comments (body text, status text CHECK (status IN ('approved', 'pending', 'spam')))");
+    site.run(
+        "CREATE TABLE comments (body text, status text CHECK (status IN ('approved', \
+        'pending', 'spam')))",
+    );
     site.run("SELECT spamcheck.protect('comments')");
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')");
     assert_eq!(
-        site.ask("INSERT INTO comments VALUES ('casino', 'approved'), ('nice', 'approved') RETURNING status"),
+        site.ask(
+            "INSERT INTO comments VALUES ('casino', 'approved'), ('nice', 'approved') \
+            RETURNING status"
+        ),
         "spam\napproved"
     );
     assert_eq!(

@@ -34,7 +34,8 @@ fn a_trigger_behind_ours_that_drops_rows_drops_their_log_rows() {
         "IF NEW.author = 'nobody' THEN RETURN NULL; END IF; RETURN NEW;",
     );
     site.run(
-        "INSERT INTO comments (author, body) VALUES ('nobody', 'casino'), ('ann', 'nice'), ('nobody', 'casino'),
+        "INSERT INTO comments (author, body) VALUES ('nobody', 'casino'), ('ann', 'nice'), \
+            ('nobody', 'casino'),
                 ('bob', 'casino'), ('nobody', 'casino')",
     );
     site.run("INSERT INTO comments (author, body) VALUES ('carl', 'nice')");
@@ -83,8 +84,10 @@ fn a_constraint_whose_function_inserts_comments_does_not_mix_up_findings() {
         "CREATE FUNCTION told(author text, body text) RETURNS boolean LANGUAGE plpgsql AS $$
          BEGIN
              IF author IS DISTINCT FROM 'robot' THEN
-                 INSERT INTO comments (author, body) VALUES ('robot', 'nice, not ' || body), ('robot', 'nice');
-                 INSERT INTO comments (id, author, body) VALUES (1, 'robot', 'casino, not stored') ON CONFLICT DO NOTHING;
+                 INSERT INTO comments (author, body) VALUES ('robot', 'nice, not ' || body), \
+                 ('robot', 'nice');
+                 INSERT INTO comments (id, author, body) VALUES (1, 'robot', 'casino, not \
+                 stored') ON CONFLICT DO NOTHING;
              END IF;
              RETURN true;
          END $$;
@@ -104,7 +107,8 @@ fn a_trigger_behind_ours_that_inserts_comments_does_not_mix_up_findings() {
         "zzzzz_greet",
         "BEFORE INSERT",
         "IF NEW.author IS NULL THEN
-             INSERT INTO comments (author, body) VALUES ('robot', 'answer to: ' || NEW.body), ('robot', 'casino robot'), ('robot', 'nice');
+             INSERT INTO comments (author, body) VALUES ('robot', 'answer to: ' || NEW.body), \
+             ('robot', 'casino robot'), ('robot', 'nice');
          END IF;
          RETURN NEW;",
     );
@@ -173,7 +177,8 @@ fn lookups_share_the_fate_of_their_rows_inside_exception_blocks() {
     );
     site.run("INSERT INTO comments (body) SELECT 'nice ' || n FROM generate_series(1, 1200) n");
     let missing = "SELECT count(*) FROM comments c WHERE NOT EXISTS
-                     (SELECT FROM spamcheck.lookup l WHERE l.row_key = jsonb_build_object('id', c.id))";
+                     (SELECT FROM spamcheck.lookup l WHERE l.row_key = jsonb_build_object('id', \
+                     c.id))";
     assert_eq!(site.ask(missing), "0");
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.lookup"), "1200");
 }
@@ -185,9 +190,13 @@ fn an_after_trigger_that_edits_the_new_row_is_judged_as_an_edit() {
         &mut site,
         "zzzzz_sign",
         "AFTER INSERT",
-        "UPDATE comments SET body = body || ' (casino)' WHERE id = NEW.id AND NEW.author = 'sign'; RETURN NULL;",
+        "UPDATE comments SET body = body || ' (casino)' WHERE id = NEW.id AND NEW.author = \
+            'sign'; RETURN NULL;",
     );
-    site.run("INSERT INTO comments (author, body) VALUES ('sign', 'nice'), ('ann', 'nice'), ('sign', 'casino')");
+    site.run(
+        "INSERT INTO comments (author, body) VALUES ('sign', 'nice'), ('ann', 'nice'), \
+        ('sign', 'casino')",
+    );
     assert_eq!(site.statuses(), "1 spam\n2 approved\n3 spam");
     assert_eq!(site.log(), "1 content\n3 content\n3 content");
 }
@@ -204,7 +213,8 @@ fn triggers_of_other_tables_insert_comments_in_one_statement_with_their_own() {
              INSERT INTO comments (body) VALUES ('re: ' || NEW.body);
              RETURN NEW;
          END $$;
-         CREATE TRIGGER zzzzz_answer BEFORE INSERT ON letters FOR EACH ROW EXECUTE FUNCTION answer();
+         CREATE TRIGGER zzzzz_answer BEFORE INSERT ON letters FOR EACH ROW EXECUTE FUNCTION \
+         answer();
          CREATE TRIGGER answer AFTER INSERT ON letters FOR EACH ROW EXECUTE FUNCTION answer()",
     );
     site.run("INSERT INTO letters (body) VALUES ('casino'), ('nice'), ('casino')");
@@ -219,10 +229,16 @@ fn triggers_of_other_tables_insert_comments_in_one_statement_with_their_own() {
 fn rules_that_store_rows_also_or_instead_are_judged() {
     let mut site = Site::new();
     site.run("CREATE TABLE drafts (body text)");
-    site.run("CREATE RULE copied AS ON INSERT TO drafts DO ALSO INSERT INTO comments (body) VALUES (NEW.body)");
+    site.run(
+        "CREATE RULE copied AS ON INSERT TO drafts DO ALSO INSERT INTO comments (body) \
+        VALUES (NEW.body)",
+    );
     site.run("INSERT INTO drafts VALUES ('casino'), ('nice')");
     assert_eq!(site.ask("SELECT count(*) FROM drafts"), "2");
-    site.run("CREATE RULE led AS ON INSERT TO drafts DO INSTEAD INSERT INTO comments (body) VALUES (NEW.body || '!')");
+    site.run(
+        "CREATE RULE led AS ON INSERT TO drafts DO INSTEAD INSERT INTO comments (body) \
+        VALUES (NEW.body || '!')",
+    );
     site.run("DROP RULE copied ON drafts; INSERT INTO drafts VALUES ('casino'), ('nice')");
     assert_eq!(site.ask("SELECT count(*) FROM drafts"), "2");
     site.log_agrees(&["comments"]);
@@ -237,8 +253,14 @@ fn edits_by_foreign_keys_are_judged_like_others() {
     let mut site = Site::new();
     site.run("CREATE TABLE people (name text PRIMARY KEY)");
     site.run("INSERT INTO people VALUES ('ann'), ('bob'), ('carl')");
-    site.run("ALTER TABLE comments ADD FOREIGN KEY (author) REFERENCES people ON UPDATE CASCADE ON DELETE SET NULL");
-    site.run("INSERT INTO comments (author, body) VALUES ('ann', 'nice'), ('bob', 'nice'), ('bob', 'fine'), ('carl', 'nice')");
+    site.run(
+        "ALTER TABLE comments ADD FOREIGN KEY (author) REFERENCES people ON UPDATE CASCADE \
+        ON DELETE SET NULL",
+    );
+    site.run(
+        "INSERT INTO comments (author, body) VALUES ('ann', 'nice'), ('bob', 'nice'), \
+        ('bob', 'fine'), ('carl', 'nice')",
+    );
     site.run("UPDATE people SET name = 'casino bob' WHERE name = 'bob'");
     assert_eq!(site.statuses(), "1 approved\n2 spam\n3 spam\n4 approved");
     assert_eq!(site.log(), "2 content\n3 content");
@@ -256,7 +278,10 @@ fn a_cascade_that_deletes_rows_of_the_same_statement_is_survived() {
         "AFTER INSERT",
         "DELETE FROM comments WHERE id = NEW.id AND NEW.author = 'gone'; RETURN NULL;",
     );
-    site.run("INSERT INTO comments (id, author, body) VALUES (1, 'gone', 'casino'), (2, 'ann', 'casino'), (3, 'gone', 'nice')");
+    site.run(
+        "INSERT INTO comments (id, author, body) VALUES (1, 'gone', 'casino'), (2, 'ann', \
+        'casino'), (3, 'gone', 'nice')",
+    );
     assert_eq!(site.statuses(), "2 spam");
     let of_rows = "SELECT count(*) FROM spamcheck.spam_checklog WHERE row_key = '{\"id\": 2}'";
     assert_eq!(site.ask(of_rows), "1");

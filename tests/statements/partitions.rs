@@ -8,14 +8,16 @@ fn partitioned() -> Site {
     site.run(
         "CREATE TABLE comments (
              id integer, region text, ip inet, body text, views integer NOT NULL DEFAULT 0,
-             status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')),
+             status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', \
+             'spam')),
              PRIMARY KEY (id, region)
          ) PARTITION BY LIST (region);
          CREATE TABLE comments_a PARTITION OF comments FOR VALUES IN ('a');
          CREATE TABLE comments_b (
              dropped integer, status text NOT NULL DEFAULT 'approved'
                  CONSTRAINT comments_status_check CHECK (status IN ('approved', 'pending', 'spam')),
-             body text, views integer NOT NULL DEFAULT 0, region text NOT NULL, ip inet, id integer NOT NULL);
+             body text, views integer NOT NULL DEFAULT 0, region text NOT NULL, ip inet, id \
+             integer NOT NULL);
          ALTER TABLE comments_b DROP dropped;
          ALTER TABLE comments ATTACH PARTITION comments_b FOR VALUES IN ('b');
          SELECT spamcheck.protect('comments')",
@@ -24,18 +26,23 @@ fn partitioned() -> Site {
     site
 }
 
-const LOG: &str = "SELECT row_key ->> 'region', row_key ->> 'id', check_name, relation FROM spamcheck.spam_checklog ORDER BY 2, 1, id";
+const LOG: &str = "SELECT row_key ->> 'region', row_key ->> 'id', check_name, relation FROM \
+    spamcheck.spam_checklog ORDER BY 2, 1, id";
 
 #[test]
 fn rows_that_come_through_the_parent_or_straight_into_a_partition_are_judged_alike() {
     let mut site = partitioned();
     site.run(
-        "INSERT INTO comments (id, region, body) VALUES (1, 'a', 'casino'), (2, 'b', 'casino'), (3, 'b', 'nice'), (4, 'a', 'nice')",
+        "INSERT INTO comments (id, region, body) VALUES (1, 'a', 'casino'), (2, 'b', 'casino'), \
+            (3, 'b', 'nice'), (4, 'a', 'nice')",
     );
     site.run(
         "INSERT INTO comments_a (id, region, body) VALUES (5, 'a', 'casino'), (6, 'a', 'nice')",
     );
-    site.run("INSERT INTO comments_b (id, region, ip, body) VALUES (7, 'b', '10.1.1.1', 'casino'), (8, 'b', NULL, 'nice')");
+    site.run(
+        "INSERT INTO comments_b (id, region, ip, body) VALUES (7, 'b', '10.1.1.1', \
+        'casino'), (8, 'b', NULL, 'nice')",
+    );
     assert_eq!(site.ask("SELECT id FROM comments WHERE status = 'spam' ORDER BY id"), "1\n2\n5\n7");
     // The log names the table that is protected, wherever the row lies.
     assert_eq!(
@@ -102,7 +109,10 @@ fn the_first_move_of_a_session_is_no_new_row() {
 #[test]
 fn an_edit_that_moves_its_row_is_judged_and_logged_where_it_arrives() {
     let mut site = partitioned();
-    site.run("INSERT INTO comments (id, region, body) VALUES (1, 'a', 'nice'), (2, 'a', 'nice'), (3, 'b', 'nice')");
+    site.run(
+        "INSERT INTO comments (id, region, body) VALUES (1, 'a', 'nice'), (2, 'a', 'nice'), \
+        (3, 'b', 'nice')",
+    );
     site.run("UPDATE comments SET region = 'b', body = 'casino' WHERE id < 3");
     assert_eq!(
         site.ask("SELECT id, region, status FROM comments ORDER BY id"),
@@ -138,7 +148,8 @@ fn moved_rows_have_their_lookups_under_the_new_key() {
 #[test]
 fn the_same_text_as_a_row_that_was_just_edited_is_judged_all_the_same() {
     let mut site = partitioned();
-    let insert = "INSERT INTO comments (id, region, body) VALUES (1, 'a', 'casino'), (2, 'a', 'casino'), (3, 'b', 'casino')
+    let insert = "INSERT INTO comments (id, region, body) VALUES (1, 'a', 'casino'), (2, 'a', \
+        'casino'), (3, 'b', 'casino')
                   ON CONFLICT (id, region) DO UPDATE SET body = excluded.body";
     site.run("INSERT INTO comments (id, region, body) VALUES (1, 'a', 'nice')");
     site.run(insert);
@@ -146,7 +157,8 @@ fn the_same_text_as_a_row_that_was_just_edited_is_judged_all_the_same() {
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "3");
     site.run(
         "MERGE INTO comments c
-         USING (VALUES (1, 'a'), (11, 'a'), (2, 'a'), (12, 'b')) n (id, region) ON (c.id, c.region) = (n.id, n.region)
+         USING (VALUES (1, 'a'), (11, 'a'), (2, 'a'), (12, 'b')) n (id, region) ON (c.id, \
+         c.region) = (n.id, n.region)
           WHEN MATCHED THEN UPDATE SET body = 'the casino'
           WHEN NOT MATCHED THEN INSERT (id, region, body) VALUES (n.id, n.region, 'the casino')",
     );
@@ -161,12 +173,15 @@ fn copies_of_a_row_that_the_same_statement_touches_are_judged() {
     // Both partitions are known to the session.
     let stored = site.ask(
         "WITH seen AS (UPDATE comments SET views = views + 1 RETURNING id, region, body)
-         INSERT INTO comments (id, region, body) SELECT id + 10, region, body FROM seen RETURNING id, status",
+         INSERT INTO comments (id, region, body) SELECT id + 10, region, body FROM seen RETURNING \
+         id, status",
     );
     assert_eq!(stored, "11|spam\n12|approved");
     let stored = site.ask(
-        "WITH moved AS (UPDATE comments SET region = 'b', status = 'approved' WHERE id = 1 RETURNING id, region, body)
-         INSERT INTO comments (id, region, body) SELECT id + 20, region, body FROM moved RETURNING id, status",
+        "WITH moved AS (UPDATE comments SET region = 'b', status = 'approved' WHERE id = 1 \
+            RETURNING id, region, body)
+         INSERT INTO comments (id, region, body) SELECT id + 20, region, body FROM moved \
+         RETURNING id, status",
     );
     assert_eq!(stored, "21|spam");
     assert_eq!(site.ask("SELECT region, status FROM comments WHERE id = 1"), "b|approved");
@@ -204,7 +219,8 @@ fn copy_into_a_partitioned_table_is_judged_row_by_row() {
     assert_eq!(writer.finish().unwrap(), 3000);
     let differences = "SELECT count(*) FROM comments c FULL JOIN spamcheck.spam_checklog l
                            ON l.row_key = jsonb_build_object('id', c.id, 'region', c.region)
-                        WHERE (c.status = 'spam') <> (c.body = 'casino') OR (l.id IS NOT NULL) <> (c.body = 'casino') OR c.id IS NULL";
+                        WHERE (c.status = 'spam') <> (c.body = 'casino') OR (l.id IS NOT NULL) <> \
+                        (c.body = 'casino') OR c.id IS NULL";
     assert_eq!(site.ask(differences), "0");
     assert_eq!(ask(&mut site.client, "SELECT count(*) FROM spamcheck.spam_checklog"), "1000");
 }

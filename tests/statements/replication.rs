@@ -19,7 +19,8 @@ fn a_subscriber_neither_judges_nor_logs_what_it_applies() {
     subscriber.check("content", "action = 'reject'");
     subscriber.run(&format!(
         "CREATE SUBSCRIPTION of_{name} CONNECTION 'host={} port={} dbname={name} user=postgres'
-         PUBLICATION all_comments WITH (create_slot = false, slot_name = '{name}', copy_data = false)",
+         PUBLICATION all_comments WITH (create_slot = false, slot_name = '{name}', copy_data = \
+         false)",
         cluster.socket_folder().display(),
         cluster.port(),
     ));

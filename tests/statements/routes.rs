@@ -8,7 +8,10 @@ use crate::site::{Site, ask, refused, run};
 #[test]
 fn inserts_through_updatable_views_are_judged() {
     let mut site = Site::new();
-    site.run("CREATE VIEW wall AS SELECT id AS number, body AS text, status FROM comments WHERE views = 0 WITH CHECK OPTION");
+    site.run(
+        "CREATE VIEW wall AS SELECT id AS number, body AS text, status FROM comments WHERE \
+        views = 0 WITH CHECK OPTION",
+    );
     site.run("CREATE VIEW narrow AS SELECT text FROM wall");
     assert_eq!(
         site.ask("INSERT INTO wall (text) VALUES ('casino'), ('nice') RETURNING number, status"),
@@ -26,7 +29,8 @@ fn instead_of_triggers_and_functions_with_their_owners_rights_are_judged() {
     let app = site.role("app");
     site.run(&format!(
         "CREATE VIEW wall AS SELECT body || '' AS text FROM comments;
-         CREATE FUNCTION post() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql SET search_path = '' AS $$
+         CREATE FUNCTION post() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql SET search_path \
+         = '' AS $$
          BEGIN
              INSERT INTO public.comments (body) VALUES (NEW.text);
              RETURN NEW;
@@ -47,7 +51,10 @@ fn instead_of_triggers_and_functions_with_their_owners_rights_are_judged() {
 fn a_role_that_may_only_insert_needs_nothing_else() {
     let mut site = Site::new();
     let app = site.role("app");
-    site.run("ALTER TABLE comments ALTER id DROP DEFAULT; ALTER TABLE comments ALTER id ADD GENERATED ALWAYS AS IDENTITY");
+    site.run(
+        "ALTER TABLE comments ALTER id DROP DEFAULT; ALTER TABLE comments ALTER id ADD \
+        GENERATED ALWAYS AS IDENTITY",
+    );
     site.run(&format!("GRANT INSERT ON comments TO {app}"));
     let mut client = site.db.client_as(&app);
     run(&mut client, "INSERT INTO comments (body) VALUES ('casino'), ('nice')");
@@ -78,7 +85,8 @@ fn a_role_that_may_not_write_the_status_gets_it_written_all_the_same() {
     let mut site = Site::new();
     let app = site.role("app");
     site.run(&format!(
-        "GRANT INSERT (body), UPDATE (body), SELECT (id) ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
+        "GRANT INSERT (body), UPDATE (body), SELECT (id) ON comments TO {app}; GRANT USAGE ON \
+            SEQUENCE comments_id_seq TO {app}"
     ));
     let mut client = site.db.client_as(&app);
     run(&mut client, "INSERT INTO comments (body) VALUES ('casino'), ('nice')");
@@ -92,7 +100,8 @@ fn a_role_that_may_not_make_temporary_objects_is_judged_without_any() {
     let app = site.role("app");
     let name = site.db.name().to_owned();
     site.run(&format!(
-        "REVOKE TEMPORARY, CREATE ON DATABASE {name} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {app};
+        "REVOKE TEMPORARY, CREATE ON DATABASE {name} FROM PUBLIC; REVOKE ALL ON SCHEMA public \
+            FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {app};
          GRANT INSERT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
     ));
     let mut client = site.db.client_as(&app);
@@ -108,8 +117,10 @@ fn row_level_security_sees_the_row_with_its_verdict() {
     let app = site.role("app");
     site.run(&format!(
         "ALTER TABLE comments ENABLE ROW LEVEL SECURITY;
-         CREATE POLICY own ON comments TO {app} USING (author = current_user) WITH CHECK (author = current_user);
-         GRANT INSERT, SELECT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO {app}"
+         CREATE POLICY own ON comments TO {app} USING (author = current_user) WITH CHECK (author \
+         = current_user);
+         GRANT INSERT, SELECT ON comments TO {app}; GRANT USAGE ON SEQUENCE comments_id_seq TO \
+         {app}"
     ));
     let mut client = site.db.client_as(&app);
     assert_eq!(
@@ -131,10 +142,14 @@ fn row_level_security_sees_the_row_with_its_verdict() {
 #[test]
 fn it_works_with_every_search_path() {
     let mut site = Site::new();
-    site.run("CREATE TABLE people (login varchar(20) PRIMARY KEY, mail text); INSERT INTO people VALUES ('bob', 'bob@casino.example')");
+    site.run(
+        "CREATE TABLE people (login varchar(20) PRIMARY KEY, mail text); INSERT INTO people \
+        VALUES ('bob', 'bob@casino.example')",
+    );
     site.run(
         r#"SELECT spamcheck.protect('comments', columns => '{"email": {"table": "people", "key": "login", "from": "author", "column": "mail"}}');
-           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@casino\.example$')"#,
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block',
+           '@casino\.example$')"#,
     );
     site.run("CREATE SCHEMA empty; CREATE SCHEMA \"Odd \"\"one\"\"\"");
     for path in [
@@ -150,7 +165,8 @@ fn it_works_with_every_search_path() {
         run(&mut client, &format!("SET search_path = {path}"));
         let stored = ask(
             &mut client,
-            "INSERT INTO public.comments (author, body) VALUES ('bob', 'hi'), ('ann', 'casino'), ('ann', 'nice') RETURNING status",
+            "INSERT INTO public.comments (author, body) VALUES ('bob', 'hi'), ('ann', 'casino'), \
+                ('ann', 'nice') RETURNING status",
         );
         assert_eq!(stored, "spam\nspam\napproved", "with search_path {path}");
         run(
@@ -170,20 +186,34 @@ const HOSTILE: &str = "
     CREATE TABLE hostile.trace (what text, who text);
     CREATE FUNCTION hostile.trace(what text) RETURNS void LANGUAGE sql
         BEGIN ATOMIC INSERT INTO hostile.trace VALUES (what, current_user); END;
-    CREATE FUNCTION hostile.lower(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('lower'); RETURN ''; END $$;
-    CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('now'); RETURN '-infinity'; END $$;
-    CREATE FUNCTION hostile.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('nextval'); RETURN 0; END $$;
-    CREATE FUNCTION hostile.convert_from(bytea, name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('convert_from'); RETURN ''; END $$;
-    CREATE FUNCTION hostile.convert_from(bytea, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('convert_from'); RETURN ''; END $$;
-    CREATE FUNCTION hostile.convert_to(text, text) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('convert_to'); RETURN ''; END $$;
-    CREATE FUNCTION hostile.to_jsonb(text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('to_jsonb'); RETURN 'null'; END $$;
-    CREATE FUNCTION hostile.to_jsonb(varchar) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('to_jsonb'); RETURN 'null'; END $$;
-    CREATE FUNCTION hostile.jsonb_to_recordset(jsonb) RETURNS SETOF record LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('recordset'); END $$;
-    CREATE FUNCTION hostile._judged(integer, oid, tid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('_judged'); RETURN false; END $$;
-    CREATE FUNCTION hostile.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('='); RETURN false; END $$;
-    CREATE FUNCTION hostile.same(varchar, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('='); RETURN false; END $$;
-    CREATE FUNCTION hostile.same(integer, integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('='); RETURN false; END $$;
-    CREATE FUNCTION hostile.path(jsonb, text[]) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.trace('#>>'); RETURN NULL; END $$;
+    CREATE FUNCTION hostile.lower(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('lower'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('now'); RETURN '-infinity'; END $$;
+    CREATE FUNCTION hostile.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('nextval'); RETURN 0; END $$;
+    CREATE FUNCTION hostile.convert_from(bytea, name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
+    PERFORM hostile.trace('convert_from'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.convert_from(bytea, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
+    PERFORM hostile.trace('convert_from'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.convert_to(text, text) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN \
+    PERFORM hostile.trace('convert_to'); RETURN ''; END $$;
+    CREATE FUNCTION hostile.to_jsonb(text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('to_jsonb'); RETURN 'null'; END $$;
+    CREATE FUNCTION hostile.to_jsonb(varchar) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('to_jsonb'); RETURN 'null'; END $$;
+    CREATE FUNCTION hostile.jsonb_to_recordset(jsonb) RETURNS SETOF record LANGUAGE plpgsql AS $$ \
+    BEGIN PERFORM hostile.trace('recordset'); END $$;
+    CREATE FUNCTION hostile._judged(integer, oid, tid) RETURNS boolean LANGUAGE plpgsql AS $$ \
+    BEGIN PERFORM hostile.trace('_judged'); RETURN false; END $$;
+    CREATE FUNCTION hostile.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('='); RETURN false; END $$;
+    CREATE FUNCTION hostile.same(varchar, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
+    PERFORM hostile.trace('='); RETURN false; END $$;
+    CREATE FUNCTION hostile.same(integer, integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
+    PERFORM hostile.trace('='); RETURN false; END $$;
+    CREATE FUNCTION hostile.path(jsonb, text[]) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM \
+    hostile.trace('#>>'); RETURN NULL; END $$;
     CREATE OPERATOR hostile.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.same);
     CREATE OPERATOR hostile.= (LEFTARG = varchar, RIGHTARG = text, FUNCTION = hostile.same);
     CREATE OPERATOR hostile.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = hostile.same);
@@ -198,10 +228,14 @@ const HOSTILE: &str = "
 /// A site whose comments get the address of their author from a table of people.
 fn site_with_people() -> Site {
     let mut site = Site::new();
-    site.run("CREATE TABLE people (login varchar(20) PRIMARY KEY, mail varchar(50)); INSERT INTO people VALUES ('bob', 'bob@casino.example')");
+    site.run(
+        "CREATE TABLE people (login varchar(20) PRIMARY KEY, mail varchar(50)); INSERT INTO \
+        people VALUES ('bob', 'bob@casino.example')",
+    );
     site.run(
         r#"SELECT spamcheck.protect('comments', columns => '{"email": {"table": "people", "key": "login", "from": "author", "column": "mail"}}');
-           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@casino\.example$')"#,
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block',
+           '@casino\.example$')"#,
     );
     site.run(HOSTILE);
     site
@@ -221,9 +255,12 @@ fn a_hostile_search_path_changes_no_verdict_and_runs_nothing() {
     // In a temporary schema, which comes first for tables and types.
     run(
         &mut client,
-        "CREATE TEMP TABLE policy (name pg_catalog.text); CREATE TEMP TABLE list_entry (list pg_catalog.text, value pg_catalog.text);
-         CREATE TEMP TABLE pg_trigger (tgname pg_catalog.name); CREATE TEMP TABLE spam_checklog (id pg_catalog.int8);
-         CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (false); CREATE DOMAIN pg_temp.bigint AS pg_catalog.int8 CHECK (false);
+        "CREATE TEMP TABLE policy (name pg_catalog.text); CREATE TEMP TABLE list_entry (list \
+            pg_catalog.text, value pg_catalog.text);
+         CREATE TEMP TABLE pg_trigger (tgname pg_catalog.name); CREATE TEMP TABLE spam_checklog \
+         (id pg_catalog.int8);
+         CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (false); CREATE DOMAIN \
+         pg_temp.bigint AS pg_catalog.int8 CHECK (false);
          SET search_path = pg_temp, hostile, pg_catalog, public",
     );
     run(&mut client, "INSERT INTO public.comments (id, author, body) VALUES (4, 'bob', 'casino')");
@@ -246,7 +283,8 @@ fn hostile_objects_beside_a_protected_table_do_not_run_as_its_owner() {
     let mut client = site.db.client();
     let stored = ask(
         &mut client,
-        "INSERT INTO hostile.comments (id, author, body) VALUES (1, 'bob', 'hi'), (2, 'ann', 'nice') RETURNING status",
+        "INSERT INTO hostile.comments (id, author, body) VALUES (1, 'bob', 'hi'), (2, 'ann', \
+            'nice') RETURNING status",
     );
     assert_eq!(stored, "spam\napproved");
     assert_eq!(ask(&mut client, "SELECT what, who FROM hostile.trace"), "");
@@ -272,9 +310,13 @@ fn rows_that_come_by_postgres_fdw_are_judged() {
          CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
              OPTIONS (host '{host}', port '{port}', dbname '{name}', batch_size '10');
          CREATE USER MAPPING FOR CURRENT_USER SERVER far;
-         CREATE FOREIGN TABLE far_comments (id integer, body text, status text) SERVER far OPTIONS (table_name 'comments')"
+         CREATE FOREIGN TABLE far_comments (id integer, body text, status text) SERVER far \
+         OPTIONS (table_name 'comments')"
     ));
-    site.run("INSERT INTO far_comments SELECT n, CASE WHEN n % 3 = 0 THEN 'casino' ELSE 'nice' END, 'approved' FROM generate_series(1, 100) n");
+    site.run(
+        "INSERT INTO far_comments SELECT n, CASE WHEN n % 3 = 0 THEN 'casino' ELSE 'nice' \
+        END, 'approved' FROM generate_series(1, 100) n",
+    );
     site.run("UPDATE far_comments SET body = 'casino' WHERE id = 1");
     assert_eq!(
         site.ask("INSERT INTO far_comments VALUES (101, 'casino', 'approved') RETURNING status"),
@@ -293,6 +335,43 @@ fn rows_that_come_by_postgres_fdw_are_judged() {
 }
 
 #[test]
+fn partitions_on_another_server_are_judged_on_this_one() {
+    let mut site = Site::bare();
+    if !available(&mut site, "postgres_fdw") {
+        eprintln!("postgres_fdw is not installed here: skipped");
+        return;
+    }
+    let (cluster, name) = (site.db.cluster(), site.db.name().to_owned());
+    let (host, port) = (cluster.socket_folder().display(), cluster.port());
+    site.run(&format!(
+        "CREATE EXTENSION postgres_fdw;
+         CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
+             OPTIONS (host '{host}', port '{port}', dbname '{name}', batch_size '10');
+         CREATE USER MAPPING FOR CURRENT_USER SERVER far;
+         CREATE TABLE stored_far (id integer, region text, ip inet, body text, status text);
+         CREATE TABLE comments (id integer, region text, ip inet, body text, status text CHECK \
+         (status IN ('approved', 'pending', 'spam')))
+             PARTITION BY LIST (region);
+         CREATE TABLE near PARTITION OF comments FOR VALUES IN ('near');
+         CREATE FOREIGN TABLE far PARTITION OF comments FOR VALUES IN ('far') SERVER far OPTIONS \
+         (table_name 'stored_far')"
+    ));
+    site.run(crate::site::RULES);
+    site.run("SELECT spamcheck.protect('comments')");
+    site.run(
+        "INSERT INTO comments VALUES (1, 'near', NULL, 'casino 1', 'approved'), (2, 'far', NULL, \
+            'casino 2', 'approved'),
+             (3, 'far', NULL, 'nice', 'approved'), (4, 'far', '10.0.0.1', 'casino 4', \
+             'approved'), (5, 'near', NULL, 'nice', 'approved')",
+    );
+    assert_eq!(site.statuses(), "1 spam\n2 spam\n3 approved\n4 spam\n5 approved");
+    assert_eq!(
+        site.ask("SELECT comment, check_name FROM spamcheck.spam_checklog ORDER BY 1, 2"),
+        "casino 1|content\ncasino 2|content\ncasino 4|content\ncasino 4|ip_block"
+    );
+}
+
+#[test]
 fn rows_that_come_by_dblink_are_judged() {
     let mut site = Site::new();
     if !available(&mut site, "dblink") {
@@ -303,7 +382,8 @@ fn rows_that_come_by_dblink_are_judged() {
     let to =
         format!("host={} port={} dbname={name}", cluster.socket_folder().display(), cluster.port());
     site.run(&format!(
-        "CREATE EXTENSION dblink; SELECT dblink_exec('{to}', $$INSERT INTO comments (body) VALUES ('casino')$$)"
+        "CREATE EXTENSION dblink; SELECT dblink_exec('{to}', $$INSERT INTO comments (body) VALUES \
+            ('casino')$$)"
     ));
     site.log_agrees(&["comments"]);
     assert_eq!(site.log(), "1 content");

@@ -63,7 +63,8 @@ impl Site {
     /// Sets a column of a check in the default policy.
     pub fn check(&mut self, name: &str, set: &str) {
         self.run(&format!(
-            "UPDATE spamcheck.check_setting SET {set} WHERE policy = 'default' AND check_name = '{name}'"
+            "UPDATE spamcheck.check_setting SET {set} WHERE policy = 'default' AND check_name = \
+                '{name}'"
         ));
     }
 
@@ -82,7 +83,8 @@ impl Site {
     /// The log as `id check`, a line each, in the order of ids; a rejected row has no id.
     pub fn log(&mut self) -> String {
         self.ask(
-            "SELECT coalesce(row_key ->> 'id', '-') || ' ' || check_name FROM spamcheck.spam_checklog
+            "SELECT coalesce(row_key ->> 'id', '-') || ' ' || check_name FROM \
+                spamcheck.spam_checklog
              ORDER BY (row_key ->> 'id')::int, check_name",
         )
     }
@@ -109,17 +111,25 @@ impl Site {
         let rows = rows.join(" UNION ALL ");
         let differences = self.ask(&format!(
             "WITH row AS ({rows}),
-             expected AS (SELECT relation, row_key, 'content' AS check_name, body FROM row WHERE body LIKE '%casino%'
-                          UNION ALL SELECT relation, row_key, 'ip_block', body FROM row WHERE ip <<= '10.0.0.0/8'),
+             expected AS (SELECT relation, row_key, 'content' AS check_name, body FROM row WHERE \
+             body LIKE '%casino%'
+                          UNION ALL SELECT relation, row_key, 'ip_block', body FROM row WHERE ip \
+                          <<= '10.0.0.0/8'),
              logged AS (SELECT relation, row_key, check_name, comment FROM spamcheck.spam_checklog)
              SELECT 'not logged', * FROM (SELECT * FROM expected EXCEPT ALL SELECT * FROM logged) a
-             UNION ALL SELECT 'logged wrongly', * FROM (SELECT * FROM logged EXCEPT ALL SELECT * FROM expected) b
+             UNION ALL SELECT 'logged wrongly', * FROM (SELECT * FROM logged EXCEPT ALL SELECT * \
+             FROM expected) b
              UNION ALL SELECT 'status ' || r.status, r.relation, r.row_key, '', r.body FROM row r
-               WHERE (r.status = 'spam') <> EXISTS (SELECT FROM expected e WHERE (e.relation, e.row_key) = (r.relation, r.row_key))
-             UNION ALL SELECT 'submission ids', relation, row_key, '', count(DISTINCT submission_id)::text
-               FROM spamcheck.spam_checklog GROUP BY relation, row_key HAVING count(DISTINCT submission_id) <> 1
-             UNION ALL SELECT 'rows of one submission', min(relation), min(row_key::text)::jsonb, '', submission_id::text
-               FROM spamcheck.spam_checklog GROUP BY submission_id HAVING count(DISTINCT (relation, row_key)) <> 1"
+               WHERE (r.status = 'spam') <> EXISTS (SELECT FROM expected e WHERE (e.relation, \
+               e.row_key) = (r.relation, r.row_key))
+             UNION ALL SELECT 'submission ids', relation, row_key, '', count(DISTINCT \
+             submission_id)::text
+               FROM spamcheck.spam_checklog GROUP BY relation, row_key HAVING count(DISTINCT \
+               submission_id) <> 1
+             UNION ALL SELECT 'rows of one submission', min(relation), min(row_key::text)::jsonb, \
+             '', submission_id::text
+               FROM spamcheck.spam_checklog GROUP BY submission_id HAVING count(DISTINCT \
+               (relation, row_key)) <> 1"
         ));
         assert_eq!(differences, "", "table and log differ");
     }

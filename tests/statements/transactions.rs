@@ -62,7 +62,8 @@ fn sixty_four_nested_savepoints_are_followed_exactly() {
     let mut script = String::from("BEGIN;");
     for depth in 1..=64 {
         script.push_str(&format!(
-            "SAVEPOINT s{depth}; INSERT INTO comments (id, body) VALUES ({depth}, 'casino {depth}');"
+            "SAVEPOINT s{depth}; INSERT INTO comments (id, body) VALUES ({depth}, 'casino \
+                {depth}');"
         ));
     }
     // Out of the deepest, then half of the others, and a new row on each level on the way up.
@@ -107,11 +108,15 @@ fn a_statement_that_fails_after_its_rows_were_judged_leaves_nothing_over() {
     site.run("CREATE TABLE grown (n integer CHECK (n < 3))");
     site.run("BEGIN; SAVEPOINT s");
     let failed = site.client.batch_execute(
-        "WITH stored AS (INSERT INTO comments (body) SELECT 'casino ' || n FROM generate_series(1, 900) n RETURNING id)
+        "WITH stored AS (INSERT INTO comments (body) SELECT 'casino ' || n FROM \
+            generate_series(1, 900) n RETURNING id)
          INSERT INTO grown SELECT id FROM stored",
     );
     assert_eq!(failed.unwrap_err().code(), Some(&SqlState::CHECK_VIOLATION));
-    site.run("ROLLBACK TO s; INSERT INTO comments (id, body) VALUES (5000, 'nice'), (5001, 'casino'); COMMIT");
+    site.run(
+        "ROLLBACK TO s; INSERT INTO comments (id, body) VALUES (5000, 'nice'), (5001, \
+        'casino'); COMMIT",
+    );
     site.log_agrees(&["comments"]);
     assert_eq!(site.log(), "5001 content");
 }
@@ -120,14 +125,20 @@ fn a_statement_that_fails_after_its_rows_were_judged_leaves_nothing_over() {
 fn a_deferred_constraint_that_fails_at_commit_takes_the_log_rows() {
     let mut site = Site::new();
     site.run("CREATE TABLE articles (id integer PRIMARY KEY)");
-    site.run("ALTER TABLE comments ADD article integer REFERENCES articles DEFERRABLE INITIALLY DEFERRED");
+    site.run(
+        "ALTER TABLE comments ADD article integer REFERENCES articles DEFERRABLE INITIALLY \
+        DEFERRED",
+    );
     let failed = site
         .client
         .batch_execute("BEGIN; INSERT INTO comments (body, article) VALUES ('casino', 1); COMMIT");
     assert_eq!(failed.unwrap_err().code(), Some(&SqlState::FOREIGN_KEY_VIOLATION));
     site.run("ROLLBACK");
     assert_eq!(site.log(), "");
-    site.run("BEGIN; INSERT INTO comments (body, article) VALUES ('casino', 1); INSERT INTO articles VALUES (1); COMMIT");
+    site.run(
+        "BEGIN; INSERT INTO comments (body, article) VALUES ('casino', 1); INSERT INTO \
+        articles VALUES (1); COMMIT",
+    );
     site.log_agrees(&["comments"]);
     assert_eq!(site.log(), "2 content");
 }
@@ -189,7 +200,8 @@ fn serialization_failures_leave_one_log_row_for_each_row_that_committed() {
                         attempts
                             + serialized(&mut client, |client| {
                                 client.batch_execute(&format!(
-                                    "INSERT INTO comments (author, body) VALUES ('{session}', 'casino {n}'), ('{session}', 'nice {n}');
+                                    "INSERT INTO comments (author, body) VALUES ('{session}', \
+                                        'casino {n}'), ('{session}', 'nice {n}');
                                      UPDATE counter SET n = n + 1"
                                 ))
                             })
@@ -225,7 +237,8 @@ fn prepared_transactions_carry_log_rows_and_lookups() {
     let gid = site.db.name().to_owned();
     let prepare = |n: u32| {
         format!(
-            "BEGIN; INSERT INTO comments (body) VALUES ('casino {n}'), ('nice {n}'); PREPARE TRANSACTION '{gid}-{n}'"
+            "BEGIN; INSERT INTO comments (body) VALUES ('casino {n}'), ('nice {n}'); PREPARE \
+                TRANSACTION '{gid}-{n}'"
         )
     };
     site.run(&prepare(1));

@@ -12,7 +12,8 @@ fn trial_mode_logs_everything_and_touches_no_row() {
     site.check("links", "action = 'moderate'");
     let links = "http://a.example ".repeat(9);
     let stored = site.ask(&format!(
-        "INSERT INTO comments (ip, body, status) VALUES ('10.0.0.1', 'casino', 'approved'), (NULL, '{links}', 'pending'),
+        "INSERT INTO comments (ip, body, status) VALUES ('10.0.0.1', 'casino', 'approved'), \
+            (NULL, '{links}', 'pending'),
                 (NULL, 'nice', 'approved') RETURNING id, status"
     ));
     assert_eq!(stored, "1|approved\n2|pending\n3|approved");
@@ -20,7 +21,8 @@ fn trial_mode_logs_everything_and_touches_no_row() {
         site.ask(
             "SELECT row_key, check_name, action, outcome FROM spamcheck.spam_checklog ORDER BY id"
         ),
-        "{\"id\": 1}|ip_block|reject|flagged\n{\"id\": 1}|content|spam|flagged\n{\"id\": 2}|links|moderate|flagged"
+        "{\"id\": 1}|ip_block|reject|flagged\n{\"id\": 1}|content|spam|flagged\n{\"id\": \
+            2}|links|moderate|flagged"
     );
     // Edits, too.
     assert_eq!(
@@ -35,7 +37,8 @@ fn trial_mode_stores_the_very_bytes_that_a_table_without_protection_stores() {
     let mut site = Site::new();
     site.policy("mode = 'trial'");
     site.run(&format!("CREATE TABLE plain ({})", crate::site::COLUMNS));
-    let rows = "SELECT n, CASE WHEN n % 2 = 0 THEN 'casino ' ELSE 'nice ' END || repeat(md5(n::text), n * 13)
+    let rows = "SELECT n, CASE WHEN n % 2 = 0 THEN 'casino ' ELSE 'nice ' END || \
+        repeat(md5(n::text), n * 13)
                   FROM generate_series(1, 300) n";
     for table in ["comments", "plain"] {
         site.run(&format!("INSERT INTO {table} (id, body) {rows}"));
@@ -109,7 +112,10 @@ fn a_role_without_superuser_cannot_switch_judging_off() {
 #[test]
 fn disabled_and_replica_triggers_are_the_owners_choice_and_leave_no_trace() {
     let mut site = Site::new();
-    site.run("SET session_replication_role = replica; INSERT INTO comments (body) VALUES ('casino'); RESET session_replication_role");
+    site.run(
+        "SET session_replication_role = replica; INSERT INTO comments (body) VALUES \
+        ('casino'); RESET session_replication_role",
+    );
     site.run("ALTER TABLE comments DISABLE TRIGGER ALL");
     site.run("INSERT INTO comments (body) VALUES ('casino')");
     site.run("ALTER TABLE comments ENABLE TRIGGER ALL");
@@ -126,7 +132,10 @@ fn one_half_of_the_triggers_alone_logs_nothing_wrong() {
     site.run("ALTER TABLE comments ENABLE TRIGGER zzzz_spamcheck_guard");
     assert_eq!(site.log(), "");
     site.run("ALTER TABLE comments DISABLE TRIGGER zzzz_spamcheck_record");
-    site.run("BEGIN; INSERT INTO comments (body) VALUES ('casino'), ('nice'); INSERT INTO comments (body) VALUES ('nice')");
+    site.run(
+        "BEGIN; INSERT INTO comments (body) VALUES ('casino'), ('nice'); INSERT INTO \
+        comments (body) VALUES ('nice')",
+    );
     site.run("ALTER TABLE comments ENABLE TRIGGER zzzz_spamcheck_record");
     site.run("INSERT INTO comments (body) VALUES ('nice'), ('casino'); COMMIT");
     assert_eq!(site.log(), "6 content");
@@ -135,9 +144,15 @@ fn one_half_of_the_triggers_alone_logs_nothing_wrong() {
 #[test]
 fn unprotect_in_the_middle_of_a_transaction_ends_judging_at_once() {
     let mut site = Site::new();
-    site.run("BEGIN; INSERT INTO comments (body) VALUES ('casino'); SELECT spamcheck.unprotect('comments')");
+    site.run(
+        "BEGIN; INSERT INTO comments (body) VALUES ('casino'); SELECT \
+        spamcheck.unprotect('comments')",
+    );
     site.run("INSERT INTO comments (body) VALUES ('casino')");
-    site.run("SELECT spamcheck.protect('comments'); INSERT INTO comments (body) VALUES ('casino'); COMMIT");
+    site.run(
+        "SELECT spamcheck.protect('comments'); INSERT INTO comments (body) VALUES \
+        ('casino'); COMMIT",
+    );
     assert_eq!(site.statuses(), "1 spam\n2 approved\n3 spam");
     assert_eq!(site.log(), "1 content\n3 content");
 }

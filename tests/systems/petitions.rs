@@ -33,7 +33,13 @@ fn actionkit_actions_are_judged_with_their_users_and_custom_fields() {
             subscriber => '{"table":"core_user","key":"id","from":"user_id","column":"subscription_status",
                             "subscribed":"subscribed","unsubscribed":"unsubscribed"}')"#,
     );
-    for row in ["fields=custom_fields", "ip=ip_address", "source=source", "user_id=user_id", "created_at=created_at"] {
+    for row in [
+        "fields=custom_fields",
+        "ip=ip_address",
+        "source=source",
+        "user_id=user_id",
+        "created_at=created_at",
+    ] {
         assert!(found.contains(&row.to_owned()), "{row} is not in {found:?}");
     }
     assert_eq!(
@@ -55,7 +61,10 @@ fn actionkit_actions_are_judged_with_their_users_and_custom_fields() {
     assert_eq!(insert(7, r#"{"comment":"fine words"}"#), "complete");
     assert_eq!(insert(7, r#"{"comment":"play at the casino"}"#), "spam");
     assert_eq!(
-        texts(&mut client, "SELECT concat_ws('|', check_name, page, author, email) FROM spamcheck.spam_checklog ORDER BY id"),
+        texts(
+            &mut client,
+            "SELECT concat_ws('|', check_name, page, author, email) FROM spamcheck.spam_checklog ORDER BY id"
+        ),
         [
             "email_pattern|save-the-trees|Smith|ann@moderate.example",
             "content|save-the-trees|Casino|bob@example.org",
@@ -63,7 +72,10 @@ fn actionkit_actions_are_judged_with_their_users_and_custom_fields() {
         ]
     );
     // ActionKit's page types: the policy looks at petitions only.
-    run(&mut client, "UPDATE spamcheck.policy SET types = '{petition}'; UPDATE core_page SET type = 'Survey'");
+    run(
+        &mut client,
+        "UPDATE spamcheck.policy SET types = '{petition}'; UPDATE core_page SET type = 'Survey'",
+    );
     let survey = "INSERT INTO core_action (user_id, page_id) VALUES (8, 1) RETURNING status::text";
     assert_eq!(texts(&mut client, survey), ["complete"]);
 }

@@ -38,7 +38,8 @@ fn a_database_with_an_idle_worker_can_be_dropped() {
     drop(client);
     let mut superuser = world.cluster.connect("postgres", SUPERUSER);
     alone(&mut superuser, &format!("DROP DATABASE {}", database.name()));
-    let left = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'", database.name());
+    let left =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'", database.name());
     assert_eq!(world.cluster.psql("postgres", &left), "0");
 }
 
@@ -141,7 +142,9 @@ fn the_first_rejection_in_a_copied_database_is_logged() {
     let insert = "INSERT INTO comments (body) VALUES ('a casino')";
     assert!(copy.execute(insert, &[]).is_err());
     let logged = "SELECT count(*) FROM spamcheck.spam_checklog";
-    wait::until(SOON, "its log row", || copy.query_one(logged, &[]).expect("a row").get::<_, i64>(0) == 1);
+    wait::until(SOON, "its log row", || {
+        copy.query_one(logged, &[]).expect("a row").get::<_, i64>(0) == 1
+    });
 }
 
 #[test]
@@ -169,11 +172,15 @@ fn a_database_can_be_renamed_under_an_idle_and_a_busy_worker() {
         wait::until(SOON, "the verdicts under the new name", || {
             client.query_one(decided, &[]).expect("a row").get::<_, i64>(0) == rows
         });
-        let seen: String =
-            client.query_one("SELECT database::text FROM spamcheck.stat_worker", &[]).expect("a row").get(0);
+        let seen: String = client
+            .query_one("SELECT database::text FROM spamcheck.stat_worker", &[])
+            .expect("a row")
+            .get(0);
         assert_eq!(seen, to);
         drop(client);
-        superuser.batch_execute(&format!("DROP DATABASE {to} WITH (FORCE)")).expect("it is dropped");
+        superuser
+            .batch_execute(&format!("DROP DATABASE {to} WITH (FORCE)"))
+            .expect("it is dropped");
     }
 }
 
@@ -182,12 +189,14 @@ fn each_database_with_the_extension_has_its_worker_and_others_have_none() {
     let world = World::new(ClusterOptions::default());
     let without = world.cluster.empty_database();
     let mut bare = without.client();
-    bare.batch_execute("CREATE TABLE comments (id serial PRIMARY KEY, body text)").expect("it is new");
+    bare.batch_execute("CREATE TABLE comments (id serial PRIMARY KEY, body text)")
+        .expect("it is new");
     let mut sites = [world.site("{}"), world.site("{}"), world.site("{}")];
     for site in &mut sites {
         site.comment("akismet-guaranteed-spam");
     }
-    bare.batch_execute("INSERT INTO comments (body) VALUES ('akismet-guaranteed-spam')").expect("taken");
+    bare.batch_execute("INSERT INTO comments (body) VALUES ('akismet-guaranteed-spam')")
+        .expect("taken");
     for site in &mut sites {
         site.until_all_answered();
         assert_eq!(site.get("SELECT status FROM comments"), "spam");
@@ -201,8 +210,14 @@ fn each_database_with_the_extension_has_its_worker_and_others_have_none() {
     }
     let visitors = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg_spamcheck%' AND datname NOT IN
                     (SELECT datname FROM pg_database WHERE oid IN (SELECT dbid FROM unnest($1::oid[]) dbid))";
-    let oids: Vec<u32> =
-        sites.iter_mut().map(|site| site.get("SELECT oid FROM pg_database WHERE datname = current_database()").parse().expect("a number")).collect();
+    let oids: Vec<u32> = sites
+        .iter_mut()
+        .map(|site| {
+            site.get("SELECT oid FROM pg_database WHERE datname = current_database()")
+                .parse()
+                .expect("a number")
+        })
+        .collect();
     let mut superuser = world.cluster.connect("postgres", SUPERUSER);
     wait::until(SOON, "workers leaving the databases that have nothing for them", || {
         superuser.query_one(visitors, &[&oids]).expect("a row").get::<_, i64>(0) == 0

@@ -132,7 +132,8 @@ fn nobody_else_can_keep_the_worker_out() {
     // Every advisory lock that anybody can see in use, and the usual suspects.
     let held = "SELECT DISTINCT classid::bigint, objid::bigint, objsubid FROM pg_locks WHERE locktype = 'advisory'";
     for row in site.client.query(held, &[]).expect("a query") {
-        let (class, object, kind) = (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i16>(2));
+        let (class, object, kind) =
+            (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i16>(2));
         let lock = match kind {
             1 => format!("SELECT pg_try_advisory_lock({})", class << 32 | object),
             _ => format!("SELECT pg_try_advisory_lock({}, {})", class as i32, object as i32),

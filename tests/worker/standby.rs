@@ -20,7 +20,8 @@ struct Standby<'c> {
 
 impl<'c> Standby<'c> {
     fn of(primary: &'c Cluster) -> Standby<'c> {
-        let standby = Standby { primary, data: primary.folder().join("standby"), port: ports::free() };
+        let standby =
+            Standby { primary, data: primary.folder().join("standby"), port: ports::free() };
         let mut copy = primary.program("pg_basebackup");
         copy.arg("-D").arg(&standby.data).args(["-R", "-X", "stream", "-c", "fast", "--no-sync"]);
         run(&mut copy);
@@ -46,7 +47,10 @@ impl<'c> Standby<'c> {
     fn connect(&self, database: &str) -> Client {
         let mut config = postgres::Config::new();
         config.host_path(self.primary.socket_folder()).port(self.port).user(SUPERUSER);
-        config.dbname(database).connect(NoTls).unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+        config
+            .dbname(database)
+            .connect(NoTls)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
 
     fn log(&self) -> String {
@@ -87,7 +91,8 @@ fn a_standby_is_idle_and_a_promoted_one_finishes_what_the_primary_left() {
     site.comment("ham that was streamed");
     let rows = "SELECT count(*)::text FROM comments WHERE status = 'pending'";
     wait::until(SOON, "the streamed row", || get(&mut client, rows) == "3");
-    let processes = "SELECT count(*)::text FROM pg_stat_activity WHERE backend_type = 'pg_spamcheck worker'";
+    let processes =
+        "SELECT count(*)::text FROM pg_stat_activity WHERE backend_type = 'pg_spamcheck worker'";
     assert_eq!(get(&mut client, processes), "0");
     let health = "SELECT state || ' ' || message FROM spamcheck.health() WHERE item = 'worker'";
     let health = get(&mut client, health);
@@ -97,11 +102,15 @@ fn a_standby_is_idle_and_a_promoted_one_finishes_what_the_primary_left() {
     assert_eq!(get(&mut client, "SELECT (count(*) > 3)::text FROM spamcheck.checks"), "true");
     let insert = client.execute("INSERT INTO comments (body) VALUES ('x')", &[]);
     let error = insert.expect_err("it is read-only");
-    assert!(error.to_string().contains("db error") && format!("{error:?}").contains("read-only"), "{error:?}");
+    assert!(
+        error.to_string().contains("db error") && format!("{error:?}").contains("read-only"),
+        "{error:?}"
+    );
 
     world.cluster.kill9();
     let asked = site.requests().len();
-    let idle = wait::poll(Duration::from_millis(1500), || (site.requests().len() > asked).then_some(()));
+    let idle =
+        wait::poll(Duration::from_millis(1500), || (site.requests().len() > asked).then_some(()));
     assert!(idle.is_none(), "the standby asks by itself");
     failing.off();
     standby.promote();
@@ -111,7 +120,8 @@ fn a_standby_is_idle_and_a_promoted_one_finishes_what_the_primary_left() {
     let statuses = "SELECT string_agg(status, ' ' ORDER BY id) FROM comments";
     assert_eq!(get(&mut client, statuses), "spam approved approved");
     assert_eq!(get(&mut client, "SELECT count(*)::text FROM spamcheck.spam_checklog"), "1");
-    let insert = "INSERT INTO comments (body, ip) VALUES ('akismet-guaranteed-spam', '203.0.113.7')";
+    let insert =
+        "INSERT INTO comments (body, ip) VALUES ('akismet-guaranteed-spam', '203.0.113.7')";
     client.execute(insert, &[]).expect("it is a primary now");
     wait::until(SOON, "a verdict on the new primary", || {
         get(&mut client, statuses) == "spam approved approved spam"

@@ -165,10 +165,7 @@ fn named_lists<T>(
                  option \"lists\" of check {check}."
             ))
         })?;
-        if list.is_empty() {
-            continue;
-        }
-        let kind = list.kind().name();
+        let (kind, empty) = (list.kind().name(), list.is_empty());
         let Some(list) = turn(list) else {
             return Err(Refusal::new(format!(
                 "option \"lists\" of check {check} takes lists of kind {takes}, and {} is of kind \
@@ -177,7 +174,9 @@ fn named_lists<T>(
             ))
             .with_hint("The table spamcheck.list has the kind of each list."));
         };
-        found.push((name, list));
+        if !empty {
+            found.push((name, list));
+        }
     }
     Ok(found)
 }
