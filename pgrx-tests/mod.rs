@@ -56,6 +56,7 @@ fn with_row<T>(query: &str, look: impl FnOnce(Row<'_>, &[Column]) -> T) -> T {
                 .map(|(index, attribute)| Column {
                     index,
                     type_oid: attribute.atttypid,
+                    modifier: attribute.atttypmod,
                     reader: row::reader(attribute.atttypid),
                 })
                 .collect();

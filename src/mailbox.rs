@@ -97,9 +97,10 @@ pub fn send(database: &'static Database, letter: &[u8]) -> Result<(), Unsettled>
         return Err(Unsettled::NoWorker);
     }
     let mut held = take_slot(database, deadline)?;
-    let mut pieces = letter.chunks(PIECE).peekable();
-    while let Some(piece) = pieces.next() {
+    let mut pieces = letter.chunks(PIECE).zip(0..).peekable();
+    while let Some((piece, number)) = pieces.next() {
         let slot = held.slot;
+        slot.number.store(number, Ordering::Relaxed);
         // SAFETY: in state FILLING or CONSUMED the piece belongs to the sender.
         unsafe { (&mut *slot.piece.get())[..piece.len()].copy_from_slice(piece) };
         slot.length.store(piece.len() as u32, Ordering::Relaxed);
@@ -156,7 +157,19 @@ fn take_slot(database: &'static Database, deadline: Instant) -> Result<Held<'sta
         if Instant::now() >= deadline {
             return Err(Unsettled::Full);
         }
+        free_forgotten(shared);
         doze(Duration::from_millis(5));
+    }
+}
+
+/// Orphans for a database that has no worker any more, nor the extension, are nobody's.
+fn free_forgotten(shared: &'static shared::Shared) {
+    for slot in shared.slots() {
+        let state = slot.state.load(Ordering::Acquire);
+        let oid = slot.database.load(Ordering::Acquire);
+        if matches!(state, FULL_ORPHAN | TAKEN_ORPHAN) && shared.database(oid.into()).is_none() {
+            let _ = slot.state.compare_exchange(state, FREE, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 }
 
@@ -222,10 +235,10 @@ impl Reader {
         }
     }
 
-    /// All letters for this database that are whole now.
-    pub fn collect(&mut self, oid: pg_sys::Oid) -> Vec<Letter> {
-        let Some(shared) = shared::shared() else { return Vec::new() };
-        let mut letters = Vec::new();
+    /// All letters for this database that are whole now, and how many are lost whose senders do not wait.
+    pub fn collect(&mut self, oid: pg_sys::Oid) -> (Vec<Letter>, usize) {
+        let Some(shared) = shared::shared() else { return (Vec::new(), 0) };
+        let (mut letters, mut lost) = (Vec::new(), 0);
         for (index, slot) in shared.slots().iter().enumerate() {
             if slot.database.load(Ordering::Acquire) != oid.to_u32() || !take(slot) {
                 continue;
@@ -238,6 +251,13 @@ impl Reader {
             if part.0 != letter {
                 *part = (letter, Vec::new());
             }
+            let number = slot.number.load(Ordering::Relaxed) as usize;
+            if part.1.len() != number * PIECE {
+                // The pieces before went down with the worker that had taken them.
+                self.parts.remove(&index);
+                lost += usize::from(answer(slot, FAILED));
+                continue;
+            }
             part.1.extend_from_slice(piece);
             if slot.more.load(Ordering::Relaxed) {
                 answer(slot, CONSUMED);
@@ -245,14 +265,13 @@ impl Reader {
                 letters.push(Letter { slot: index, text });
             }
         }
-        letters
+        (letters, lost)
     }
 
-    /// Tells the sender how it went.
-    pub fn settle(&mut self, letter: Letter, written: bool) {
-        if let Some(shared) = shared::shared() {
-            answer(&shared.slots()[letter.slot], if written { DONE } else { FAILED });
-        }
+    /// Tells the sender how it went; true: it does not wait any more.
+    pub fn settle(&mut self, letter: Letter, written: bool) -> bool {
+        let Some(shared) = shared::shared() else { return true };
+        answer(&shared.slots()[letter.slot], if written { DONE } else { FAILED })
     }
 }
 
@@ -263,12 +282,16 @@ fn take(slot: &Slot) -> bool {
     take(FULL, TAKEN) || take(FULL_ORPHAN, TAKEN_ORPHAN)
 }
 
-fn answer(slot: &Slot, state: u32) {
+/// Answers a letter; true: nobody waits for it, and the slot is free.
+fn answer(slot: &Slot, state: u32) -> bool {
     // Read before answering: afterwards the slot may belong to somebody else.
     let sender = slot.sender.load(Ordering::Acquire);
-    if slot.state.compare_exchange(TAKEN, state, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-        shared::set_latch(&sender.into());
-    } else {
+    let orphan =
+        slot.state.compare_exchange(TAKEN, state, Ordering::AcqRel, Ordering::Acquire).is_err();
+    if orphan {
         slot.state.store(FREE, Ordering::Release);
+    } else {
+        shared::set_latch(&sender.into());
     }
+    orphan
 }

@@ -94,6 +94,8 @@ pub struct Slot {
     pub sender: AtomicPtr<pg_sys::Latch>,
     /// Bytes used in `piece`.
     pub length: AtomicU32,
+    /// Which piece of the letter this is, from 0.
+    pub number: AtomicU32,
     /// 1: more pieces follow.
     pub more: AtomicBool,
     /// The text; belongs to whom `state` says.

@@ -15,14 +15,12 @@ use crate::worker::presence::set;
 pub fn write(letters: &[&[u8]]) -> Vec<bool> {
     // The sender's error must not reach its client before its entry is safe.
     set(c"synchronous_commit", c"on", pg_sys::GucAction::GUC_ACTION_LOCAL);
-    let all: Vec<Json> = letters
-        .iter()
-        .filter_map(|text| serde_json::from_slice::<Vec<Json>>(text).ok())
-        .flatten()
-        .collect();
-    let together = Json::Array(all).to_string();
+    let parsed: Vec<Option<Vec<Json>>> =
+        letters.iter().map(|text| serde_json::from_slice(text).ok()).collect();
+    let readable = parsed.iter().map(Option::is_some).collect();
+    let together = Json::Array(parsed.into_iter().flatten().flatten().collect()).to_string();
     if subtransaction::attempt(AssertUnwindSafe(|| checklog::write(&together))).is_ok() {
-        return vec![true; letters.len()];
+        return readable;
     }
     let one_by_one = letters.iter().map(|text| {
         let text = String::from_utf8_lossy(text);

@@ -183,7 +183,8 @@ impl Worker {
         if !self.database.letters.swap(false, Ordering::AcqRel) {
             return true;
         }
-        let letters = self.letters.collect(self.oid);
+        let (letters, lost) = self.letters.collect(self.oid);
+        self.database.unlogged.fetch_add(lost as u64, Ordering::Relaxed);
         if letters.is_empty() {
             return true;
         }
@@ -198,10 +199,13 @@ impl Worker {
 
     fn answer_letters(&mut self, letters: Vec<Letter>, written: impl Fn(usize) -> bool) {
         for (n, letter) in letters.into_iter().enumerate() {
-            if written(n) {
-                self.database.logged.fetch_add(1, Ordering::Relaxed);
-            }
-            self.letters.settle(letter, written(n));
+            let forgotten = self.letters.settle(letter, written(n));
+            match (written(n), forgotten) {
+                (true, _) => self.database.logged.fetch_add(1, Ordering::Relaxed),
+                // Who still waits counts it.
+                (false, true) => self.database.unlogged.fetch_add(1, Ordering::Relaxed),
+                (false, false) => 0,
+            };
         }
     }
 

@@ -10,7 +10,7 @@ use support::wait;
 
 use super::{archived, dumped, restored, run, texts, unpacked};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A cluster whose worker has a key and somebody to ask.
 fn asking() -> (&'static Cluster, &'static Akismet) {

@@ -271,3 +271,45 @@ fn columns_may_change_their_types() {
         "content1 ip_block1 content2 ip_block2 content3 ip_block3"
     );
 }
+
+#[test]
+fn a_primary_key_is_seen_whatever_it_looks_like() {
+    let (_database, mut client) = start();
+    for (name, key) in [
+        ("with_others", "PRIMARY KEY (id) INCLUDE (body)"),
+        ("at_commit", "PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED"),
+        ("not_first", "UNIQUE (other), PRIMARY KEY (id)"),
+    ] {
+        run(&mut client, &format!("CREATE TABLE {name} (other int, body text, id int, {key})"));
+        protect(&mut client, &format!("'{name}'"));
+        run(&mut client, &format!("INSERT INTO {name} VALUES (2, 'casino', 1)"));
+    }
+    assert_eq!(
+        log(&mut client),
+        "public.with_others {\"id\": 1} content suppressed\n\
+         public.at_commit {\"id\": 1} content suppressed\n\
+         public.not_first {\"id\": 1} content suppressed"
+    );
+}
+
+#[test]
+fn generated_columns_follow_the_verdict() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text,
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')),
+             shown boolean GENERATED ALWAYS AS (status = 'approved') STORED,
+             size int GENERATED ALWAYS AS (length(body)) STORED)",
+    );
+    protect(&mut client, "'notes'");
+    for (body, shown) in [("fine", "t4"), ("casino", "f6")] {
+        let insert = format!("INSERT INTO notes (body) VALUES ('{body}') RETURNING concat(shown, size)");
+        assert_eq!(text(&mut client, &insert), shown);
+    }
+    assert_eq!(text(&mut client, "UPDATE notes SET body = 'a casino' WHERE shown RETURNING concat(shown, size)"), "f8");
+    // A refused row is kept without what is computed.
+    run(&mut client, "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
+    refusal(&mut client, "INSERT INTO notes (body) VALUES ('casino')");
+    assert_eq!(text(&mut client, "SELECT outcome FROM spamcheck.recent"), "rejected");
+}
