@@ -69,7 +69,7 @@ mod tests {
         run("CREATE TABLE panicked (n int)");
         let failed = failure(|| {
             run("INSERT INTO panicked VALUES (1)");
-            let nothing: Option<i32> = None;
+            let nothing: Option<i32> = std::hint::black_box(None);
             nothing.expect("there should be something");
         });
         assert!(failed.message.contains("there should be something"), "{}", failed.message);

@@ -13,6 +13,8 @@ mod inserts;
 mod nesting;
 #[path = "statements/partitions.rs"]
 mod partitions;
+#[path = "statements/paths.rs"]
+mod paths;
 #[path = "statements/replication.rs"]
 mod replication;
 #[path = "statements/routes.rs"]

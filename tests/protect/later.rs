@@ -253,24 +253,48 @@ fn a_new_mapping_does_not_lose_what_waits() {
     let columns = r#"columns => '{"fields":["extra"]}', status => '{"column":"approved","moderate":false,"spam":false}'"#;
     run(&mut client, &format!("SELECT spamcheck.protect('notes', {columns})"));
     let insert = |id: u32| {
-        format!("INSERT INTO notes (id, author, title, body, extra) VALUES ({id}, 'akismet-guaranteed-spam', 'a', 'b', 'c')")
+        format!(
+            "INSERT INTO notes (id, author, title, body, extra) VALUES ({id}, 'akismet-guaranteed-spam', 'a', 'b', 'c')"
+        )
     };
     // In one transaction, so that the answer cannot come in between.
     for (id, change) in [
-        (1, r#"SELECT spamcheck.protect('notes', columns => '{"title":null}', status => '{"column":"approved","spam":false}')"#),
+        (
+            1,
+            r#"SELECT spamcheck.protect('notes', columns => '{"title":null}', status => '{"column":"approved","spam":false}')"#,
+        ),
         (2, "ALTER TABLE notes DROP COLUMN extra"),
         (3, "ALTER TABLE notes ALTER body TYPE varchar(100), ALTER approved DROP DEFAULT"),
-        (4, r#"SELECT spamcheck.protect('notes', status => '{"spam":{"approved":false,"state":"junk"}}')"#),
+        (
+            4,
+            r#"SELECT spamcheck.protect('notes', status => '{"spam":{"approved":false,"state":"junk"}}')"#,
+        ),
         (5, r#"SELECT spamcheck.protect('notes', status => '{"spam":{"state":"junk"}}')"#),
     ] {
-        run(&mut client, &format!("BEGIN; {}; {change}; COMMIT", if id < 3 { insert(id) } else { insert(id).replace(", extra", "").replace(", 'c'", "") }));
+        run(
+            &mut client,
+            &format!(
+                "BEGIN; {}; {change}; COMMIT",
+                if id < 3 {
+                    insert(id)
+                } else {
+                    insert(id).replace(", extra", "").replace(", 'c'", "")
+                }
+            ),
+        );
         answered(&mut client);
     }
     assert_eq!(
-        text(&mut client, "SELECT string_agg(id || state || coalesce(approved::text, ''), ' ' ORDER BY id) FROM notes"),
+        text(
+            &mut client,
+            "SELECT string_agg(id || state || coalesce(approved::text, ''), ' ' ORDER BY id) FROM notes"
+        ),
         "1okfalse 2okfalse 3okfalse 4junkfalse 5junk"
     );
-    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE check_name = 'akismet'"), "5");
+    assert_eq!(
+        text(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE check_name = 'akismet'"),
+        "5"
+    );
     // Who edits or decides meanwhile is still listened to.
     run(
         &mut client,
@@ -279,5 +303,8 @@ fn a_new_mapping_does_not_lose_what_waits() {
            UPDATE notes SET author = 'Ann' WHERE id = 6; UPDATE notes SET state = 'seen' WHERE id = 7; COMMIT"#,
     );
     answered(&mut client);
-    assert_eq!(text(&mut client, "SELECT string_agg(state, ' ' ORDER BY id) FROM notes WHERE id > 5"), "ok seen");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(state, ' ' ORDER BY id) FROM notes WHERE id > 5"),
+        "ok seen"
+    );
 }

@@ -304,12 +304,22 @@ fn generated_columns_follow_the_verdict() {
     );
     protect(&mut client, "'notes'");
     for (body, shown) in [("fine", "t4"), ("casino", "f6")] {
-        let insert = format!("INSERT INTO notes (body) VALUES ('{body}') RETURNING concat(shown, size)");
+        let insert =
+            format!("INSERT INTO notes (body) VALUES ('{body}') RETURNING concat(shown, size)");
         assert_eq!(text(&mut client, &insert), shown);
     }
-    assert_eq!(text(&mut client, "UPDATE notes SET body = 'a casino' WHERE shown RETURNING concat(shown, size)"), "f8");
+    assert_eq!(
+        text(
+            &mut client,
+            "UPDATE notes SET body = 'a casino' WHERE shown RETURNING concat(shown, size)"
+        ),
+        "f8"
+    );
     // A refused row is kept without what is computed.
-    run(&mut client, "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
+    run(
+        &mut client,
+        "UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'",
+    );
     refusal(&mut client, "INSERT INTO notes (body) VALUES ('casino')");
     assert_eq!(text(&mut client, "SELECT outcome FROM spamcheck.recent"), "rejected");
 }
