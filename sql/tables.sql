@@ -201,7 +201,7 @@ CREATE TABLE spamcheck.lookup (
     submission    jsonb NOT NULL,
     submission_id bigint,
     _protection   integer NOT NULL,
-    _fingerprint  bigint NOT NULL,
+    _fingerprint  jsonb NOT NULL,
     _status       jsonb,
     _former       jsonb,
     _held         boolean NOT NULL DEFAULT false,
@@ -232,7 +232,7 @@ COMMENT ON COLUMN spamcheck.lookup.reason IS 'Why it is asked again: edit, retry
 COMMENT ON COLUMN spamcheck.lookup.submission IS 'The fields of the submission, as they were then';
 COMMENT ON COLUMN spamcheck.lookup.submission_id IS 'As in spam_checklog; NULL: nothing was logged yet';
 COMMENT ON COLUMN spamcheck.lookup._protection IS 'Internal: the protection in force';
-COMMENT ON COLUMN spamcheck.lookup._fingerprint IS 'Internal: hash of the text, to tell an edit';
+COMMENT ON COLUMN spamcheck.lookup._fingerprint IS 'Internal: a hash of each text column, to tell an edit';
 COMMENT ON COLUMN spamcheck.lookup._status IS 'Internal: the row''s status when it was written, to tell a human decision';
 COMMENT ON COLUMN spamcheck.lookup._former IS 'Internal: the row''s own status before the verdict';
 COMMENT ON COLUMN spamcheck.lookup._held IS 'Internal: the row is moderated only until the answer comes';

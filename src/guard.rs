@@ -80,7 +80,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     let row = unsafe { Row::of_slot(trigger.new_slot(), protection.width) };
     match arrived {
         // What was found about it before it moved is written where it arrives.
-        Some(content) if content == submission::fingerprint(protection, row) as u64 => {
+        Some(content) if content == submission::fingerprint(protection, row) => {
             return unchanged;
         }
         Some(_) => stash::begin(id),
@@ -88,7 +88,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     }
     if trigger.event == Event::Update {
         if protection.is_partition {
-            let content = submission::fingerprint(protection, row) as u64;
+            let content = submission::fingerprint(protection, row);
             stash::may_move(id, trigger.old_address(), content);
         }
         if !protection.on_update || !edited(protection, &trigger, row) {
@@ -160,7 +160,7 @@ fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
 fn edited(protection: &Protection, trigger: &Trigger, new: Row<'_>) -> bool {
     // SAFETY: the slot holds the old row, of the same type.
     let old = unsafe { Row::of_slot(trigger.old_slot(), protection.width) };
-    protection.watched.iter().any(|column| match (old.datum(*column), new.datum(*column)) {
+    protection.watched.iter().any(|(_, column)| match (old.datum(*column), new.datum(*column)) {
         (None, None) => false,
         (Some(a), Some(b)) => {
             a.value() != b.value() && old.text_borrowed(*column) != new.text_borrowed(*column)

@@ -10,7 +10,7 @@ use crate::rights;
 use crate::row::Row;
 use crate::spi::{self, Arg};
 use crate::stash::Pending;
-use crate::submission::fingerprint;
+use crate::submission::fingerprints;
 
 /// A lookup that is due, as the worker claims it.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,9 +39,9 @@ pub struct Claimed {
     pub protection: i32,
     /// Why the request before gave no verdict, if there was one.
     pub last_error: Option<String>,
-    /// Hash of the watched columns when it was queued.
+    /// Hashes of the watched columns when it was queued, by name.
     #[serde(rename = "_fingerprint")]
-    pub fingerprint: i64,
+    pub fingerprint: Json,
     /// The status columns as they were stored.
     #[serde(rename = "_status")]
     pub status: Option<Json>,
@@ -78,7 +78,7 @@ pub fn entry(
         "submission": submission,
         "submission_id": submission_id,
         "_protection": protection.id,
-        "_fingerprint": fingerprint(protection, row),
+        "_fingerprint": fingerprints(protection, row),
         "_status": status(protection, row),
         "_former": pending.former,
         "_held": pending.held,
@@ -105,7 +105,7 @@ const ENQUEUE: &str =
                 r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._held, r._total
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
              AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
-                  submission_id bigint, _protection integer, _fingerprint bigint, _status jsonb,
+                  submission_id bigint, _protection integer, _fingerprint jsonb, _status jsonb,
                   _former jsonb, _held boolean, _total real)";
 const SUPERSEDE: &str =
     "WITH edited AS (
@@ -162,6 +162,9 @@ fn supersede(entries: &mut [Json]) {
 pub struct Current {
     /// The row's key.
     pub row_key: Json,
+    /// Hashes of the watched columns when it was queued, by name.
+    #[serde(rename = "_fingerprint")]
+    pub fingerprint: Json,
     /// The status columns as they were stored.
     #[serde(rename = "_status")]
     pub status: Option<Json>,
@@ -185,10 +188,11 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     spi::write(
         "UPDATE spamcheck.lookup l
             SET row_key = CASE WHEN l.row_key ? n.old THEN l.row_key - n.old || jsonb_build_object(n.new, l.row_key -> n.old) ELSE l.row_key END,
+                _fingerprint = CASE WHEN l._fingerprint ? n.old THEN l._fingerprint - n.old || jsonb_build_object(n.new, l._fingerprint -> n.old) ELSE l._fingerprint END,
                 _status = CASE WHEN l._status ? n.old THEN l._status - n.old || jsonb_build_object(n.new, l._status -> n.old) ELSE l._status END,
                 _former = CASE WHEN l._former ? n.old THEN l._former - n.old || jsonb_build_object(n.new, l._former -> n.old) ELSE l._former END
            FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
-          WHERE l._protection = $1 AND (l.row_key ? n.old OR l._status ? n.old OR l._former ? n.old)",
+          WHERE l._protection = $1 AND (l.row_key ? n.old OR l._fingerprint ? n.old OR l._status ? n.old OR l._former ? n.old)",
         &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
     );
 }

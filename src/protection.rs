@@ -33,8 +33,8 @@ pub struct Protection {
     pub on_update: bool,
     /// Where each mapped field comes from.
     pub sources: Vec<(Field, Bound)>,
-    /// Columns whose edit is a new submission.
-    pub watched: Vec<Column>,
+    /// Columns whose edit is a new submission, by name.
+    pub watched: Vec<(String, Column)>,
     /// What the verdicts write.
     pub status: BoundStatus,
     /// The primary key.
@@ -127,6 +127,14 @@ pub struct Described {
     pub key: Vec<(String, String, String)>,
 }
 
+/// A column of a row type by its name.
+///
+/// # Safety
+/// `tupdesc` must be valid.
+pub unsafe fn column(tupdesc: pg_sys::TupleDesc, name: &str) -> Option<Column> {
+    Columns { tupdesc }.find(name)
+}
+
 /// Columns of a row type by name.
 struct Columns {
     tupdesc: pg_sys::TupleDesc,
@@ -186,7 +194,10 @@ impl Protection {
                 sources.push((field, Bound::Setting(name)));
             }
         }
-        let watched = mapping.watched_columns().filter_map(|name| columns.find(name)).collect();
+        let watched = mapping
+            .watched_columns()
+            .filter_map(|name| Some((name.to_owned(), columns.find(name)?)))
+            .collect();
         let mut status = bind_status(&status, &columns);
         status.leave_alone(partition.unwrap_or_default());
         status.leave_out_misfits(&described.name);
@@ -231,7 +242,7 @@ impl Protection {
                 bound.columns().for_each(&mut see);
             }
         }
-        self.watched.iter().for_each(&mut see);
+        self.watched.iter().map(|(_, column)| column).for_each(&mut see);
         last
     }
 

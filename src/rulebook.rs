@@ -265,10 +265,10 @@ pub fn describe(id: i32) -> Option<Described> {
                                 'OPERATOR(' || quote_ident(onsp.nspname) || '.' || o.oprname || ')')
                                 ORDER BY x.n) AS key
                  FROM (SELECT i.indkey, i.indclass, i.indnkeyatts FROM pg_index i
-                        WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
+                        WHERE i.indrelid = c.oid AND i.indisunique AND (i.indimmediate OR i.indisprimary) AND i.indisvalid
                           AND i.indpred IS NULL AND i.indexprs IS NULL
                           AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
-                                           AND a.attnum = ANY (i.indkey::int2[]) AND NOT a.attnotnull)
+                                           AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND NOT a.attnotnull)
                         ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) i,
                       generate_series(0, i.indnkeyatts - 1) AS x(n),
                       pg_attribute a, pg_opclass oc, pg_amop ao, pg_operator o, pg_namespace onsp

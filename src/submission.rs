@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value};
 
 use crate::protection::{Bound, Protection, foreign_query};
-use crate::row::{EPOCH_OFFSET, Reader, Row};
+use crate::row::{Column, EPOCH_OFFSET, Reader, Row};
 use crate::spi::{self, Arg};
 use crate::{rights, settings, subtransaction};
 
@@ -158,15 +158,26 @@ pub fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }.saturating_add(EPOCH_OFFSET)
 }
 
-/// A hash of the watched columns, to tell later whether a row was edited.
-pub fn fingerprint(protection: &Protection, row: Row<'_>) -> i64 {
-    let mut hash = 0_u64;
-    for column in &protection.watched {
-        let text = row.text_borrowed(*column);
-        let bytes = text.as_deref().unwrap_or("\u{1}NULL").as_bytes();
-        hash = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, hash.wrapping_add(1));
+/// A hash of the watched columns together.
+pub fn fingerprint(protection: &Protection, row: Row<'_>) -> u64 {
+    let each = protection.watched.iter().map(|(_, column)| hash_of(row, *column));
+    each.fold(0, |all, one| (all.rotate_left(5) ^ one).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+/// A hash of each watched column by name, to tell later whether the row was edited, whatever has
+/// become of the mapping by then.
+pub fn fingerprints(protection: &Protection, row: Row<'_>) -> serde_json::Value {
+    let each = protection.watched.iter();
+    each.map(|(name, column)| (name.clone(), serde_json::Value::from(hash_of(row, *column))))
+        .collect()
+}
+
+/// A hash of one column's text.
+pub fn hash_of(row: Row<'_>, column: Column) -> u64 {
+    match row.text_borrowed(column) {
+        Some(text) => xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
+        None => 0,
     }
-    hash as i64
 }
 
 /// The time by the clock, in microseconds since the Unix epoch.

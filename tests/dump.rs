@@ -14,6 +14,8 @@ mod parts;
 mod queue;
 #[path = "dump/roles.rs"]
 mod roles;
+#[path = "dump/upgrade.rs"]
+mod upgrade;
 #[path = "dump/whole.rs"]
 mod whole;
 

@@ -23,7 +23,7 @@ use crate::rulebook;
 use crate::settings;
 use crate::shared::Database;
 use crate::spi::quoted;
-use crate::submission::{fingerprint, wall_clock};
+use crate::submission::{hash_of, wall_clock};
 use crate::{protection, rights, subtransaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
@@ -92,6 +92,7 @@ fn settle_one(one: &Answered) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
     let lookup = Claimed {
         row_key: now.row_key,
+        fingerprint: now.fingerprint,
         status: now.status,
         former: now.former,
         ..one.lookup.clone()
@@ -199,9 +200,7 @@ fn apply(
             let protection =
                 Protection::bind(stored, described, policy.clone(), tupdesc, None).ok()?;
             let row = Row::of_tuple(*(*rows).vals, tupdesc);
-            if fingerprint(&protection, row) != lookup.fingerprint
-                || lookups::status(&protection, row) != lookup.status
-            {
+            if !is_as_it_was(lookup, row, tupdesc) {
                 return None;
             }
             Some(writes(&protection, policy.settings.mode, lookup, judgement.verdict))
@@ -212,6 +211,26 @@ fn apply(
     }
     update(&table, &condition, parameters, &writes);
     Some(true)
+}
+
+/// Whether nobody edited the row or decided about it since the lookup was queued. What counts are the
+/// columns of then, as far as they are still there: the mapping may be another one by now.
+///
+/// # Safety
+/// The row must be of the type that `tupdesc` describes.
+unsafe fn is_as_it_was(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDesc) -> bool {
+    let nothing = serde_json::Map::new();
+    let texts = lookup.fingerprint.as_object().unwrap_or(&nothing).iter();
+    let statuses = lookup.status.as_ref().and_then(Json::as_object).unwrap_or(&nothing).iter();
+    // SAFETY: the caller's promise.
+    let column = |name: &String| unsafe { protection::column(tupdesc, name) };
+    let same_text = |(name, hash): (&String, &Json)| {
+        column(name).is_none_or(|c| hash.as_u64() == Some(hash_of(row, c)))
+    };
+    let same_status = |(name, text): (&String, &Json)| {
+        column(name).is_none_or(|c| row.text(c).as_deref() == text.as_str())
+    };
+    texts.into_iter().all(same_text) && statuses.into_iter().all(same_status)
 }
 
 fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<String>)> {

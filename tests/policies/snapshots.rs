@@ -127,3 +127,28 @@ fn a_copy_that_takes_its_time_is_judged_by_the_policy_that_it_began_with() {
         "pending"
     );
 }
+
+#[test]
+fn commands_that_are_sent_together_each_see_the_policy_of_their_own_moment() {
+    let mut site = Site::new();
+    let soften =
+        "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content'";
+    let harden = "UPDATE spamcheck.check_setting SET action = 'spam' WHERE check_name = 'content'";
+    for store in [
+        "INSERT INTO comments (body) VALUES ('casino')",
+        "COPY comments (body) FROM PROGRAM 'echo casino'",
+    ] {
+        site.run("TRUNCATE comments RESTART IDENTITY");
+        site.run(&format!("{store}; {soften}; {store}; {harden}; {store}"));
+        assert_eq!(site.statuses(), "1 spam\n2 pending\n3 spam", "{store}");
+        let store = store.replace('\'', "''");
+        site.run(&format!(
+            "DO $$ BEGIN EXECUTE '{store}'; {soften}; EXECUTE '{store}'; {harden}; EXECUTE '{store}'; END $$"
+        ));
+        assert_eq!(
+            site.statuses(),
+            "1 spam\n2 pending\n3 spam\n4 spam\n5 pending\n6 spam",
+            "{store} in a block"
+        );
+    }
+}

@@ -109,9 +109,7 @@ fn statuses_of_every_kind_are_written_later_too() {
                c boolean DEFAULT true, d words DEFAULT 'ok', e varchar(5), f char(3) DEFAULT 'o', g timestamptz, h date, i timestamp,
                j text DEFAULT 'x');
            SELECT spamcheck.protect('notes', status => '{"spam":{"a":"bad\"\\''one","b":-1,"c":false,"d":"it''s","e":"12345",
-               "f":"s","g":"$now","h":"$now","i":"$now","j":null}}');"#
-            .replace("bad\"\\''one'", "bad\"\\''one'")
-            .as_str(),
+               "f":"s","g":"$now","h":"$now","i":"$now","j":null}}');"#,
     );
     run(
         &mut client,

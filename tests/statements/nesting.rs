@@ -1,6 +1,6 @@
 //! Rows that other triggers, rules and constraints store, or get in the way of.
 
-use crate::site::Site;
+use crate::site::{Site, run};
 
 /// A trigger on comments that runs `body`.
 fn trigger(site: &mut Site, name: &str, when: &str, body: &str) {
@@ -56,6 +56,45 @@ fn a_trigger_behind_ours_with_an_exception_block_does_not_lose_log_rows() {
     site.log_agrees(&["comments"]);
     site.run("UPDATE comments SET body = 'another casino' WHERE id = 2");
     assert_eq!(site.log(), "1 content\n2 content\n3 content");
+}
+
+#[test]
+fn errors_of_statements_inside_triggers_and_constraints_do_not_lose_log_rows() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE TABLE once (n integer PRIMARY KEY);
+         INSERT INTO once VALUES (1);
+         CREATE FUNCTION tries(author text) RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN
+             IF author IS DISTINCT FROM 'robot' THEN
+                 BEGIN
+                     INSERT INTO comments (author, body) VALUES ('robot', 'casino');
+                     INSERT INTO once SELECT 1 FROM generate_series(1, 3);
+                 EXCEPTION WHEN unique_violation THEN NULL;
+                 END;
+             END IF;
+             RETURN true;
+         END $$;
+         ALTER TABLE comments ADD CONSTRAINT tries CHECK (tries(author))",
+    );
+    trigger(&mut site, "zzzzz_tries", "BEFORE INSERT", "PERFORM tries(NEW.author); RETURN NEW;");
+    trigger(
+        &mut site,
+        "zzzzz_tries_after",
+        "AFTER INSERT",
+        "PERFORM tries(NEW.author); RETURN NULL;",
+    );
+    // The first statement of a session, within a savepoint that it began before.
+    let mut fresh = site.db.client();
+    run(&mut fresh, "BEGIN; SAVEPOINT a");
+    assert!(fresh.batch_execute("INSERT INTO once SELECT 1 FROM generate_series(1, 3)").is_err());
+    run(&mut fresh, "ROLLBACK TO a");
+    for _ in 0..3 {
+        run(&mut fresh, "INSERT INTO comments (body) VALUES ('casino'), ('nice'), ('casino')");
+    }
+    run(&mut fresh, "COMMIT");
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "6");
 }
 
 #[test]

@@ -141,6 +141,9 @@ fn a_hostile_search_path_changes_no_verdict_and_runs_nothing() {
         "1 email_pattern\n2 content\n4 content\n4 email_pattern\n5 content\n5 email_pattern"
     );
     assert_eq!(site.ask("SELECT what, count(*) FROM hostile.trace GROUP BY 1"), "");
+    // The trap does work.
+    run(&mut client, "SELECT 'a'::pg_catalog.varchar = 'b'::pg_catalog.text");
+    assert_eq!(site.ask("SELECT what FROM hostile.trace"), "same(varchar, text)");
 }
 
 #[test]

@@ -170,3 +170,46 @@ fn a_schema_made_by_entity_framework_gets_verdicts() {
     }
     .prove();
 }
+
+#[test]
+fn typecho_comments_get_verdicts() {
+    System {
+        schema: r#"
+            CREATE SEQUENCE "typecho_comments_seq";
+            CREATE TABLE "typecho_comments" ("coid" INT NOT NULL DEFAULT nextval('typecho_comments_seq'), "cid" INT NULL DEFAULT '0',
+                "created" INT NULL DEFAULT '0', "author" VARCHAR(150) NULL DEFAULT NULL, "authorId" INT NULL DEFAULT '0',
+                "ownerId" INT NULL DEFAULT '0', "mail" VARCHAR(150) NULL DEFAULT NULL, "url" VARCHAR(255) NULL DEFAULT NULL,
+                "ip" VARCHAR(64) NULL DEFAULT NULL, "agent" VARCHAR(511) NULL DEFAULT NULL, "text" TEXT NULL DEFAULT NULL,
+                "type" VARCHAR(16) NULL DEFAULT 'comment', "status" VARCHAR(16) NULL DEFAULT 'approved', "parent" INT NULL DEFAULT '0',
+                PRIMARY KEY ("coid"));"#,
+        protect: "'typecho_comments'",
+        mapping: "body=text author=author email=mail url=url ip=ip user_agent=agent type=type created_at=created
+                  user_id=authorId parent_id=parent",
+        status: r#"{"column":"status","ham":"approved","moderate":"waiting","spam":"spam"}"#,
+        insert: r#"INSERT INTO typecho_comments ("cid", "created", "author", "authorId", "ownerId", "mail", "url", "ip", "agent", "text", "status")
+                   VALUES (1, 1600000000, 'Ann', 0, 1, '{email}', 'https://ann.example', '198.51.100.7', 'Mozilla/5.0', '{text}', 'approved')"#,
+        shown: "status",
+        verdicts: ["approved", "waiting", "spam"],
+        logged: "Ann ann@example.org 198.51.100.7 https://ann.example Mozilla/5.0",
+    }
+    .prove();
+}
+
+#[test]
+fn silverstripe_comments_get_verdicts() {
+    System {
+        schema: r#"CREATE TABLE "Comment" ("ID" serial PRIMARY KEY, "ClassName" varchar(255) DEFAULT 'Comment', "LastEdited" timestamp,
+            "Created" timestamp, "Name" varchar(200), "Comment" text, "Email" varchar(200), "URL" varchar(255),
+            "Moderated" smallint DEFAULT 0 NOT NULL, "IsSpam" smallint DEFAULT 0 NOT NULL, "AllowHtml" smallint DEFAULT 0 NOT NULL,
+            "SecretToken" varchar(255), "Depth" int DEFAULT 0 NOT NULL, "AuthorID" int DEFAULT 0 NOT NULL,
+            "ParentCommentID" int DEFAULT 0 NOT NULL, "ParentID" int DEFAULT 0 NOT NULL, "ParentClass" varchar(255))"#,
+        protect: r#"'"Comment"'"#,
+        mapping: "body=Comment author=Name email=Email url=URL created_at=Created user_id=AuthorID parent_id=ParentCommentID",
+        status: r#"{"ham":{"Moderated":1,"IsSpam":0},"moderate":{"Moderated":0},"spam":{"IsSpam":1}}"#,
+        insert: r#"INSERT INTO "Comment" ("Name", "Comment", "Email", "URL", "Moderated") VALUES ('Ann', '{text}', '{email}', 'https://ann.example', 1)"#,
+        shown: r#""Moderated", "IsSpam""#,
+        verdicts: ["1 0", "0 0", "1 1"],
+        logged: "Ann ann@example.org https://ann.example",
+    }
+    .prove();
+}

@@ -52,7 +52,7 @@ fn peertube_comments_get_verdicts() {
             "id" serial PRIMARY KEY, "url" varchar(2000) NOT NULL, "deletedAt" timestamptz, "heldForReview" boolean NOT NULL DEFAULT false,
             "text" text NOT NULL, "originCommentId" int, "inReplyToCommentId" int, "videoId" int NOT NULL, "accountId" int,
             "replyApproval" varchar(255), "createdAt" timestamptz NOT NULL DEFAULT now(), "updatedAt" timestamptz NOT NULL DEFAULT now())"#,
-        protect: r#"'"videoComment"', columns => '{"url":null,"permalink":"url"}'"#,
+        protect: r#"'"videoComment"'"#,
         mapping: "body=text created_at=createdAt user_id=accountId permalink=url parent_id=inReplyToCommentId",
         status: r#"{"column":"heldForReview","ham":false,"moderate":true,"spam":true}"#,
         insert: r#"INSERT INTO "videoComment" ("url", "text", "videoId", "accountId") VALUES ('https://tube.example/1', '{text}', 1, 9)"#,
