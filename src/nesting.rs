@@ -17,8 +17,8 @@ thread_local! {
     /// The statement that runs, and how many have begun.
     static RUN: Cell<u64> = const { Cell::new(0) };
     static RUNS: Cell<u64> = const { Cell::new(0) };
-    /// The level at which each running subtransaction began.
-    static BEGAN: RefCell<Vec<(SubTransactionId, u32)>> = const { RefCell::new(Vec::new()) };
+    /// The level at which each running subtransaction began, and the statement.
+    static BEGAN: RefCell<Vec<(SubTransactionId, (u32, u64))>> = const { RefCell::new(Vec::new()) };
 }
 
 static mut PREVIOUS_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -122,15 +122,15 @@ pub fn level() -> u32 {
 
 /// A subtransaction begins.
 pub fn begin(subtransaction: SubTransactionId) {
-    BEGAN.with_borrow_mut(|all| all.push((subtransaction, LEVEL.get())));
+    BEGAN.with_borrow_mut(|all| all.push((subtransaction, (LEVEL.get(), RUN.get()))));
 }
 
 /// A subtransaction ends; rolled back, it takes the statements that an error left running with it.
 pub fn end(subtransaction: SubTransactionId, rolled_back: bool) {
     BEGAN.with_borrow_mut(|all| {
-        while let Some((id, level)) = all.pop_if(|(id, _)| *id >= subtransaction) {
+        while let Some((id, began)) = all.pop_if(|(id, _)| *id >= subtransaction) {
             if rolled_back && id == subtransaction {
-                LEVEL.set(level);
+                leave(began);
             }
         }
     });

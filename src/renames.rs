@@ -196,44 +196,72 @@ impl Mapped {
 /// a trigger is made they may come from a dump.
 pub fn follow(trusted: bool) {
     rights::as_extension(|| {
-        let rows: Vec<Json> = spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('relation', r.relation::bigint)), '[]')::text, 'UTF8')
-               FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id",
-            &[],
-        )
-        .unwrap_or_default();
-        let mut changed = false;
-        for row in rows {
-            let Some(mut mapped) = Mapped::read(&row) else { continue };
-            let relation = row["relation"].as_u64().unwrap_or_default() as u32;
-            let known: Hints = serde_json::from_value(row["hints"].clone()).unwrap_or_default();
-            if trusted && known.relation == relation {
-                let id = row["id"].as_i64().unwrap_or_default() as i32;
-                rename(id, &mut mapped, &known);
-            }
-            let tables = mapped.tables();
-            let hints = Hints {
-                relation,
-                columns: columns_of(relation),
-                tables: tables.iter().filter_map(|t| Some((t.clone(), other_table(t)?))).collect(),
-            };
-            if hints != known {
-                write(&row["id"], &mapped, &hints);
-                changed = true;
-            }
+        if read_all().iter().all(|row| Renewed::of(row, trusted).is_none()) {
+            return;
         }
-        if changed {
-            rulebook::announce_change();
-            // In a restore, lookups have waited for their table's triggers.
-            transaction::call_worker_at_commit();
+        // Renames in other transactions wait for each other here, or one would write back what the
+        // other had renamed; what they wrote is read with a newer snapshot.
+        spi::write("LOCK TABLE spamcheck._protection IN SHARE ROW EXCLUSIVE MODE", &[]);
+        for renewed in read_all().iter().filter_map(|row| Renewed::of(row, trusted)) {
+            renewed.write();
         }
+        rulebook::announce_change();
+        // In a restore, lookups have waited for their table's triggers.
+        transaction::call_worker_at_commit();
     });
 }
 
-fn rename(id: i32, mapped: &mut Mapped, known: &Hints) {
-    for (old, new) in renamed(&known.columns, &columns_of(known.relation)) {
-        mapped.rename_own_column(&old, &new);
-        lookups::rename_column(id, &old, &new);
+fn read_all() -> Vec<Json> {
+    spi::json_now(
+        "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('relation', r.relation::bigint)), '[]')::text, 'UTF8')
+           FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id",
+        &[],
+    )
+    .unwrap_or_default()
+}
+
+/// A mapping whose names or numbers are not what they were.
+struct Renewed {
+    id: i32,
+    mapped: Mapped,
+    hints: Hints,
+    /// Own columns: old name and new.
+    columns: Vec<(String, String)>,
+}
+
+impl Renewed {
+    /// None: all is as it was.
+    fn of(row: &Json, trusted: bool) -> Option<Renewed> {
+        let mut mapped = Mapped::read(row)?;
+        let relation = row["relation"].as_u64().unwrap_or_default() as u32;
+        let known: Hints = serde_json::from_value(row["hints"].clone()).unwrap_or_default();
+        let columns = match trusted && known.relation == relation {
+            true => rename(&mut mapped, &known),
+            false => Vec::new(),
+        };
+        let tables = mapped.tables();
+        let hints = Hints {
+            relation,
+            columns: columns_of(relation),
+            tables: tables.iter().filter_map(|t| Some((t.clone(), other_table(t)?))).collect(),
+        };
+        let id = row["id"].as_i64().unwrap_or_default() as i32;
+        (hints != known).then_some(Renewed { id, mapped, hints, columns })
+    }
+
+    fn write(&self) {
+        for (old, new) in &self.columns {
+            lookups::rename_column(self.id, old, new);
+        }
+        write(self.id, &self.mapped, &self.hints);
+    }
+}
+
+/// Follows the renames since the hints were made; gives those of own columns, old name and new.
+fn rename(mapped: &mut Mapped, known: &Hints) -> Vec<(String, String)> {
+    let own = renamed(&known.columns, &columns_of(known.relation));
+    for (old, new) in &own {
+        mapped.rename_own_column(old, new);
     }
     for (table, other) in &known.tables {
         let Some(name) = display(other.relation) else { continue };
@@ -244,6 +272,7 @@ fn rename(id: i32, mapped: &mut Mapped, known: &Hints) {
             mapped.rename_column(&name, &old, &new);
         }
     }
+    own
 }
 
 /// Numbers that have another name now: old name and new.
@@ -280,7 +309,7 @@ fn display(relation: u32) -> Option<String> {
     )
 }
 
-fn write(id: &Json, mapped: &Mapped, hints: &Hints) {
+fn write(id: i32, mapped: &Mapped, hints: &Hints) {
     let row = json!({
         "id": id,
         "columns": mapped.columns.to_json(),

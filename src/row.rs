@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pgrx::pg_sys;
-use spamcheck_engine::{Field, Value};
+use spamcheck_engine::{Field, Value, json_text};
 
 const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
 const SQL_ASCII: i32 = pg_sys::pg_enc::PG_SQL_ASCII as i32;
@@ -114,7 +114,9 @@ impl<'a> Row<'a> {
                     }
                     _ => Value::Text(integer(datum, bytes).to_string().into()),
                 },
-                Reader::Json => Value::Text(strings_inside(&self.output(column, datum)).into()),
+                Reader::Json => {
+                    Value::Text(json_text::strings(&self.output(column, datum)).join("\n").into())
+                }
                 Reader::Text => Value::Text(text(datum)),
                 Reader::Padded => Value::Text(trimmed(text(datum))),
                 Reader::Output => Value::Text(self.output(column, datum).into()),
@@ -286,30 +288,11 @@ impl<'a> Row<'a> {
     /// A column's text as a person reads it: of JSON the strings inside; None: NULL.
     pub fn readable(&self, column: Column) -> Option<Cow<'a, str>> {
         match column.reader {
-            Reader::Json => self.text(column).map(|json| strings_inside(&json).into()),
+            Reader::Json => {
+                self.text(column).map(|json| json_text::strings(&json).join("\n").into())
+            }
             _ => self.text_borrowed(column),
         }
-    }
-}
-
-/// All strings inside a JSON text, a line each; what is not JSON stays as it is.
-fn strings_inside(json: &str) -> String {
-    fn walk(json: &serde_json::Value, out: &mut Vec<String>) {
-        match json {
-            // JSON can name a character that no text can hold.
-            serde_json::Value::String(text) => out.push(text.replace('\0', "\u{FFFD}")),
-            serde_json::Value::Array(items) => items.iter().for_each(|i| walk(i, out)),
-            serde_json::Value::Object(map) => map.values().for_each(|v| walk(v, out)),
-            _ => {}
-        }
-    }
-    match serde_json::from_str(json) {
-        Ok(value) => {
-            let mut out = Vec::new();
-            walk(&value, &mut out);
-            out.join("\n")
-        }
-        Err(_) => json.to_owned(),
     }
 }
 

@@ -89,10 +89,13 @@ pub unsafe fn protection_for_statement(
     relation: pg_sys::Relation,
 ) -> Result<Rc<Protection>, Unusable> {
     // SAFETY: plain call, then the caller's promise.
-    let (statement, newest) = unsafe {
+    let (statement, newest, is_partition) = unsafe {
         let statement = (id, nesting::statement(), pg_sys::GetCurrentStatementStartTimestamp());
-        (statement, protection(id, relation)?)
+        (statement, protection(id, relation)?, (*(*relation).rd_rel).relispartition)
     };
+    if !is_partition {
+        return Ok(newest);
+    }
     let (known, policy) = IN_FORCE.with_borrow(|force| match force {
         Some((known, policy)) => (*known == statement, Some(policy.clone())),
         None => (false, None),

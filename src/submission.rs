@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
-use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value};
+use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value, json_text};
 
 use crate::protection::{Bound, Protection, foreign_query};
 use crate::row::{Column, EPOCH_OFFSET, Reader, Row};
@@ -110,15 +110,20 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
     }
 }
 
-/// The strings inside JSON, or else the values of an hstore. JSON that is nested too deeply to be read is
-/// one text: nobody hides in brackets.
+/// The strings inside JSON, or else the values of an hstore.
 fn texts_inside(submission: &mut Submission<'_>, name: &str, reader: Reader, text: &str) {
-    match (serde_json::from_str::<serde_json::Value>(text), reader) {
-        (Ok(json), _) => submission.push_strings(name.to_owned(), &json),
-        (Err(_), Reader::Json) => {
-            submission.push_field(name.to_owned().into(), text.to_owned().into());
+    if reader != Reader::Json {
+        return hstore_texts(submission, text);
+    }
+    let (before, all) = (submission.fields().len(), json_text::strings(text));
+    if let Ok(json) = serde_json::from_str(text) {
+        submission.push_strings(name.to_owned(), &json);
+    }
+    // A parser has names for them, and may have missed some: then they all count without.
+    if submission.fields().len() - before < all.len() {
+        for text in all {
+            submission.push_field(name.to_owned().into(), text.into());
         }
-        (Err(_), _) => hstore_texts(submission, text),
     }
 }
 

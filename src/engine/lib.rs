@@ -60,6 +60,7 @@ pub mod time;
 pub mod facts;
 
 pub mod domains;
+pub mod json_text;
 pub mod lists;
 pub mod networks;
 pub mod patterns;

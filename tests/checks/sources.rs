@@ -177,3 +177,46 @@ fn nulls_everywhere_are_never_a_finding() {
     site.run("UPDATE posts SET body = 'casino'");
     assert_eq!(site.ask("SELECT status FROM posts"), "spam");
 }
+
+#[test]
+fn strings_inside_json_cannot_hide() {
+    let mut site = Site::bare();
+    site.run("CREATE TABLE odd (id serial PRIMARY KEY, a json, b jsonb, status text)");
+    site.run(crate::site::RULES);
+    let deep = |n: usize| format!("{}\"casino\"{}", "[".repeat(n), "]".repeat(n));
+    let cases = [
+        (r#"{"a": "\u0063asino"}"#.to_owned(), true),
+        (r#"{"a": "casino", "b": 1e400, "c": -1e-400}"#.to_owned(), true),
+        (r#"{"a": {"b": {"c": ["x", {"d": "casino"}]}}}"#.to_owned(), true),
+        (deep(500), true),
+        (r#"{"a": "\ud83d\ude00 \u0063asino"}"#.to_owned(), true),
+        (r#""\u0063asino""#.to_owned(), true),
+        (r#"{"casino": 1, "x": true, "y": null}"#.to_owned(), false),
+        (r#"["casi", "no"]"#.to_owned(), false),
+        ("[]".to_owned(), false),
+        ("17".to_owned(), false),
+        // What only the type json takes.
+        (r#"{"a": "\u0063asino", "b": "\ud800"}"#.to_owned(), true),
+        (r#"{"a": "\u0063asino \u0000"}"#.to_owned(), true),
+        (r#"{"a": "nice", "a": "casino", "a": "nice"}"#.to_owned(), true),
+    ];
+    for (column, field) in [("a", "body"), ("a", "fields"), ("b", "body"), ("b", "fields")] {
+        site.run(&format!(
+            r#"SELECT spamcheck.protect('odd', columns => '{{"{field}": "{column}"}}',
+                   status => '{{"column": "status", "spam": "spam", "moderate": "held"}}')"#
+        ));
+        let count = if column == "a" { cases.len() } else { cases.len() - 3 };
+        for (json, hit) in &cases[..count] {
+            let kind = if column == "a" { "json" } else { "jsonb" };
+            let stored = site.ask(&format!(
+                "INSERT INTO odd ({column}) VALUES ($json${json}$json$::{kind}) RETURNING status"
+            ));
+            assert_eq!(
+                stored == "spam",
+                *hit,
+                "{field} of {kind}: {}",
+                &json[..json.len().min(80)]
+            );
+        }
+    }
+}

@@ -3,6 +3,8 @@
 
 use super::{log, protect, run, start, text};
 use postgres::Client;
+use std::time::Duration;
+use support::wait;
 
 const TABLES: &str = "
     CREATE SCHEMA app;
@@ -282,4 +284,38 @@ fn a_dropped_table_takes_its_protection_along_and_comes_back_unprotected() {
     protect(&mut client, "'app.comments'");
     run(&mut client, "DROP SCHEMA app CASCADE");
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
+}
+
+#[test]
+fn renames_at_the_same_time_are_all_followed() {
+    let (database, mut client) = start();
+    run(&mut client, TABLES);
+    protect(&mut client, ARGUMENTS);
+    run(&mut client, "BEGIN; ALTER TABLE app.comments RENAME body TO contents");
+    let mut other = database.client();
+    let pid = text(&mut other, "SELECT pg_backend_pid()");
+    let renaming = std::thread::spawn(move || {
+        run(&mut other, "ALTER TABLE app.users RENAME email TO mail");
+    });
+    // Whether it has to wait or not is its own affair; it must have got to what it reads.
+    let mut watch = database.client();
+    let state = format!(
+        "SELECT coalesce((SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid} AND state = 'active'), 'done')"
+    );
+    wait::until(Duration::from_secs(60), "the other rename to wait or to end", || {
+        ["Lock", "done"].contains(&text(&mut watch, &state).as_str()) || renaming.is_finished()
+    });
+    run(&mut client, "COMMIT");
+    renaming.join().unwrap();
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT concat_ws(' ', columns->'body', columns->'email'->'column') FROM spamcheck.protected_table"
+        ),
+        r#"["title", "contents"] "mail""#
+    );
+    assert_eq!(
+        proof(&mut client, "app.comments", 1),
+        "content email_pattern links About app.comments spam"
+    );
 }

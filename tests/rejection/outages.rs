@@ -11,6 +11,11 @@ use support::wait;
 use crate::refusing;
 use crate::site::{COLUMNS, RULES, Site, ask, refused, run};
 
+/// The wait for the worker is a second; the rest is for a machine that has other things to do.
+const PROMPT: Duration = Duration::from_millis(2_500);
+/// Less than that second: nothing was waited for.
+const AT_ONCE: Duration = Duration::from_millis(900);
+
 const SPAM: &str = "INSERT INTO comments (body) VALUES ('casino')";
 
 /// A process that does not run as long as this lives.
@@ -46,7 +51,7 @@ fn a_worker_that_hangs_delays_the_answer_by_little_more_than_a_second() {
     let error = refused(&mut site.client, SPAM);
     let took = started.elapsed();
     assert_eq!(error.constraint(), Some("spamcheck_reject"));
-    assert!(took < Duration::from_millis(1_900), "{took:?}");
+    assert!(took < PROMPT, "{took:?}");
     let name = site.db.name().to_owned();
     let lines = site.db.cluster().log();
     let said = lines.lines().any(|line| {
@@ -95,7 +100,7 @@ fn a_timeout_and_a_cancel_end_the_wait() {
     let started = Instant::now();
     let error = refused(&mut site.client, SPAM);
     assert_eq!(error.code(), &SqlState::QUERY_CANCELED);
-    assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
     site.run("SET statement_timeout = 0");
     let pid = site.ask("SELECT pg_backend_pid()");
     let mut other = site.db.client();
@@ -176,7 +181,7 @@ fn a_worker_that_is_terminated_comes_back_and_refusals_go_on() {
             &format!("INSERT INTO comments (body) VALUES ('casino {n}')"),
         );
         assert_eq!(error.constraint(), Some("spamcheck_reject"));
-        assert!(started.elapsed() < Duration::from_millis(1_900));
+        assert!(started.elapsed() < PROMPT);
         let db = &site.db;
         wait::until(Duration::from_secs(30), "another worker", || {
             db.worker_pid().is_some_and(|new| Some(new) != pid)
@@ -217,7 +222,7 @@ fn without_any_worker_the_answer_comes_at_once() {
         let started = Instant::now();
         let error = refused(&mut client, SPAM);
         assert_eq!(error.constraint(), Some("spamcheck_reject"));
-        assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
+        assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
         assert_eq!(
             ask(&mut client, "SELECT rejections_unlogged FROM spamcheck.stat_worker"),
             n.to_string()

@@ -69,6 +69,16 @@ const SYSTEMS: &[System] = &[
         &["channel_id", "entry_id", "comment_date", "status"],
         [&[("status", "o")], &[("status", "p")], &[("status", "s")]],
     ),
+    // Typecho
+    text(
+        &["coid", "cid", "ownerId", "agent", "status"],
+        [&[("status", "approved")], &[("status", "waiting")], &[("status", "spam")]],
+    ),
+    // SilverStripe
+    integer(
+        &["ParentCommentID", "Moderated", "IsSpam"],
+        [&[("Moderated", "1"), ("IsSpam", "0")], &[("Moderated", "0")], &[("IsSpam", "1")]],
+    ),
     // Commento
     text(
         &["commenterhex", "markdown", "state"],

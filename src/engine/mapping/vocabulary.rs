@@ -102,7 +102,7 @@ const WRITTEN: &[(Field, &str)] = &[
     ),
     (
         Field::ParentId,
-        "100 parent id; 99 parent comment id; 98 parent; 97 parent hex; 96 reply to id, replied \
+        "100 parent comment id; 99 parent id; 98 parent; 97 parent hex; 96 reply to id, replied \
          to id; 95 reply to; 94 reply to number; 93 reply id; 92 parent uuid",
     ),
     (
