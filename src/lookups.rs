@@ -218,7 +218,7 @@ pub fn claim(limit: usize) -> Vec<Claimed> {
              UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
               WHERE l.id = ANY (ARRAY(SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o))
              RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
-                 'age', extract(epoch FROM clock_timestamp() - l.created_at),
+                 'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
                  'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')",
             &[Arg::Int(limit - oldest), Arg::Int(oldest)],
@@ -281,7 +281,8 @@ pub fn next_due() -> Option<f64> {
         spi::json_now::<Option<f64>>(
             "SELECT convert_to(coalesce(extract(epoch FROM min(l.next_at) - clock_timestamp())::text, 'null'), 'UTF8')
                FROM spamcheck.lookup l
-              WHERE l.state = 'queued' AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)",
+              WHERE l.state = 'queued' AND l.next_at < 'infinity'
+                AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)",
             &[],
         )
         .flatten()

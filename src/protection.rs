@@ -123,6 +123,8 @@ pub struct Described {
     pub name: String,
     /// Whether it is partitioned.
     pub partitioned: bool,
+    /// Whether row-level security holds for its owner, too.
+    pub forced: bool,
     /// Its key's columns: name, type, equality operator.
     pub key: Vec<(String, String, String)>,
 }

@@ -199,9 +199,7 @@ pub fn follow(trusted: bool) {
         if read_all().iter().all(|row| Renewed::of(row, trusted).is_none()) {
             return;
         }
-        // Renames in other transactions wait for each other here, or one would write back what the
-        // other had renamed; what they wrote is read with a newer snapshot.
-        spi::write("LOCK TABLE spamcheck._protection IN SHARE ROW EXCLUSIVE MODE", &[]);
+        one_at_a_time();
         for renewed in read_all().iter().filter_map(|row| Renewed::of(row, trusted)) {
             renewed.write();
         }
@@ -209,6 +207,22 @@ pub fn follow(trusted: bool) {
         // In a restore, lookups have waited for their table's triggers.
         transaction::call_worker_at_commit();
     });
+}
+
+/// Transactions that write mappings wait for each other here, or one would write back what the other
+/// had renamed; what they wrote is read with a newer snapshot. Not a lock on the table: whoever has
+/// written there already would deadlock with his like.
+pub fn one_at_a_time() {
+    // SAFETY: a look-up by name, and a lock until the end of the transaction.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true);
+        pg_sys::LockDatabaseObject(
+            pg_sys::ExtensionRelationId,
+            extension,
+            2,
+            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
+        );
+    }
 }
 
 fn read_all() -> Vec<Json> {

@@ -259,7 +259,7 @@ pub fn stored(id: i32) -> Option<Stored> {
 /// The protected table of an id, as its triggers say; None: no table has them.
 pub fn describe(id: i32) -> Option<Described> {
     spi::json_now(
-        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'partitioned', c.relkind = 'p', 'key', coalesce(k.key, '[]'))::text, 'UTF8')
+        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'partitioned', c.relkind = 'p', 'forced', c.relforcerowsecurity, 'key', coalesce(k.key, '[]'))::text, 'UTF8')
            FROM spamcheck._protected_relation r
            JOIN pg_class c ON c.oid = r.relation
            JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -3,6 +3,7 @@
 //! BeginInternalSubTransaction.
 
 use std::panic::{AssertUnwindSafe, UnwindSafe};
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
@@ -51,6 +52,37 @@ pub fn attempt<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> {
             }
         }
     }
+}
+
+unsafe extern "C-unwind" {
+    fn enable_timeout_after(id: std::ffi::c_int, delay_ms: std::ffi::c_int);
+    fn disable_timeout(id: std::ffi::c_int, keep_indicator: bool);
+}
+
+/// The server's timeout that cancels a statement, the same number in all majors.
+const STATEMENT_TIMEOUT: std::ffi::c_int = 3;
+
+/// [`attempt`] within a time limit, for background workers, where `statement_timeout` itself does
+/// nothing. What takes longer is cancelled and is a failure like any other.
+pub fn attempt_within<T>(
+    limit: Duration,
+    work: impl FnOnce() -> T + UnwindSafe,
+) -> Result<T, Failure> {
+    let started = Instant::now();
+    // SAFETY: the timeout was registered when the process connected to its database.
+    unsafe { enable_timeout_after(STATEMENT_TIMEOUT, limit.as_millis() as std::ffi::c_int) };
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| attempt(work)))
+        .catch_when(PgSqlErrorCode::ERRCODE_QUERY_CANCELED, |error| {
+            if started.elapsed() < limit {
+                error.rethrow();
+            }
+            let message = "canceled since it took too long".to_owned();
+            Err(Failure { code: PgSqlErrorCode::ERRCODE_QUERY_CANCELED, message })
+        })
+        .execute();
+    // SAFETY: as above.
+    unsafe { disable_timeout(STATEMENT_TIMEOUT, false) };
+    outcome
 }
 
 fn rethrow_stops<T>(error: Box<ErrorReportWithLevel>) -> Result<T, Failure> {

@@ -129,6 +129,11 @@ impl Lane {
         self.resume = Some(self.resume.map_or(until, |at| at.max(until)));
     }
 
+    /// Something changed: the next request need not wait.
+    pub fn try_again(&mut self) {
+        self.resume = None;
+    }
+
     fn open(&mut self) {
         self.failures = 0;
         self.probes = 0;

@@ -117,7 +117,6 @@ impl Worker {
         // A transaction may have been prepared before the server was restarted.
         worker.database.prepared.store(true, Ordering::Release);
         transaction("reclaiming lookups", lookups::reclaim)?;
-        database.served.store(true, Ordering::Release);
         Some(worker)
     }
 
@@ -174,6 +173,7 @@ impl Worker {
         if now != self.network {
             self.network = now;
             self.pipeline.configure(&self.network);
+            self.lane.try_again();
         }
         self.due = Some(Instant::now());
     }
@@ -215,7 +215,7 @@ impl Worker {
         self.pipeline.collect(&mut self.lane, key.as_ref());
         match &key {
             Some(key) if self.lane.is_open() => {
-                self.pipeline.send(&self.lane, key, &self.network);
+                self.pipeline.send(&mut self.lane, key, &self.network);
             }
             _ => self.pipeline.give_back(),
         }
@@ -264,7 +264,7 @@ impl Worker {
             let poll = Instant::now() + PREPARED_POLL;
             self.due = Some(self.due.map_or(poll, |due| due.min(poll)));
         }
-        self.pipeline.send(&self.lane, &key, &self.network);
+        self.pipeline.send(&mut self.lane, &key, &self.network);
         true
     }
 }
@@ -274,6 +274,8 @@ unsafe extern "C-unwind" fn leave(_code: std::ffi::c_int, database: pg_sys::Datu
     // SAFETY: the pointer was made from an entry of shared memory.
     let database = unsafe { &*database.cast_mut_ptr::<Database>() };
     database.in_flight.store(0, Ordering::Relaxed);
+    // SAFETY: a static of the server.
+    database.served.store(unsafe { pg_sys::ProcDiePending } != 0, Ordering::Release);
     database.pid.store(0, Ordering::Release);
     if let Some(shared) = shared::shared() {
         shared::set_latch(&shared.launcher);

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::{PgSqlErrorCode, ereport};
 use serde_json::Value as Json;
-use spamcheck_engine::Refusal;
 use spamcheck_engine::akismet::{Key, Options};
 
 use crate::lookups::{self, Claimed, Postponed};
-use crate::report;
 use crate::rulebook;
 use crate::settings::Network;
 use crate::shared::Database;
@@ -24,6 +22,8 @@ use crate::worker::settle::{self, Answered};
 
 /// How long an answer waits for others.
 const COMPANY: Duration = Duration::from_millis(4);
+/// How long unusable network settings keep requests from being tried.
+const RETRY: Duration = Duration::from_secs(30);
 /// Answers that are settled without waiting any longer.
 const ENOUGH: usize = 128;
 
@@ -105,8 +105,18 @@ impl Pipeline {
         }
     }
 
-    /// Sends what is ready, as far as the lane and the window let it.
-    pub fn send(&mut self, lane: &Lane, key: &Key, network: &Network) {
+    /// Sends what is ready, as far as the lane and the window let it. Network settings that cannot be
+    /// used close the lane; they are no reason to die, since letters have to be written.
+    pub fn send(&mut self, lane: &mut Lane, key: &Key, network: &Network) {
+        if self.http.is_none() && !self.ready.is_empty() {
+            match Http::new(network, &akismet::user_agent()) {
+                Ok(http) => self.http = Some(http),
+                Err(why) => {
+                    lane.asked_to_wait(&format!("pg_spamcheck cannot make requests: {why}"), RETRY);
+                    return self.give_back();
+                }
+            }
+        }
         while let Some(next) = self.ready.front() {
             if next.options.is_some()
                 && (lane.room(network.max_in_flight) <= self.out.len()
@@ -120,21 +130,12 @@ impl Pipeline {
                 continue;
             };
             let request = akismet::request(&lookup, &options, key.clone(), network);
-            self.http(network).send(request);
+            if let Some(http) = &self.http {
+                http.send(request);
+            }
             self.out.insert(lookup.id, lookup);
         }
         self.count();
-    }
-
-    fn http(&mut self, network: &Network) -> &Http {
-        self.http.get_or_insert_with(|| {
-            Http::new(network, &akismet::user_agent()).unwrap_or_else(|why| {
-                report::refuse(
-                    PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
-                    Refusal::new("pg_spamcheck cannot make requests").with_detail(why),
-                )
-            })
-        })
     }
 
     /// Takes new network settings.

@@ -116,9 +116,23 @@ pub fn in_the_way(oid: pg_sys::Oid) -> bool {
 /// Settings of the process. The worker's own commits need not wait for the disk: a claim or a verdict that a crash takes back
 /// is simply done again. Letters are the exception, see letters.rs.
 pub fn settle_in() {
-    // Our statements are tiny, however long the queue looks to the planner.
-    set(c"jit", c"off", pg_sys::GucAction::GUC_ACTION_SET);
-    set(c"synchronous_commit", c"off", pg_sys::GucAction::GUC_ACTION_SET);
+    // What is set for a database or a role is meant for its sessions, as autovacuum knows, too.
+    for (name, value) in [
+        (c"default_transaction_read_only", c"off"),
+        (c"default_transaction_isolation", c"read committed"),
+        (c"default_transaction_deferrable", c"off"),
+        (c"statement_timeout", c"0"),
+        (c"lock_timeout", c"0"),
+        (c"idle_in_transaction_session_timeout", c"0"),
+        (c"session_replication_role", c"origin"),
+        (c"row_security", c"on"),
+        (c"search_path", c"pg_catalog, pg_temp"),
+        (c"synchronous_commit", c"off"),
+        // Our statements are tiny, however long the queue looks to the planner.
+        (c"jit", c"off"),
+    ] {
+        set(name, value, pg_sys::GucAction::GUC_ACTION_SET);
+    }
 }
 
 /// Sets a setting of this process.
@@ -128,7 +142,7 @@ pub fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
         pg_sys::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_SESSION,
             action,
             true,

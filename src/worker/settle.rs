@@ -5,6 +5,7 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
@@ -28,6 +29,9 @@ use crate::{protection, rights, subtransaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
+
+/// What the table's own triggers may take for one row: the worker has other rows to see to.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// An answered lookup.
 pub struct Answered {
@@ -60,7 +64,7 @@ pub fn settle(database: &Database, answered: Vec<Answered>) -> bool {
             finished.push(one.lookup.id);
             continue;
         }
-        match subtransaction::attempt(AssertUnwindSafe(|| settle_one(&one))) {
+        match subtransaction::attempt_within(LONGEST, AssertUnwindSafe(|| settle_one(&one))) {
             Ok(settled) => {
                 if matches!(settled, Settled::Applied) {
                     database.applied.fetch_add(1, Ordering::Relaxed);
@@ -189,6 +193,10 @@ fn apply(
     let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
     let writes = Spi::connect_mut(|client| {
         let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
+        if found.is_empty() && described.forced {
+            // Being invisible is not being gone.
+            pgrx::error!("row-level security may hide the row from the table's owner");
+        }
         if found.is_empty() {
             return None;
         }

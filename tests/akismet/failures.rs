@@ -50,6 +50,11 @@ fn junk() -> Vec<(&'static str, Reply, &'static str)> {
         ("no http", Reply::raw("true\r\n\r\ntrue"), ""),
         ("silence", Reply::silence(), "time"),
         ("endless", text("tr").then(Duration::from_secs(60), "ue"), "time"),
+        (
+            "endless head",
+            Reply::raw("HTTP/1.1 200 OK\r\n".to_string() + &"X-Filler: true\r\n".repeat(100_000)),
+            "",
+        ),
         ("huge", text(&"true ".repeat(100_000)), ""),
         ("reflecting", text(&reflected), "html"),
         ("reflecting 500", text(&reflected).with_status(500), "500"),
@@ -287,6 +292,32 @@ fn a_failing_trigger_delays_its_own_row_only() {
     site.until_all_answered();
     assert_eq!(site.get("SELECT count(*) FROM comments WHERE status = 'approved'"), "10");
     assert_eq!(site.requests().len(), 10, "nobody is asked twice");
+}
+
+#[test]
+fn a_trigger_that_never_ends_delays_its_own_row_only() {
+    let mut site = hasty().site("{}");
+    site.run(
+        "CREATE TABLE endless (yes boolean);
+         CREATE FUNCTION naps() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF NEW.body LIKE 'endless%' AND EXISTS (SELECT FROM public.endless) THEN
+                 PERFORM pg_sleep(1000);
+             END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER naps BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION naps();
+         INSERT INTO endless VALUES (true)",
+    );
+    let endless = site.comment("endless akismet-guaranteed-spam");
+    site.until_asked("endless", 1);
+    let other = site.comment("akismet-guaranteed-spam");
+    site.until(&format!("SELECT status FROM comments WHERE id = {other}"), "spam");
+    site.until("SELECT last_error LIKE '%could not be written%' FROM spamcheck.lookup", "true");
+    site.run("TRUNCATE endless");
+    site.until_all_answered();
+    assert_eq!(site.status(endless), "spam");
+    assert_eq!(site.requests().len(), 2, "nobody is asked twice");
 }
 
 #[test]

@@ -189,3 +189,18 @@ fn a_redirect_is_not_followed_even_to_a_willing_server() {
     site.until_all_answered();
     assert_eq!(site.get("SELECT string_agg(DISTINCT status, '') FROM comments"), "approved");
 }
+
+#[test]
+fn a_connection_that_the_service_closed_meanwhile_costs_no_attempt() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site("{}");
+    for n in 0..3 {
+        let id = site.comment(&format!("akismet-guaranteed-spam {n}"));
+        site.until_all_answered();
+        assert_eq!(site.status(id), "spam");
+        world.akismet.close_connections();
+        wait::until(SOON, "the end of the connections", || world.akismet.counts().open == 0);
+    }
+    assert_eq!(site.requests().len(), 3);
+    assert_eq!(site.get("SELECT unanswered FROM spamcheck.stat_worker"), "0");
+}

@@ -149,6 +149,21 @@ fn a_row_whose_key_changed_with_its_partition_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_row_of_an_inheriting_table_with_the_same_key_is_not_touched() {
+    let text = "has a namesake below";
+    let mut site = Gate::shared().site("{}");
+    site.run("CREATE TABLE archive () INHERITS (comments)");
+    site.run(&format!(
+        "INSERT INTO archive (id, body) VALUES (7, 'other words'), (8, '{text}');
+         INSERT INTO comments (id, body, ip) VALUES (7, '{text}', '203.0.113.7'), (8, '{text}', '203.0.113.7')"
+    ));
+    answered(&mut site, text, true);
+    let statuses = "SELECT string_agg(status, ' ') FROM ONLY comments";
+    assert_eq!(site.get(statuses), "spam spam");
+    assert_eq!(site.get(&statuses.replace("ONLY comments", "archive")), "approved approved");
+}
+
+#[test]
 fn renamed_tables_schemas_and_columns_are_followed() {
     for (n, rename) in [
         "ALTER TABLE comments RENAME TO remarks",

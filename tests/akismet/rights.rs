@@ -192,3 +192,24 @@ fn what_a_trigger_sets_does_not_outlive_the_verdict() {
     assert_eq!(site.get("SELECT count(DISTINCT pid) FROM app.settings_seen"), "1");
     site.run(&format!("DROP OWNED BY {mallory}; DROP ROLE {mallory}"));
 }
+
+#[test]
+fn a_row_that_its_policies_hide_from_the_owner_is_not_forgotten() {
+    let (mut site, mallory) = mallorys_site(r#"{"mode": "hold"}"#);
+    site.run(&format!(
+        "SET ROLE {mallory};
+         CREATE TABLE app.visible (yes boolean);
+         ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
+         ALTER TABLE app.comments FORCE ROW LEVEL SECURITY;
+         CREATE POLICY tenants ON app.comments USING (EXISTS (SELECT FROM app.visible));
+         RESET ROLE;
+         INSERT INTO app.comments (body, status) VALUES ('akismet-guaranteed-spam', 'approved')"
+    ));
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE last_error IS NOT NULL", "1");
+    assert_eq!(site.get("SELECT status FROM app.comments"), "pending");
+    site.run("INSERT INTO app.visible VALUES (true)");
+    site.until_all_answered();
+    assert_eq!(site.get("SELECT status FROM app.comments"), "spam");
+    assert_eq!(site.requests().len(), 1, "nobody is asked twice");
+    site.run(&format!("DROP OWNED BY {mallory}; DROP ROLE {mallory}"));
+}

@@ -144,3 +144,16 @@ fn a_parallel_restore_loses_no_lookup() {
     unpacked(&copy, &file, &["-j3"]);
     answered(&copy, 40);
 }
+
+#[test]
+fn lookups_that_were_out_when_dumped_are_asked_again() {
+    let (cluster, _akismet) = asking();
+    let database = waiting(cluster, 10);
+    run(
+        &mut database.client(),
+        "UPDATE spamcheck.lookup SET state = 'running', attempts = 1 WHERE id % 3 = 0",
+    );
+    let copy = cluster.empty_database();
+    restored(&copy, &due(&dumped(&database, &[]), &database));
+    answered(&copy, 10);
+}

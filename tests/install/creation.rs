@@ -33,8 +33,7 @@ fn without_preload_it_is_refused_and_the_hint_has_the_line_to_add() {
 #[test]
 fn it_is_preloaded_beside_other_libraries_in_any_order() {
     for preload in ["pg_stat_statements, pg_spamcheck", "pg_spamcheck,pg_stat_statements"] {
-        let mut options = ClusterOptions::default();
-        options.preload = preload.into();
+        let options = ClusterOptions { preload: preload.into(), ..ClusterOptions::default() };
         let cluster = Cluster::start(options);
         let database = cluster.database();
         assert_eq!(

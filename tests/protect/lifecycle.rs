@@ -189,3 +189,36 @@ fn a_table_can_be_protected_while_others_write_to_it() {
         "2 4 5"
     );
 }
+
+#[test]
+fn the_functions_and_the_view_are_as_documented() {
+    let (_database, mut client) = start();
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT concat_ws(' -> ', pg_get_function_arguments(oid), pg_get_function_result(oid))
+               FROM pg_proc WHERE oid = 'spamcheck.protect'::regproc"
+        ),
+        "relation regclass, policy text DEFAULT 'default'::text, columns jsonb DEFAULT NULL::jsonb, \
+         status jsonb DEFAULT NULL::jsonb, article jsonb DEFAULT NULL::jsonb, \
+         subscriber jsonb DEFAULT NULL::jsonb, on_update boolean DEFAULT true \
+         -> TABLE(field text, source text)"
+    );
+    assert_eq!(
+        text(&mut client, "SELECT pg_get_function_arguments('spamcheck.unprotect'::regproc)"),
+        "relation regclass"
+    );
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT string_agg(attname || ' ' || format_type(atttypid, NULL), ', ' ORDER BY attnum)
+               FROM pg_attribute WHERE attrelid = 'spamcheck.protected_table'::regclass AND attnum > 0"
+        ),
+        "relation regclass, policy text, columns jsonb, status jsonb, article jsonb, subscriber jsonb, \
+         on_update boolean, protected_at timestamp with time zone"
+    );
+    // A table that needs no arguments takes them as NULL all the same.
+    run(&mut client, TABLE);
+    let by_null = "'notes', NULL, NULL, NULL, NULL, NULL, NULL";
+    assert_eq!(protect(&mut client, by_null), protect(&mut client, "relation => 'notes'"));
+}

@@ -160,3 +160,99 @@ fn a_storm_of_reloads_disturbs_nothing() {
     assert_eq!(site.get("SELECT count(*) FROM comments WHERE status = 'spam'"), "300");
     assert_eq!(site.requests().len(), 300, "each is asked about once");
 }
+
+#[test]
+fn a_lookup_that_is_parked_for_ever_disturbs_nobody() {
+    let mut site = World::shared().site("{}");
+    let failing = site.answer("", Reply::status(500));
+    site.comment("akismet-guaranteed-spam");
+    site.until("SELECT last_error IS NOT NULL FROM spamcheck.lookup", "true");
+    site.run("UPDATE spamcheck.lookup SET next_at = 'infinity'");
+    failing.off();
+    let other = site.comment("akismet-guaranteed-spam and another");
+    site.until(&format!("SELECT status FROM comments WHERE id = {other}"), "spam");
+    assert_eq!(site.get("SELECT next_at FROM spamcheck.lookup"), "infinity");
+    site.run("UPDATE spamcheck.lookup SET next_at = '-infinity'");
+    site.until_all_answered();
+    assert_eq!(site.get("SELECT count(*) FROM comments WHERE status = 'spam'"), "2");
+}
+
+#[test]
+fn settings_of_the_database_do_not_reach_the_worker() {
+    let mut site = World::shared().site("{}");
+    let database = site.database.name().to_string();
+    for setting in [
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = serializable",
+        "default_transaction_deferrable = on",
+        "statement_timeout = '1ms'",
+        "lock_timeout = '1ms'",
+        "session_replication_role = replica",
+        "search_path = 'nowhere'",
+        "row_security = off",
+        "bytea_output = escape",
+        "DateStyle = 'SQL, DMY'",
+        "TimeZone = 'Asia/Kolkata'",
+        "standard_conforming_strings = off",
+        "quote_all_identifiers = on",
+        "IntervalStyle = 'iso_8601'",
+        "xmloption = document",
+        "enable_seqscan = off",
+        "jit_above_cost = 0",
+        "work_mem = '64kB'",
+    ] {
+        site.run(&format!("ALTER DATABASE {database} SET {setting}"));
+    }
+    let pid = wait::found(SOON, "the worker", || site.database.worker_pid());
+    site.run(&format!("SELECT pg_terminate_backend({pid})"));
+    // This session has none of the settings; the next worker would have them all.
+    wait::until(SOON, "the next worker", || {
+        site.database.worker_pid().is_some_and(|next| next != pid)
+    });
+    site.run("INSERT INTO comments (body, ip) SELECT 'akismet-guaranteed-spam ' || n, '203.0.113.7' FROM generate_series(1, 100) n");
+    site.until_all_answered();
+    assert_eq!(site.get("SELECT count(*) FROM comments WHERE status = 'spam'"), "100");
+    assert_eq!(site.requests().len(), 100, "each is asked about once");
+}
+
+#[test]
+fn an_unreadable_ca_file_stops_requests_and_nothing_else() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site("{}");
+    site.run("UPDATE spamcheck.check_setting SET action = 'reject', options = '{\"over\": 0}' WHERE check_name = 'links'");
+    world.cluster.set("pg_spamcheck.ca_file", "/nowhere/ca.pem");
+    world.cluster.restart();
+    site.client = site.database.client();
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until("SELECT state <> 'ok' FROM spamcheck.health() WHERE item = 'akismet'", "true");
+    let pid = wait::found(SOON, "the worker", || site.database.worker_pid());
+    assert!(
+        site.client
+            .execute("INSERT INTO comments (body) VALUES ('https://one.example/')", &[])
+            .is_err()
+    );
+    assert_eq!(site.log(), ["links reject rejected"], "rejections are logged");
+    let moved = wait::poll(Duration::from_secs(2), || {
+        (site.database.worker_pid() != Some(pid)).then_some(())
+    });
+    assert!(moved.is_none(), "the worker does not stay:\n{}", world.cluster.log());
+    assert_eq!(site.get("SELECT attempts FROM spamcheck.lookup"), "0");
+    world.cluster.reset("pg_spamcheck.ca_file");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "spam");
+}
+
+#[test]
+fn a_cancelled_worker_goes_on() {
+    let mut site = World::shared().site("{}");
+    for _ in 0..3 {
+        let cancelled = wait::poll(SOON, || {
+            let pid = site.database.worker_pid()?;
+            (site.get(&format!("SELECT pg_cancel_backend({pid})")) == "true").then_some(())
+        });
+        assert!(cancelled.is_some(), "there is a worker");
+        let id = site.comment("akismet-guaranteed-spam");
+        site.until_all_answered();
+        assert_eq!(site.status(id), "spam");
+    }
+}
