@@ -28,7 +28,7 @@ pub struct Database {
     pub letters: AtomicBool,
     /// A prepared transaction holds lookups: they will show up without a word.
     pub prepared: AtomicBool,
-    /// The last worker was told to end: that is no failure.
+    /// The worker waits: to end now is no failure.
     pub served: AtomicBool,
     /// The worker's process id; 0: no worker runs.
     pub pid: AtomicU32,

@@ -122,7 +122,10 @@ impl Worker {
 
     /// One round: sleep, then do what there is. False: the extension is gone.
     fn turn(&mut self) -> bool {
+        // Told to end while it waits, it has not failed; what ends it in the middle of work has.
+        self.database.served.store(true, Ordering::Release);
         process::wait(self.sleep(), self.pipeline.bell());
+        self.database.served.store(false, Ordering::Release);
         if process::reload_if_asked() {
             self.reconfigure();
         }
@@ -274,8 +277,6 @@ unsafe extern "C-unwind" fn leave(_code: std::ffi::c_int, database: pg_sys::Datu
     // SAFETY: the pointer was made from an entry of shared memory.
     let database = unsafe { &*database.cast_mut_ptr::<Database>() };
     database.in_flight.store(0, Ordering::Relaxed);
-    // SAFETY: a static of the server.
-    database.served.store(unsafe { pg_sys::ProcDiePending } != 0, Ordering::Release);
     database.pid.store(0, Ordering::Release);
     if let Some(shared) = shared::shared() {
         shared::set_latch(&shared.launcher);
