@@ -294,3 +294,41 @@ fn the_ids_of_the_log_do_not_depend_on_a_session_cache() {
     site.log_agrees(&["comments"]);
     assert_eq!(ask(&mut other, "SELECT count(*) FROM spamcheck.spam_checklog"), "3");
 }
+
+#[test]
+fn statements_that_carry_an_insert_inside_them_store_judged_rows() {
+    let mut site = Site::new();
+    let mut told = String::new();
+    let insert = "INSERT INTO comments (body) VALUES ('casino'), ('nice') RETURNING status";
+    let mut reader = site.client.copy_out(&format!("COPY ({insert}) TO stdout")).unwrap();
+    std::io::Read::read_to_string(&mut reader, &mut told).unwrap();
+    drop(reader);
+    assert_eq!(told, "spam\napproved\n");
+    site.run(&format!("EXPLAIN (ANALYZE, BUFFERS) {insert}"));
+    // Explained alone, nothing is stored and nothing logged.
+    site.run(&format!("EXPLAIN {insert}"));
+    site.run(
+        "EXPLAIN ANALYZE INSERT INTO comments (body) SELECT 'casino' FROM generate_series(1, 3)",
+    );
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "5");
+}
+
+#[test]
+fn functions_in_sql_and_sets_that_insert_lazily_store_judged_rows() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE FUNCTION post(text) RETURNS SETOF comments LANGUAGE sql AS
+             'INSERT INTO comments (body) VALUES ($1), ($1 || '' again'') RETURNING *';
+         CREATE FUNCTION post_twice(text) RETURNS text LANGUAGE sql AS
+             'INSERT INTO comments (body) VALUES ($1);
+              INSERT INTO comments (body) VALUES ($1) RETURNING status'",
+    );
+    assert_eq!(site.ask("SELECT status FROM post('casino') LIMIT 1"), "spam");
+    assert_eq!(
+        site.ask("SELECT post_twice(body) FROM (VALUES ('casino'), ('nice')) v (body)"),
+        "spam\napproved"
+    );
+    assert_eq!(site.ask("SELECT (post('casino')).status"), "spam\nspam");
+    site.log_agrees(&["comments"]);
+}

@@ -132,6 +132,33 @@ fn an_edit_that_moves_its_row_is_judged_and_logged_where_it_arrives() {
 }
 
 #[test]
+fn merge_moves_rows_like_update_does() {
+    let mut site = partitioned();
+    site.run(
+        "INSERT INTO comments (id, region, body)
+         VALUES (1, 'a', 'casino'), (2, 'a', 'nice'), (3, 'b', 'nice'), (4, 'a', 'casino')",
+    );
+    site.run("UPDATE comments SET status = 'approved'");
+    site.run(
+        "MERGE INTO comments c
+         USING (VALUES (1, 'b', NULL), (2, 'b', 'a casino'), (3, 'a', NULL), (4, 'b', 'nice'),
+                       (5, 'b', 'casino')) n (id, region, body) ON c.id = n.id
+          WHEN MATCHED AND n.body IS NULL THEN UPDATE SET region = n.region
+          WHEN MATCHED THEN UPDATE SET region = n.region, body = n.body
+          WHEN NOT MATCHED THEN INSERT (id, region, body) VALUES (n.id, n.region, n.body)",
+    );
+    assert_eq!(
+        site.ask("SELECT id, region, status FROM comments ORDER BY id"),
+        "1|b|approved\n2|b|spam\n3|a|approved\n4|b|approved\n5|b|spam"
+    );
+    assert_eq!(
+        site.ask(LOG),
+        "a|1|content|public.comments\nb|2|content|public.comments\na|4|content|public.comments\n\
+         b|5|content|public.comments"
+    );
+}
+
+#[test]
 fn moved_rows_have_their_lookups_under_the_new_key() {
     let mut site = partitioned();
     site.run("INSERT INTO comments (id, region, body) VALUES (1, 'a', 'nice'), (2, 'a', 'nice')");

@@ -274,3 +274,33 @@ fn a_cancelled_statement_leaves_nothing_and_the_session_goes_on() {
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "1");
     site.log_agrees(&["comments"]);
 }
+
+#[test]
+fn procedures_that_commit_and_roll_back_in_their_middle_are_followed() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE PROCEDURE post() LANGUAGE plpgsql AS $$
+         DECLARE n integer;
+         BEGIN
+             FOR n IN SELECT generate_series(1, 9) LOOP
+                 INSERT INTO comments (id, body) VALUES (n, 'casino'), (100 + n, 'nice');
+                 IF n % 3 = 0 THEN ROLLBACK; ELSE COMMIT; END IF;
+             END LOOP;
+             BEGIN
+                 INSERT INTO comments (id, body) VALUES (50, 'casino');
+                 RAISE EXCEPTION 'no';
+             EXCEPTION WHEN raise_exception THEN
+                 INSERT INTO comments (id, body) VALUES (51, 'casino');
+             END;
+         END $$",
+    );
+    site.run("CALL post()");
+    site.log_agrees(&["comments"]);
+    let expected: Vec<String> = [1, 2, 4, 5, 7, 8, 51].map(|id| format!("{id} content")).into();
+    assert_eq!(site.log(), expected.join("\n"));
+    // From another block, in the same session.
+    site.run("DELETE FROM comments; DELETE FROM spamcheck.spam_checklog");
+    site.run("DO $$ BEGIN CALL post(); END $$");
+    site.log_agrees(&["comments"]);
+    assert_eq!(site.log(), expected.join("\n"));
+}
