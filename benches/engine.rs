@@ -9,7 +9,7 @@ use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher};
 use spamcheck_engine::presets;
 use spamcheck_engine::{
-    Facts, Field, List, ListKind, ListSource, Policy, PolicySettings, Submission, Value,
+    Backing, Facts, Field, List, ListKind, Policy, PolicySettings, Submission, Value,
 };
 
 /// Shows allocations beside the times: a ham row must have none.
@@ -24,9 +24,13 @@ fn main() {
 
 struct Lists(HashMap<&'static str, Rc<List>>);
 
-impl ListSource for Lists {
+impl Backing for Lists {
     fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
         self.0.get(name).cloned().ok_or_else(|| format!("there is no list {name}"))
+    }
+
+    fn interval(&mut self, text: &str) -> Result<i64, String> {
+        Err(format!("no interval: {text}"))
     }
 }
 

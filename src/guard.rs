@@ -2,9 +2,10 @@
 //! and nothing that comes after it: what was found waits in the stash until the row is stored. The path
 //! of a ham row runs no SQL, takes no lock and allocates nothing worth naming.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
+use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::{Mode, OnError, OnReject};
@@ -17,6 +18,7 @@ use crate::row::{self, Column, Row};
 use crate::rulebook::{self, Unusable};
 use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
+use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
 use crate::{record, settings, shared};
 
@@ -173,16 +175,18 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decisi
     let policy = &protection.policy;
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, protection.needs(), &elsewhere);
+    let around = Around { protection, row: Some(row), dry: false };
     let mut judgement = {
-        let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-        if policy.settings.types.is_some() && !policy.covers(facts.kind()) {
-            return Decision::Pass(trigger.unchanged());
-        }
+        let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now())
+            .within(&around);
         if shared::shared().is_none() {
             policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
         } else {
-            // The engine touches nothing of the server, so a panic in it (a bug) can be caught.
-            catch_unwind(AssertUnwindSafe(|| policy.judge(&facts))).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| policy.judge(&facts))).unwrap_or_else(|panic| {
+                if panic.is::<CaughtError>() || panic.is::<ErrorReportWithLevel>() {
+                    // An error of the server that is not about the check: a cancel, a shutdown.
+                    resume_unwind(panic);
+                }
                 policy.weigh(vec![failure("policy", "a check panicked; please report it")])
             })
         }

@@ -170,7 +170,7 @@ fn checks() -> Item {
         .flatten()
         .filter_map(|name| {
             let policy = rulebook::policy(&name)?;
-            let (check, why) = policy.checks().iter().find_map(|c| Some((c.name, c.failure()?)))?;
+            let (check, why) = policy.checks().find_map(|c| Some((c.name, c.failure()?)))?;
             Some(format!("{check} of policy \"{name}\": {why}"))
         })
         .collect();

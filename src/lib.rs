@@ -21,6 +21,7 @@ mod rulebook;
 mod protection;
 mod row;
 mod submission;
+mod surroundings;
 mod stash;
 mod nesting;
 mod report;

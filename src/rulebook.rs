@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 use spamcheck_engine::lists::{List, ListKind};
-use spamcheck_engine::policy::{CheckSetting, ListSource, Policy, PolicySettings};
+use spamcheck_engine::policy::{Backing, CheckSetting, Policy, PolicySettings};
 
 use crate::nesting;
 use crate::protection::{Described, Protection, Stored};
@@ -231,7 +231,7 @@ pub fn failure_of(setting: CheckSetting) -> Option<String> {
     let settings: PolicySettings =
         serde_json::from_value(serde_json::json!({ "name": "" })).ok()?;
     let policy = rights::as_extension(|| Policy::compile(settings, vec![setting], &mut Lists));
-    policy.checks().iter().find_map(|check| check.failure().map(str::to_owned))
+    policy.checks().find_map(|check| check.failure().map(str::to_owned))
 }
 
 /// The columns in the partition keys above a partition.
@@ -306,7 +306,7 @@ fn read_policy(name: &str) -> Option<Rc<Policy>> {
 /// Lists as the engine asks for them: only those that an enabled check names are read.
 struct Lists;
 
-impl ListSource for Lists {
+impl Backing for Lists {
     fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
         if let Some(known) = RULEBOOK.with_borrow(|book| book.lists.get(name).cloned()) {
             return Ok(known);
@@ -345,5 +345,16 @@ impl ListSource for Lists {
             }
         });
         Ok(list)
+    }
+
+    fn interval(&mut self, text: &str) -> Result<i64, String> {
+        subtransaction::attempt(AssertUnwindSafe(|| {
+            spi::json_now::<i64>(
+                "SELECT convert_to((extract(epoch FROM convert_from($1, 'UTF8')::interval) * 1000000)::bigint::text, 'UTF8')",
+                &[Arg::Text(text)],
+            )
+        }))
+        .map(Option::unwrap_or_default)
+        .map_err(|failure| failure.message)
     }
 }

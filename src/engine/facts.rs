@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::links::{self, Link};
 use crate::submission::{Field, Submission, Value};
+use crate::surroundings::{Nothing, Surroundings};
 use crate::text;
 use crate::time;
 use once_cell::unsync::OnceCell;
@@ -19,6 +20,7 @@ pub struct Facts<'a> {
     submission: &'a Submission<'a>,
     max_chars: usize,
     now: i64,
+    surroundings: &'a dyn Surroundings,
     ip: OnceCell<Option<IpAddr>>,
     links: OnceCell<Vec<Link>>,
     rare: OnceCell<Box<Rare<'a>>>,
@@ -67,11 +69,25 @@ impl<'a> Facts<'a> {
             submission,
             max_chars,
             now,
+            surroundings: &Nothing,
             ip: OnceCell::new(),
             links: OnceCell::new(),
             rare: OnceCell::new(),
             failures: RefCell::new(Vec::new()),
         }
+    }
+
+    /// With what surrounds the submission; without it, nothing does.
+    #[must_use]
+    pub const fn within(mut self, surroundings: &'a dyn Surroundings) -> Self {
+        self.surroundings = surroundings;
+        self
+    }
+
+    /// What surrounds the submission.
+    #[must_use]
+    pub const fn surroundings(&self) -> &'a dyn Surroundings {
+        self.surroundings
     }
 
     /// When the submission is judged, in microseconds since the Unix epoch.

@@ -16,13 +16,13 @@
 //! ```
 //! use std::rc::Rc;
 //! use spamcheck_engine::{
-//!     Facts, Field, List, ListKind, ListSource, Policy, PolicySettings, Submission, Value, Verdict,
+//!     Facts, Field, List, ListKind, Backing, Policy, PolicySettings, Submission, Value, Verdict,
 //!     presets,
 //! };
 //!
 //! struct Lists;
 //!
-//! impl ListSource for Lists {
+//! impl Backing for Lists {
 //!     fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
 //!         let (kind, entries): (_, &[&str]) = match name {
 //!             "banned_words" => (ListKind::Word, &["cheap pills"]),
@@ -31,6 +31,10 @@
 //!         };
 //!         let list = List::compile(kind, &mut entries.iter().copied());
 //!         list.map(Rc::new).map_err(|refusal| refusal.to_string())
+//!     }
+//!
+//!     fn interval(&mut self, text: &str) -> Result<i64, String> {
+//!         Err(format!("no interval: {text}"))
 //!     }
 //! }
 //!
@@ -58,6 +62,7 @@ pub mod text;
 pub mod time;
 
 pub mod facts;
+pub mod surroundings;
 
 pub mod domains;
 pub mod json_text;
@@ -84,8 +89,9 @@ pub use checks::{CHECKS, Check, Seed};
 pub use facts::Facts;
 pub use lists::{List, ListKind};
 pub use policy::{
-    CheckSetting, Keep, ListSource, LogTo, Mode, OnError, OnReject, Policy, PolicySettings,
+    Backing, CheckSetting, Keep, LogTo, Mode, OnError, OnReject, Policy, PolicySettings,
 };
 pub use refusal::Refusal;
 pub use submission::{Field, FieldSet, Remote, Submission, Value};
+pub use surroundings::Surroundings;
 pub use verdict::{Action, Finding, Judgement, Outcome, Verdict};

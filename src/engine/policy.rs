@@ -35,13 +35,20 @@ pub struct CheckSetting {
     pub options: Json,
 }
 
-/// Where compiled lists come from. Asked only for lists that an enabled check names.
-pub trait ListSource {
+/// What stands behind the settings: lists by name, and what the server makes of an interval. Asked
+/// only for what an enabled check names.
+pub trait Backing {
     /// The list of that name.
     ///
     /// # Errors
     /// A sentence, when there is no such list or it does not compile.
     fn list(&mut self, name: &str) -> Result<Rc<List>, String>;
+
+    /// The length of an interval in microseconds; a month has 30 days.
+    ///
+    /// # Errors
+    /// A sentence, when the server cannot read it.
+    fn interval(&mut self, text: &str) -> Result<i64, String>;
 }
 
 /// The check `akismet` as a policy sets it.
@@ -112,6 +119,10 @@ pub struct Policy {
     pub settings: PolicySettings,
     /// In the order of the catalogue, those that allow first.
     checks: Vec<EnabledCheck>,
+    /// How many of them allow.
+    allowing: usize,
+    /// Those that are asked before the others, of every type.
+    first: Vec<EnabledCheck>,
     akismet: Option<AkismetSetting>,
     types: Option<Vec<String>>,
     needs: FieldSet,
@@ -125,47 +136,66 @@ impl Policy {
     pub fn compile(
         settings: PolicySettings,
         checks: Vec<CheckSetting>,
-        lists: &mut dyn ListSource,
+        backing: &mut dyn Backing,
     ) -> Self {
         let types = settings.types.as_ref().map(|types| {
             types.iter().map(|kind| text::normalise(kind.trim()).into_owned()).collect()
         });
-        let mut policy =
-            Self { settings, checks: Vec::new(), akismet: None, types, needs: FieldSet::default() };
+        let mut policy = Self {
+            settings,
+            checks: Vec::new(),
+            allowing: 0,
+            first: Vec::new(),
+            akismet: None,
+            types,
+            needs: FieldSet::default(),
+        };
         if policy.settings.mode == Mode::Off {
             return policy;
         }
         for check in checks::CHECKS {
             let setting = checks.iter().find(|setting| setting.check_name == check.name());
             if let Some(setting) = setting.filter(|setting| setting.enabled) {
-                policy.enable(*check, setting, lists);
+                policy.enable(*check, setting, backing);
             }
         }
         // Stable: within both groups the catalogue's order stays.
         policy.checks.sort_by_key(|check| check.action != Action::Allow);
-        if policy.types.is_some() && !policy.checks.is_empty() {
+        policy.allowing = policy.checks.partition_point(|check| check.action == Action::Allow);
+        if policy.types.is_some() && !(policy.checks.is_empty() && policy.first.is_empty()) {
             policy.needs.insert(Field::Type);
         }
         policy
     }
 
-    fn enable(&mut self, check: &dyn Check, setting: &CheckSetting, lists: &mut dyn ListSource) {
-        let name = check.name();
+    fn enable(&mut self, check: &dyn Check, setting: &CheckSetting, backing: &mut dyn Backing) {
+        let (name, check_action) = (check.name(), check.action());
         let action = action_of(check, &setting.action);
         let compiled = action.clone().and_then(|_| {
             let options = OptionValues::read(name, check.options(), &setting.options)?;
-            check.compile(&options, lists)
+            check.compile(&options, backing)
         });
         let check = match compiled {
             Ok(Compiled::Nothing) => return,
             Ok(Compiled::Akismet(options)) => {
-                let action = action.unwrap_or(check.action());
+                let action = action.unwrap_or(check_action);
                 self.akismet = Some(AkismetSetting { action, score: setting.score, options });
                 return;
             }
             Ok(Compiled::Local(check)) => {
                 self.needs = self.needs.union(check.reads());
                 Ok(check)
+            }
+            Ok(Compiled::First(check)) => {
+                self.needs = self.needs.union(check.reads());
+                let action = action.unwrap_or(check_action);
+                self.first.push(EnabledCheck {
+                    name,
+                    action,
+                    score: setting.score,
+                    check: Ok(check),
+                });
+                return;
             }
             // A finding says what is wrong; what to do about it is for whoever sets the check.
             Err(refusal) => Err(Refusal { hint: None, ..refusal }.to_string()),
@@ -192,29 +222,49 @@ impl Policy {
         self.akismet.as_ref()
     }
 
-    /// The enabled local checks, in the order in which they run.
-    #[must_use]
-    pub fn checks(&self) -> &[EnabledCheck] {
-        &self.checks
+    /// The enabled local checks, in the order in which they run: those that allow, those that are asked
+    /// before the others, the others.
+    pub fn checks(&self) -> impl Iterator<Item = &EnabledCheck> {
+        let (allowing, others) = self.checks.split_at(self.allowing);
+        allowing.iter().chain(&self.first).chain(others)
     }
 
     /// Judges a submission. Every local check runs, also after an allow: what it allowed is in the
-    /// log then.
+    /// log then. Only a reject by a check that comes first ends it, and nothing but such a check asks
+    /// about types that the policy does not cover.
     #[must_use]
     pub fn judge(&self, facts: &Facts<'_>) -> Judgement {
+        let covered = self.types.is_none() || self.covers(facts.kind());
         let mut findings: Vec<Finding> = Vec::new();
         let mut allow: Option<Finding> = None;
-        for check in &self.checks {
-            if let Some(finding) = check.ask(facts) {
-                if finding.action != Action::Allow {
-                    findings.push(finding);
-                } else if allow.is_none() {
-                    allow = Some(finding);
+        if !covered && self.first.is_empty() {
+            return Judgement { lookups: false, ..self.weigh(findings) };
+        }
+        let (allowing, others) = self.checks.split_at(self.allowing);
+        for finding in allowing.iter().filter_map(|check| check.ask(facts)) {
+            if finding.action != Action::Allow {
+                findings.push(finding);
+            } else if allow.is_none() {
+                allow = Some(finding);
+            }
+        }
+        if allow.is_none() {
+            for finding in self.first.iter().filter_map(|check| check.ask(facts)) {
+                let ends = finding.action == Action::Reject && self.settings.mode == Mode::Enforce;
+                findings.push(finding);
+                if ends {
+                    return self.weigh(findings);
                 }
             }
         }
+        if covered {
+            findings.extend(others.iter().filter_map(|check| check.ask(facts)));
+        }
         match allow {
-            None => self.weigh(findings),
+            None => {
+                let judgement = self.weigh(findings);
+                Judgement { lookups: judgement.lookups && covered, ..judgement }
+            }
             Some(allow) => allowed(allow, findings),
         }
     }

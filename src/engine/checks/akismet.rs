@@ -4,7 +4,7 @@
 use super::{Check, Compiled, Seed};
 use crate::akismet::{OPTIONS, Options};
 use crate::options::{OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::verdict::Action;
 
@@ -39,7 +39,7 @@ impl Check for Akismet {
     fn compile(
         &self,
         options: &OptionValues,
-        _lists: &mut dyn ListSource,
+        _backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         Options::parse(&options.to_json()).map(Compiled::Akismet)
     }

@@ -9,7 +9,7 @@ use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::{Facts, NamedText};
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::text;
@@ -70,10 +70,10 @@ impl Check for Content {
     fn compile(
         &self,
         options: &OptionValues,
-        lists: &mut dyn ListSource,
+        backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let words = |list: Rc<List>| matches!(*list, List::Words(_)).then_some(list);
-        let lists = named_lists(self.name(), options, lists, "word", words)?;
+        let lists = named_lists(self.name(), options, backing, "word", words)?;
         let fields: Vec<Field> =
             options.texts("fields").iter().filter_map(|name| Field::from_name(name)).collect();
         if lists.is_empty() || fields.is_empty() {

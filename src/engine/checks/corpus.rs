@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::CHECKS;
 use crate::facts::Facts;
 use crate::lists::{List, ListKind};
-use crate::policy::{CheckSetting, ListSource, Policy, PolicySettings};
+use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
 
 /// The fewest examples that a check may have.
@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
 #[derive(Default)]
 struct Lists(Vec<(String, ListKind, Vec<String>)>);
 
-impl ListSource for Lists {
+impl Backing for Lists {
     fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
         let (_, kind, entries) = self
             .0
@@ -35,6 +35,10 @@ impl ListSource for Lists {
         List::compile(*kind, &mut entries.iter().map(String::as_str))
             .map(Rc::new)
             .map_err(|refusal| refusal.to_string())
+    }
+
+    fn interval(&mut self, text: &str) -> Result<i64, String> {
+        Err(format!("no interval: {text}"))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::Action;
@@ -46,10 +46,10 @@ impl Check for EmailPattern {
     fn compile(
         &self,
         options: &OptionValues,
-        lists: &mut dyn ListSource,
+        backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let patterns = |list: Rc<List>| matches!(*list, List::Patterns(_)).then_some(list);
-        let lists = named_lists(self.name(), options, lists, "regex", patterns)?;
+        let lists = named_lists(self.name(), options, backing, "regex", patterns)?;
         if lists.is_empty() {
             return Ok(Compiled::Nothing);
         }

@@ -9,7 +9,7 @@ use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::Action;
@@ -46,9 +46,9 @@ impl Check for IpAllow {
     fn compile(
         &self,
         options: &OptionValues,
-        lists: &mut dyn ListSource,
+        backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
-        compile(self.name(), options, lists)
+        compile(self.name(), options, backing)
     }
 }
 
@@ -56,10 +56,10 @@ impl Check for IpAllow {
 pub(super) fn compile(
     check: &str,
     options: &OptionValues,
-    lists: &mut dyn ListSource,
+    backing: &mut dyn Backing,
 ) -> Result<Compiled, Refusal> {
     let networks = |list: Rc<List>| matches!(*list, List::Networks(_)).then_some(list);
-    let lists = named_lists(check, options, lists, "ip", networks)?;
+    let lists = named_lists(check, options, backing, "ip", networks)?;
     if lists.is_empty() {
         return Ok(Compiled::Nothing);
     }

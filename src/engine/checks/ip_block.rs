@@ -3,7 +3,7 @@
 
 use super::{Check, Compiled, Seed, ip_allow};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::verdict::Action;
 
@@ -39,8 +39,8 @@ impl Check for IpBlock {
     fn compile(
         &self,
         options: &OptionValues,
-        lists: &mut dyn ListSource,
+        backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
-        ip_allow::compile(self.name(), options, lists)
+        ip_allow::compile(self.name(), options, backing)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Check, Compiled, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::Action;
@@ -48,7 +48,7 @@ impl Check for Links {
     fn compile(
         &self,
         options: &OptionValues,
-        _lists: &mut dyn ListSource,
+        _backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let limit = |name| options.integer(name).and_then(|limit| usize::try_from(limit).ok());
         let limits = Limits { over: limit("over"), reject_over: limit("reject_over") };

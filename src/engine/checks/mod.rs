@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionSpec, OptionValues};
-use crate::policy::ListSource;
+use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::FieldSet;
 use crate::verdict::{Action, words};
@@ -88,7 +88,7 @@ pub trait Check: Sync {
     fn compile(
         &self,
         options: &OptionValues,
-        lists: &mut dyn ListSource,
+        backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal>;
 }
 
@@ -98,6 +98,8 @@ pub enum Compiled {
     Nothing,
     /// A check that answers by itself.
     Local(Box<dyn LocalCheck>),
+    /// One that is asked before all others, of submissions of every type; its reject ends it.
+    First(Box<dyn LocalCheck>),
     /// A lookup at Akismet.
     Akismet(crate::akismet::Options),
 }
@@ -153,13 +155,13 @@ impl Hit {
 fn named_lists<T>(
     check: &str,
     options: &OptionValues,
-    lists: &mut dyn ListSource,
+    backing: &mut dyn Backing,
     takes: &str,
     turn: impl Fn(Rc<List>) -> Option<T>,
 ) -> Result<Vec<(String, T)>, Refusal> {
     let mut found = Vec::new();
     for name in options.texts("lists") {
-        let list = lists.list(&name).map_err(|fault| {
+        let list = backing.list(&name).map_err(|fault| {
             Refusal::new(fault).with_hint(format!(
                 "Mend the list in spamcheck.list and spamcheck.list_entry, or take it out of \
                  option \"lists\" of check {check}."

@@ -9,7 +9,7 @@ use serde_json::json;
 
 struct Lists(Vec<(&'static str, ListKind, &'static [&'static str])>);
 
-impl ListSource for Lists {
+impl Backing for Lists {
     fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
         let (_, kind, entries) = self
             .0
@@ -17,6 +17,10 @@ impl ListSource for Lists {
             .find(|list| list.0 == name)
             .ok_or_else(|| format!("there is no list \"{name}\""))?;
         Ok(Rc::new(List::compile(*kind, &mut entries.iter().copied()).unwrap()))
+    }
+
+    fn interval(&mut self, text: &str) -> Result<i64, String> {
+        Err(format!("no interval: {text}"))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::checks::CHECKS;
 use crate::lists::{List, ListKind, validate_entry};
 use crate::mapping::{Article, Column, ColumnKind, Mapping, Status, Subscriber, Table};
 use crate::options::OptionValues;
-use crate::policy::{ListSource, validate_check_setting, validate_policy};
+use crate::policy::{Backing, validate_check_setting, validate_policy};
 use crate::submission::Submission;
 use crate::{patterns, presets};
 
@@ -99,13 +99,17 @@ fn checks(text: &str) -> Cases {
 /// Every list is one of words, or none.
 struct OneKind(ListKind);
 
-impl ListSource for OneKind {
+impl Backing for OneKind {
     fn list(&mut self, name: &str) -> Result<Rc<List>, String> {
         if name == "none" {
             return Err(format!("there is no list \"{name}\""));
         }
         let entry = if self.0 == ListKind::Ip { "192.0.2.7" } else { "word" };
         Ok(Rc::new(List::compile(self.0, &mut [entry].into_iter()).unwrap()))
+    }
+
+    fn interval(&mut self, text: &str) -> Result<i64, String> {
+        Err(format!("no interval: {text}"))
     }
 }
 
