@@ -146,3 +146,34 @@ fn prepared_transactions_are_served_when_they_are_committed() {
     site.until_all_answered();
     assert_eq!(asked(&site), ["not prepared", "prepared as one", "prepared as two"]);
 }
+
+#[test]
+fn a_fresh_comment_does_not_wait_behind_a_backlog() {
+    let world = World::new(ClusterOptions::default().with("pg_spamcheck.max_in_flight", "4"));
+    world.akismet.set_latency(Duration::from_millis(40));
+    let mut site = world.site("{}");
+    // Some ten seconds of work.
+    site.run("INSERT INTO comments (body, ip) SELECT 'backlog ' || n, '203.0.113.7' FROM generate_series(1, 1000) n");
+    site.until_asked("backlog", 40);
+    let id = site.comment("akismet-guaranteed-spam, fresh");
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+    let before = site.requests().iter().position(|request| {
+        request.param("comment_content").is_some_and(|text| text.contains("fresh"))
+    });
+    let before = before.expect("it was asked about");
+    assert!(before < 300, "{before} questions came before it");
+}
+
+#[test]
+fn inserts_never_wait_for_the_service() {
+    let mut site = World::shared().site(r#"{"mode": "hold"}"#);
+    let hangs = site.answer("", support::http::Reply::silence());
+    site.comment("the first, which hangs");
+    site.until_asked("hangs", 1);
+    let start = std::time::Instant::now();
+    for n in 0..100 {
+        site.comment(&format!("number {n}"));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "100 inserts took {:?}", start.elapsed());
+    hangs.off();
+}

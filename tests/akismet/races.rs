@@ -272,3 +272,43 @@ fn switching_a_policy_to_trial_or_off_stops_verdicts_that_are_out() {
         assert_eq!(site.status(id), "approved");
     }
 }
+
+#[test]
+fn a_retry_by_hand_does_not_ask_again_about_what_is_out() {
+    let text = "retried while it is out";
+    let (mut site, id) = asked("{}", text);
+    site.run("SELECT spamcheck.retry_lookups(); SELECT spamcheck.retry_lookups('akismet')");
+    // A later question is out, so the worker has seen the retry.
+    let later = "asked after the retry";
+    site.comment(later);
+    Gate::shared().until_asked(later);
+    assert_eq!(Gate::shared().asked(text), 1);
+    Gate::shared().say(later, false);
+    answered(&mut site, text, true);
+    assert_eq!(site.status(id), "spam");
+    assert_eq!(site.log(), ["akismet spam suppressed"]);
+}
+
+#[test]
+fn a_partition_that_is_dropped_or_detached_leaves_the_others_rows_their_verdicts() {
+    let (dropped, kept) = ("in a partition that goes", "in a partition that stays");
+    let mut site = Gate::shared().bare_site("{}");
+    site.run(FORUMS);
+    site.run(&format!(
+        "CREATE TABLE comments_9 PARTITION OF comments FOR VALUES IN (9);
+         INSERT INTO comments VALUES (1, 1, '{dropped}', 'approved'), (2, 2, '{kept}', 'approved'),
+             (3, 9, '{dropped}', 'approved')"
+    ));
+    Gate::shared().until_asked(dropped);
+    Gate::shared().until_asked(kept);
+    site.run("DROP TABLE comments_1; ALTER TABLE comments DETACH PARTITION comments_9");
+    Gate::shared().say(dropped, true);
+    answered(&mut site, kept, true);
+    assert_eq!(site.get("SELECT string_agg(status, ' ') FROM comments"), "spam");
+    assert_eq!(
+        site.get("SELECT status FROM comments_9"),
+        "approved",
+        "it is not protected any more"
+    );
+    assert_eq!(site.log(), ["akismet spam suppressed"]);
+}

@@ -2,8 +2,8 @@
 //! secrets file is the server's, so each test has a server of its own.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::akismet::KEY;
@@ -33,66 +33,80 @@ fn until_lane(site: &mut Site<'_>, lane: &str) {
     site.until("SELECT akismet FROM spamcheck.stat_worker", lane);
 }
 
+/// Makes the file at `path` one that must be refused. `foreign` is a good one of another owner.
+type Spoil = fn(path: &Path, foreign: &Path);
+
+const BAD_FILES: [(&str, Spoil); 8] = [
+    ("mode 0644", |path, _| write(path, &secrets(KEY), 0o644)),
+    ("another owner", |path, foreign| {
+        fs::copy(foreign, path).expect("it can be copied");
+    }),
+    ("a link to a file of another owner", |path, foreign| {
+        symlink(foreign, path).expect("it can be made");
+    }),
+    ("a FIFO", |path, _| {
+        assert!(Command::new("mkfifo").arg(path).status().expect("it exists").success());
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        chown(path, Some(account().uid), None).expect("root may give it away");
+    }),
+    ("huge", |path, _| {
+        write(path, &secrets(KEY), 0o600);
+        let file = fs::OpenOptions::new().write(true).open(path).expect("it is there");
+        file.set_len(1 << 30).expect("a hole takes no room");
+    }),
+    ("empty", |path, _| write(path, "", 0o600)),
+    ("not JSON", |path, _| write(path, &format!("akismet={KEY}\n"), 0o600)),
+    ("a key that is no text", |path, _| write(path, r#"{"akismet": 123}"#, 0o600)),
+];
+
 #[test]
 fn a_secrets_file_that_cannot_be_trusted_is_not_used_and_one_that_can_is() {
-    let world = World::new(ClusterOptions::default());
-    let folder = world.cluster.folder().to_path_buf();
-    let path = folder.join("tested.json");
-    let mut site = world.site("{}");
-    // Each case leaves a file at `path` that must be refused.
-    let foreign = folder.join("foreign.json");
+    // The worker looks at the file once a second: some servers wait at the same time.
+    std::thread::scope(|scope| {
+        for cases in BAD_FILES.chunks(2) {
+            scope.spawn(move || {
+                let world = World::new(ClusterOptions::default());
+                let mut site = world.site("{}");
+                cases
+                    .iter()
+                    .for_each(|(name, spoil)| refused(&mut site, &world.cluster, name, *spoil));
+                assert!(!world.cluster.log().contains(KEY));
+            });
+        }
+    });
+}
+
+/// A good file that is not the server's. Only root can make one; others take what every machine has.
+fn foreign_file(cluster: &Cluster) -> PathBuf {
+    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() == account().uid) {
+        return PathBuf::from("/etc/passwd");
+    }
+    let foreign = cluster.folder().join("foreign.json");
     fs::write(&foreign, secrets(KEY)).expect("the folder can be written");
     fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    let cases: [(&str, &dyn Fn()); 8] = [
-        ("mode 0644", &|| write(&path, &secrets(KEY), 0o644)),
-        ("another owner", &|| {
-            write(&path, &secrets(KEY), 0o600);
-            chown(&path, Some(0), Some(0)).expect("root may");
-        }),
-        ("a link to a file of another owner", &|| {
-            symlink(&foreign, &path).expect("it can be made")
-        }),
-        ("a FIFO", &|| {
-            assert!(Command::new("mkfifo").arg(&path).status().expect("it exists").success());
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
-            chown(&path, Some(account().uid), None).expect("root may");
-        }),
-        ("huge", &|| {
-            write(&path, &secrets(KEY), 0o600);
-            let file = fs::OpenOptions::new().write(true).open(&path).expect("it is there");
-            file.set_len(1 << 30).expect("a hole takes no room");
-        }),
-        ("empty", &|| write(&path, "", 0o600)),
-        ("not JSON", &|| write(&path, &format!("akismet={KEY}\n"), 0o600)),
-        ("a key that is no text", &|| write(&path, r#"{"akismet": 123}"#, 0o600)),
-    ];
-    world.cluster.set("pg_spamcheck.secrets_file", &path.display().to_string());
-    until_lane(&mut site, "bad secrets file");
+    foreign
+}
+
+/// Puts a good file in its place, and then a bad one.
+fn refused(site: &mut Site<'_>, cluster: &Cluster, name: &str, spoil: Spoil) {
+    let path = cluster.folder().join("secrets.json");
+    let foreign = foreign_file(cluster);
+    let _ = fs::remove_file(&path);
+    write(&path, &secrets(KEY), 0o600);
+    until_lane(site, "open");
+    site.until_all_answered();
+    let asked = site.requests().len();
+    fs::remove_file(&path).expect("it is there");
+    spoil(&path, &foreign);
+    let bad = wait::poll(SOON, || {
+        let lane = site.get("SELECT akismet FROM spamcheck.stat_worker");
+        (lane == "bad secrets file").then_some(())
+    });
+    assert!(bad.is_some(), "{name} is taken");
+    let message = health(site);
+    assert!(message.starts_with("error: "), "{name}: {message}");
     site.run("INSERT INTO comments (body, ip) VALUES ('akismet-guaranteed-spam', '203.0.113.7')");
-    for (name, make) in cases {
-        // A good one between the bad ones shows that it is looked at again; it is moved into place.
-        let good = folder.join("good.json");
-        write(&good, &secrets(KEY), 0o600);
-        fs::rename(&good, &path).expect("it can be moved");
-        until_lane(&mut site, "open");
-        site.until_all_answered();
-        let asked = site.requests().len();
-        fs::remove_file(&path).expect("it is there");
-        make();
-        let bad = wait::poll(SOON, || {
-            let lane = site.get("SELECT akismet FROM spamcheck.stat_worker");
-            (lane == "bad secrets file").then_some(())
-        });
-        assert!(bad.is_some(), "{name} is taken");
-        let message = health(&mut site);
-        assert!(message.starts_with("error: "), "{name}: {message}");
-        site.run(
-            "INSERT INTO comments (body, ip) VALUES ('akismet-guaranteed-spam', '203.0.113.7')",
-        );
-        assert_eq!(site.requests().len(), asked, "{name}: nobody is asked");
-        fs::remove_file(&path).expect("it is there");
-    }
-    assert!(!world.cluster.log().contains(KEY));
+    assert_eq!(site.requests().len(), asked, "{name}: nobody is asked");
 }
 
 #[test]

@@ -239,3 +239,32 @@ fn types_that_the_policy_does_not_check_are_not_asked_about() {
     site.until_all_answered();
     assert_eq!(site.requests().len(), 1);
 }
+
+#[test]
+fn a_provisional_ham_is_asked_about_again_and_may_turn() {
+    let mut site = site("{}");
+    let provisional = site.answer(
+        "provisional",
+        support::http::Reply::text("false").header("X-akismet-recheck-after", "2"),
+    );
+    let turns = site.comment("provisional akismet-guaranteed-spam");
+    let human = site.comment("provisional akismet-guaranteed-spam, but a moderator knows better");
+    site.until_asked("provisional", 2);
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE state = 'queued'", "2");
+    assert_eq!(site.status(turns), "approved");
+    provisional.off();
+    site.run(&format!("UPDATE comments SET status = 'pending' WHERE id = {human}"));
+    site.until_all_answered();
+    assert_eq!((site.status(turns), site.status(human)), ("spam".into(), "pending".into()));
+    let requests = site.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests[2].at - requests[1].at >= std::time::Duration::from_millis(1_900));
+    // A second provisional answer is final.
+    site.answer(
+        "again",
+        support::http::Reply::text("false").header("X-akismet-recheck-after", "1"),
+    );
+    site.comment("again and again");
+    site.until_all_answered();
+    assert_eq!(site.requests_about("again and again").len(), 2);
+}

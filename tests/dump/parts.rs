@@ -100,3 +100,39 @@ fn unprotecting_such_a_table_leaves_the_other_protected() {
     run(&mut client, "DROP TABLE comments; INSERT INTO reviews VALUES (2, 'casino')");
     assert_eq!(texts(&mut client, "SELECT count(*)::text FROM spamcheck.recent"), ["2"]);
 }
+
+#[test]
+fn a_copy_of_the_schema_alone_can_be_protected_anew() {
+    let (database, copy) = original();
+    restored(&copy, &dumped(&database, &["--schema-only"]));
+    let mut client = copy.client();
+    // Until then its tables take rows, and health() says that they are not judged.
+    run(&mut client, "INSERT INTO comments (id, contents) VALUES (1, 'casino')");
+    let tables = "SELECT state FROM spamcheck.health() WHERE item = 'tables'";
+    assert_ne!(texts(&mut client, tables), ["ok"]);
+    run(
+        &mut client,
+        r#"UPDATE spamcheck.check_setting SET action = 'spam' WHERE check_name = 'content';
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+           SELECT spamcheck.protect('comments', columns => '{"body":"contents"}');
+           CREATE TABLE more (id int PRIMARY KEY, message text); SELECT spamcheck.protect('more');
+           CREATE TABLE again (id int PRIMARY KEY, title text); SELECT spamcheck.protect('again');
+           SELECT spamcheck.protect('notes'); SELECT spamcheck.unprotect('"we.ird"."ta""ble"');
+           INSERT INTO comments (id, contents) VALUES (2, 'casino'); INSERT INTO more VALUES (2, 'casino');
+           INSERT INTO again VALUES (2, 'casino'); INSERT INTO notes VALUES (2, 'eu', 'casino')"#,
+    );
+    assert_eq!(
+        texts(&mut client, "SELECT relation FROM spamcheck.spam_checklog ORDER BY relation"),
+        ["public.again", "public.comments", "public.more", "public.notes"]
+    );
+    assert_eq!(texts(&mut client, tables), ["ok"]);
+}
+
+#[test]
+fn data_alone_is_restored_by_several_jobs() {
+    let (database, copy) = original();
+    let file = archived(&database);
+    unpacked(&copy, &file, &["--schema-only"]);
+    unpacked(&copy, &file, &["--data-only", "--disable-triggers", "-j4"]);
+    same_and_working(&database, &copy);
+}

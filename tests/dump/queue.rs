@@ -4,11 +4,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use support::akismet::{Akismet, ENABLE, Endpoint};
+use support::akismet::{Akismet, ENABLE, Endpoint, KEY};
 use support::cluster::{Cluster, ClusterOptions, Database};
+use support::http::Reply;
 use support::wait;
 
-use super::{archived, dumped, restored, run, texts, unpacked};
+use super::{archived, clean, dumped, restored, run, texts, unpacked};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -156,4 +157,30 @@ fn lookups_that_were_out_when_dumped_are_asked_again() {
     let copy = cluster.empty_database();
     restored(&copy, &due(&dumped(&database, &[]), &database));
     answered(&copy, 10);
+}
+
+#[test]
+fn no_secret_is_in_a_dump() {
+    let (cluster, akismet) = asking();
+    let database = waiting(cluster, 4);
+    let mut client = database.client();
+    // One that Akismet answers with an error of its own, and the rest as usual.
+    akismet.once(Endpoint::CommentCheck.with("comment_content", "fails"), Reply::status(500));
+    run(
+        &mut client,
+        "INSERT INTO zoo VALUES (99, 'Ann', '198.51.100.7', 'fails');
+         UPDATE spamcheck.lookup SET next_at = now(); SELECT spamcheck.retry_lookups()",
+    );
+    wait::until(SOON, "four answers and an error", || {
+        texts(
+            &mut client,
+            "SELECT concat_ws(' ', count(*), bool_and(last_error IS NOT NULL)) FROM spamcheck.lookup",
+        ) == ["1 t"]
+    });
+    let roles = cluster.program("pg_dumpall").arg("--globals-only").output().expect("it starts");
+    let all = clean("pg_dumpall", roles) + &dumped(&database, &["--create"]);
+    assert!(all.contains("COPY spamcheck.lookup"), "it holds the queue");
+    for secret in [KEY, "secrets.json"] {
+        assert!(!all.contains(secret), "{secret} is in the dump");
+    }
 }

@@ -103,23 +103,3 @@ fn a_template_holds_everything() {
     assert_eq!(texts(&mut client, super::STATE), state);
     working(&mut client);
 }
-
-#[test]
-fn no_secret_is_in_a_dump() {
-    let (database, _copy) = original();
-    let cluster = database.cluster();
-    let secrets = cluster.write_secrets(
-        &serde_json::json!({"akismet": "0123secretkey", "smtp_password": "hunter22"}),
-    );
-    run(
-        &mut database.client(),
-        &format!("ALTER DATABASE {} SET pg_spamcheck.ip = '192.0.2.1'", database.name()),
-    );
-    let mut program = cluster.program("pg_dumpall");
-    let roles = program.arg("--globals-only").output().expect("it starts");
-    let all = super::clean("pg_dumpall", roles) + &dumped(&database, &["--create"]);
-    assert!(all.contains("COPY spamcheck.policy"), "it holds the settings");
-    for secret in ["0123secretkey", "hunter22", &secrets.display().to_string()] {
-        assert!(!all.contains(secret), "{secret} is in the dump");
-    }
-}

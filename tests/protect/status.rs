@@ -249,3 +249,15 @@ fn a_value_that_the_column_no_longer_takes_is_only_logged() {
     protect(&mut client, r#"'notes', status => '{"column":"status","moderate":1,"spam":2}'"#);
     assert_eq!(stored(&mut client, "coalesce(status, 0)"), ["0", "1", "2"]);
 }
+
+#[test]
+fn a_generated_column_is_no_status() {
+    let (_database, mut client) = start();
+    table(
+        &mut client,
+        "published_at timestamptz DEFAULT now(), published boolean GENERATED ALWAYS AS (published_at IS NOT NULL) STORED",
+    );
+    protect(&mut client, "'notes'");
+    assert_eq!(stored(&mut client, "published"), ["t", "t", "t"]);
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "2");
+}

@@ -214,3 +214,22 @@ fn a_fast_shutdown_does_not_wait_for_requests_that_hang() {
     // The others shared the machine with whatever else was running.
     assert!(times.iter().all(|time| *time < Duration::from_secs(2)), "{times:?}");
 }
+
+#[test]
+fn a_smart_shutdown_waits_for_clients_but_not_for_requests_that_hang() {
+    let gate = Gate::new(ClusterOptions::default());
+    let mut site = gate.site("{}");
+    site.comment("hangs at a smart shutdown");
+    gate.until_asked("hangs at a smart shutdown");
+    let Site { client, database, .. } = site;
+    drop(client);
+    let time = gate.cluster.stop(StopMode::Smart);
+    assert!(time < Duration::from_secs(2), "{time:?}");
+    gate.say("hangs at a smart shutdown", true);
+    gate.cluster.start_again();
+    let mut client = database.client();
+    let status = "SELECT status FROM comments";
+    wait::until(SOON, "the verdict after the restart", || {
+        client.query_one(status, &[]).expect("a row").get::<_, String>(0) == "spam"
+    });
+}

@@ -256,3 +256,35 @@ fn a_cancelled_worker_goes_on() {
         assert_eq!(site.status(id), "spam");
     }
 }
+
+#[test]
+fn a_migration_that_drops_tables_is_not_the_victim_of_a_deadlock_with_the_worker() {
+    let gate = Gate::new(ClusterOptions::default());
+    let mut site = gate.bare_site("{}");
+    let text = "in two tables that are dropped";
+    for table in ["one", "two"] {
+        site.run(&format!(
+            "CREATE TABLE {table} (id serial PRIMARY KEY, body text, status text
+                 CHECK (status IN ('approved', 'pending', 'spam')));
+             SELECT spamcheck.protect('{table}')"
+        ));
+    }
+    site.run(&format!(
+        "BEGIN; INSERT INTO one (body, status) VALUES ('{text}', 'approved');
+         INSERT INTO two (body, status) VALUES ('{text}', 'approved'); COMMIT"
+    ));
+    wait::until(SOON, "both questions", || gate.asked(text) == 2);
+    let mut migration = site.database.client();
+    let mut migration = migration.transaction().expect("it begins");
+    migration.batch_execute("DROP TABLE two").expect("it may");
+    gate.say(text, true);
+    // The worker has table one by now and comes to what the migration has.
+    let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                    WHERE a.backend_type = 'pg_spamcheck worker' AND NOT l.granted AND l.locktype = 'transactionid'";
+    wait::poll(Duration::from_secs(1), || (site.get(waiting) == "1").then_some(()));
+    migration.batch_execute("DROP TABLE one").expect("the worker steps aside");
+    migration.commit().expect("it commits");
+    site.until_all_answered();
+    let log = gate.cluster.log();
+    assert!(!log.contains("deadlock detected"), "{log}");
+}

@@ -110,7 +110,7 @@ impl Corpus {
         };
         let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
         let facts = Facts::new(&submission, self.max_chars, 0);
-        let finding = policy.checks().first().and_then(|check| check.ask(&facts));
+        let finding = policy.checks().next().and_then(|check| check.ask(&facts));
         let Some((action, detail)) = expected.split_once(' ') else {
             let got = finding.map_or("nothing", |finding| finding.action.name());
             return if got == expected { Ok(()) } else { Err(format!("got {got}")) };
