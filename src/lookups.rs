@@ -2,10 +2,13 @@
 //! next_at, or failed, or expired. Owns every statement that touches spamcheck.lookup; what an answer
 //! means for a row is settled in worker/settle.rs.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::protection::Protection;
+use crate::references;
 use crate::rights;
 use crate::row::Row;
 use crate::spi::{self, Arg};
@@ -119,13 +122,22 @@ const SUPERSEDE: &str =
 const FINISH: &str =
     "DELETE FROM spamcheck.lookup l
           WHERE l.id = ANY (ARRAY(SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e))";
+const LOCK: &str =
+    "WITH given AS (SELECT e::bigint AS id FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e),
+         locked AS (SELECT l.id FROM spamcheck.lookup l
+                     WHERE l.id = ANY (ARRAY(SELECT g.id FROM given g)) FOR UPDATE SKIP LOCKED)
+         SELECT convert_to(jsonb_build_object(
+                    'there', (SELECT coalesce(jsonb_agg(l.id), '[]') FROM spamcheck.lookup l
+                               WHERE l.id = ANY (ARRAY(SELECT g.id FROM given g))),
+                    'locked', (SELECT coalesce(jsonb_agg(k.id), '[]') FROM locked k))::text, 'UTF8')";
 const POSTPONE: &str =
     "UPDATE spamcheck.lookup l
             SET state = r.state, last_error = coalesce(r.error, l.last_error), attempts = l.attempts - r.uncounted,
+                reason = coalesce(r.reason, l.reason),
                 next_at = clock_timestamp() + r.seconds * interval '1 second',
                 _answer = coalesce(nullif(r.answer, 'null'), l._answer)
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-             AS r(id bigint, state text, error text, uncounted integer, seconds double precision, answer jsonb)
+             AS r(id bigint, state text, error text, reason text, uncounted integer, seconds double precision, answer jsonb)
           WHERE l.id = r.id";
 
 /// Queues lookups, each an [`entry`].
@@ -251,6 +263,33 @@ pub struct Postponed {
     pub seconds: f64,
     /// The answer, when there is one that could not be applied.
     pub answer: Option<Json>,
+    /// Why it is asked again, when that is not what it was.
+    pub reason: Option<&'static str>,
+}
+
+/// Which of these lookups are there, and which of them are free: locked now, for this transaction.
+#[derive(Deserialize)]
+pub struct Held {
+    /// Not yet deleted, as far as is committed.
+    pub there: HashSet<i64>,
+    /// Of these, the ones that nobody else is changing or deleting.
+    pub locked: HashSet<i64>,
+}
+
+impl Held {
+    /// Those to be seen to now, and those to be seen to later; what is gone is dropped.
+    pub fn split<T>(&self, all: Vec<T>, id: impl Fn(&T) -> i64) -> (Vec<T>, Vec<T>) {
+        let there = all.into_iter().filter(|one| self.there.contains(&id(one)));
+        there.partition(|one| self.locked.contains(&id(one)))
+    }
+}
+
+/// Locks lookups that are out, before anything is done about their rows: a migration that drops tables
+/// deletes their lookups, and who waits for it while holding another table's row would deadlock.
+pub fn lock(ids: &[i64]) -> Held {
+    let text = rights::as_extension(|| spi::write_json(LOCK, &json!(ids).to_string()));
+    let nothing = || Held { there: HashSet::new(), locked: HashSet::new() };
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(nothing)
 }
 
 /// Puts lookups back.
@@ -261,7 +300,7 @@ pub fn postpone(all: &[Postponed]) {
     let rows: Vec<Json> = all
         .iter()
         .map(|p| {
-            json!({ "id": p.id, "state": p.state, "error": p.error, "uncounted": i32::from(!p.counted),
+            json!({ "id": p.id, "state": p.state, "error": p.error, "reason": p.reason, "uncounted": i32::from(!p.counted),
                     "seconds": p.seconds, "answer": p.answer })
         })
         .collect();
@@ -273,6 +312,11 @@ pub fn reclaim() {
     rights::as_extension(|| {
         spi::write("UPDATE spamcheck.lookup l SET state = 'queued' WHERE l.state = 'running'", &[]);
     });
+}
+
+/// Lookups that were out when a dump was made came back with it, and nobody has them here.
+pub fn nobody_has_them() {
+    references::without_checks(reclaim);
 }
 
 /// Seconds until the next lookup is due; None: there is none.

@@ -20,9 +20,15 @@ pub enum Verdict {
     },
     /// Akismet calls it ham.
     Ham,
+    /// Akismet calls it ham for now and wants to be asked once more.
+    Provisional(Postponed),
     /// No verdict.
     None(Postponed),
 }
+
+/// Why a provisional ham is asked about again. The second answer is final, whatever it asks for
+/// (Akismet's header X-akismet-recheck-after).
+const RECHECK: &str = "recheck_queue";
 
 /// The User-Agent of every request: `PostgreSQL/15.1 | pg_spamcheck/0.1.0`.
 pub fn user_agent() -> String {
@@ -38,6 +44,7 @@ pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network)
     let target = Target { key, blog: blog(options, lookup), lang: None };
     let recheck = match lookup.reason.as_deref() {
         Some("edit") => Some(Recheck::Edit),
+        Some(RECHECK) => Some(Recheck::Queue),
         Some(_) => Some(Recheck::Retry),
         // Not counted attempts were made too: a second request must not look like a second comment.
         None if lookup.attempts > 1 || lookup.last_error.is_some() => Some(Recheck::Retry),
@@ -79,6 +86,7 @@ pub fn read(
             counted,
             seconds: wait.as_secs_f64(),
             answer: None,
+            reason: None,
         })
     };
     let backoff = |asked| akismet::delay((lookup.attempts - 1).max(0) as u32, random(), asked);
@@ -97,6 +105,20 @@ pub fn read(
             let notice = notice.map(|n| format!("{} {}", n.code, n.message));
             let detail = serde_json::json!({ "guid": guid, "discard": discard, "alert": notice });
             Verdict::Spam { detail }
+        }
+        Reading::Ham { recheck_after: Some(wait), .. }
+            if lookup.reason.as_deref() != Some(RECHECK) =>
+        {
+            lane.answered();
+            Verdict::Provisional(Postponed {
+                id: lookup.id,
+                state: "queued",
+                error: None,
+                counted: true,
+                seconds: wait.as_secs_f64(),
+                answer: None,
+                reason: Some(RECHECK),
+            })
         }
         Reading::Ham { .. } => {
             lane.answered();
@@ -124,6 +146,7 @@ pub fn read(
             counted: true,
             seconds: 0.0,
             answer: None,
+            reason: None,
         }),
         Reading::Accepted => {
             postponed("the answer is not one to comment-check".into(), true, backoff(None))

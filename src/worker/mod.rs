@@ -253,10 +253,12 @@ impl Worker {
         let prepared = self.database.prepared.load(Ordering::Acquire);
         let pipeline = &mut self.pipeline;
         let Some((next, prepared)) = transaction("claiming lookups", || {
+            // Before the claim: what is committed between the two is seen by one of them.
+            let prepared = prepared && lookups::prepared_transactions();
             let claimed = lookups::claim(room);
             let next = if claimed.len() < room { lookups::next_due() } else { Some(0.0) };
             pipeline.take(claimed);
-            (next, prepared && lookups::prepared_transactions())
+            (next, prepared)
         }) else {
             return false;
         };

@@ -24,6 +24,8 @@ use crate::worker::settle::{self, Answered};
 const COMPANY: Duration = Duration::from_millis(4);
 /// How long unusable network settings keep requests from being tried.
 const RETRY: Duration = Duration::from_secs(30);
+/// How long answers wait whose lookups somebody else has locked.
+const LOCKED: Duration = Duration::from_millis(100);
 /// Answers that are settled without waiting any longer.
 const ENOUGH: usize = 128;
 
@@ -44,6 +46,8 @@ pub struct Pipeline {
     unwanted: Vec<i64>,
     /// When the first of these came.
     since: Option<Instant>,
+    /// Somebody else has lookups locked: not tried again before.
+    not_before: Option<Instant>,
 }
 
 impl Pipeline {
@@ -58,6 +62,7 @@ impl Pipeline {
             postponed: Vec::new(),
             unwanted: Vec::new(),
             since: None,
+            not_before: None,
         }
     }
 
@@ -69,6 +74,9 @@ impl Pipeline {
     /// How long nothing here needs to be done; None: until an answer comes.
     pub fn pause(&self) -> Option<Duration> {
         let since = self.since?;
+        if let Some(at) = self.not_before {
+            return Some(at.saturating_duration_since(Instant::now()));
+        }
         let alone = self.out.is_empty();
         Some(if alone { Duration::ZERO } else { COMPANY.saturating_sub(since.elapsed()) })
     }
@@ -170,6 +178,10 @@ impl Pipeline {
                     let detail = Json::Null;
                     self.gather().answered.push(Answered { lookup, spam: false, detail });
                 }
+                Verdict::Provisional(postponed) => {
+                    self.database.answered.fetch_add(1, Ordering::Relaxed);
+                    self.gather().postponed.push(postponed);
+                }
                 Verdict::None(postponed) => {
                     self.database.unanswered.fetch_add(1, Ordering::Relaxed);
                     let postponed = expire(&lookup, postponed);
@@ -192,6 +204,10 @@ impl Pipeline {
     /// into the queue.
     pub fn settle(&mut self) -> Option<bool> {
         let gathered = self.answered.len() + self.postponed.len() + self.unwanted.len();
+        if self.not_before.is_some_and(|at| Instant::now() < at) {
+            return Some(false);
+        }
+        self.not_before = None;
         let due = self.pause().is_some_and(|pause| pause.is_zero()) || gathered >= ENOUGH;
         if gathered == 0 || !due {
             return Some(false);
@@ -201,12 +217,25 @@ impl Pipeline {
         let postponed = std::mem::take(&mut self.postponed);
         let unwanted = std::mem::take(&mut self.unwanted);
         let database = self.database;
-        transaction("settling verdicts", || {
+        let (again, locked) = transaction("settling verdicts", || {
+            let ids = answered.iter().map(|one| one.lookup.id);
+            let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(unwanted.iter().copied());
+            let held = lookups::lock(&ids.collect::<Vec<_>>());
+            let (answered, answered_later) = held.split(answered, |one| one.lookup.id);
+            let (postponed, postponed_later) = held.split(postponed, |p| p.id);
+            let (unwanted, unwanted_later) = held.split(unwanted, |id| *id);
             let again = settle::settle(database, answered);
             lookups::postpone(&postponed);
             lookups::finish(&unwanted);
-            again || !postponed.is_empty()
-        })
+            let later = (answered_later, postponed_later, unwanted_later);
+            (again || !postponed.is_empty(), later)
+        })?;
+        (self.answered, self.postponed, self.unwanted) = locked;
+        if !(self.answered.is_empty() && self.postponed.is_empty() && self.unwanted.is_empty()) {
+            self.since = Some(Instant::now());
+            self.not_before = Some(Instant::now() + LOCKED);
+        }
+        Some(again)
     }
 
     fn gather(&mut self) -> &mut Self {
@@ -220,7 +249,15 @@ impl Pipeline {
 }
 
 fn put_back(lookup: &Claimed, error: Option<String>) -> Postponed {
-    Postponed { id: lookup.id, state: "queued", error, counted: false, seconds: 0.0, answer: None }
+    Postponed {
+        id: lookup.id,
+        state: "queued",
+        error,
+        counted: false,
+        seconds: 0.0,
+        answer: None,
+        reason: None,
+    }
 }
 
 /// A lookup without an answer for too long expires.

@@ -89,6 +89,7 @@ fn cannot_write(one: &Answered, error: String) -> Postponed {
         counted: true,
         seconds: f64::from(1 << one.lookup.attempts.clamp(0, 9)),
         answer: Some(json!({ "spam": one.spam, "detail": one.detail })),
+        reason: None,
     }
 }
 

@@ -65,6 +65,8 @@ pub enum Recheck {
     Edit,
     /// The first check got no answer.
     Retry,
+    /// Akismet asked for it with X-akismet-recheck-after.
+    Queue,
 }
 
 impl Recheck {
@@ -74,6 +76,7 @@ impl Recheck {
         match self {
             Self::Edit => "edit",
             Self::Retry => "retry",
+            Self::Queue => "recheck_queue",
         }
     }
 }
