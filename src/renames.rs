@@ -113,11 +113,16 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
     };
     if !PROTECTING.get() && installed() {
         // SAFETY: the statement's own parse tree.
-        let restoring = unsafe {
-            restore::watch(statement);
-            !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateTrigStmt
+        let (ours, restoring) = unsafe {
+            (
+                restore::watch(statement),
+                !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateTrigStmt,
+            )
         };
-        follow(!restoring);
+        // Jobs of a parallel restore have our tables locked: there is nothing of a user's to follow.
+        if ours.is_none_or(|table| table == "_protection") {
+            follow(!restoring);
+        }
     }
     pg_sys::Datum::null()
 }

@@ -5,11 +5,13 @@
 use pgrx::{PgList, pg_sys};
 use serde_json::Value as Json;
 
+use crate::lookups;
 use crate::references;
 use crate::rights;
 use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
+use crate::transaction;
 
 const SHIPPED: &str =
     "t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')";
@@ -52,27 +54,35 @@ pub fn give_way(table: &str, row: &Json) {
 
 /// Looks at a statement that ended: `pg_restore --disable-triggers` switches our triggers off and on
 /// again, so the shipped rows give way all at once, and afterwards the triggers are as they were made.
+/// Which of our tables the statement altered.
 ///
 /// # Safety
 /// `statement` must be a parse tree or null.
-pub unsafe fn watch(statement: *mut pg_sys::Node) {
+pub unsafe fn watch(statement: *mut pg_sys::Node) -> Option<&'static str> {
     use pg_sys::AlterTableType::{
         AT_DisableTrigAll as DISABLE_ALL, AT_EnableTrigAll as ENABLE_ALL,
     };
     // SAFETY: the caller's promise; nodes are told by their tag.
     unsafe {
         if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
-            return;
+            return None;
         }
         let statement = statement.cast::<pg_sys::AlterTableStmt>();
-        let Some(table) = own_table((*statement).relation) else { return };
+        let table = own_table((*statement).relation)?;
         for command in PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds).iter_ptr() {
             match (*command).subtype {
                 DISABLE_ALL => delete_shipped(table, "true", &[]),
-                ENABLE_ALL => enable_always(table),
+                ENABLE_ALL => {
+                    enable_always(table);
+                    if table == "lookup" {
+                        lookups::nobody_has_them();
+                        transaction::call_worker_at_commit();
+                    }
+                }
                 _ => {}
             }
         }
+        Some(table)
     }
 }
 

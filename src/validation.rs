@@ -8,6 +8,7 @@ use spamcheck_engine::lists::{self, ListKind};
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
+use crate::lookups;
 use crate::references;
 use crate::report;
 use crate::restore;
@@ -46,6 +47,9 @@ pub extern "C" fn pg_finfo_spamcheck_queued() -> &'static pg_sys::Pg_finfo_recor
 pub unsafe extern "C-unwind" fn spamcheck_queued(
     _fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
+    if restore::running() && !references::unchecked() {
+        lookups::nobody_has_them();
+    }
     transaction::call_worker_at_commit();
     pg_sys::Datum::null()
 }
