@@ -186,6 +186,26 @@ fn checks() -> Item {
 }
 
 fn tables() -> Item {
+    let orphans: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(g.relation::regclass::text), '[]')::text, 'UTF8')
+               FROM spamcheck._guarded_relation g
+              WHERE NOT EXISTS (SELECT FROM spamcheck.protected_table p WHERE p.relation = g.relation)",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !orphans.is_empty() {
+        return bad(
+            "tables",
+            "error",
+            format!(
+                "rows of {} go in unjudged: nothing is stored about their protection",
+                orphans.join(", ")
+            ),
+            "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
+        );
+    }
     let (count, idle): (i64, Vec<String>) = rights::as_extension(|| {
         spi::json_now(
             "SELECT convert_to(jsonb_build_array(count(*), coalesce(jsonb_agg(r.relation::regclass::text) FILTER (WHERE NOT EXISTS (

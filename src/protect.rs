@@ -121,7 +121,7 @@ fn settle(
     if let Some(article) = &article {
         mapping.take_article(article);
     }
-    if let Some(given) = &wish.columns {
+    if let Some(given) = wish.columns.as_ref().filter(|given| !given.is_null()) {
         mapping.merge(given, table)?;
     }
     for source in mapping.sources.values_mut() {
@@ -182,7 +182,15 @@ fn store(
     let id = rights::as_extension(|| {
         spi::write_returning(
             "INSERT INTO spamcheck._protection AS p (id, policy, columns, status, article, subscriber, on_update)
-             SELECT coalesce(r.id, nextval('spamcheck._protection_id_seq')), r.policy, r.columns, r.status,
+             SELECT coalesce(r.id, (
+                        -- In a copy of the schema alone, triggers carry ids that the sequence has not given yet.
+                        SELECT x.id FROM (
+                            SELECT nextval('spamcheck._protection_id_seq')::integer AS id
+                              FROM generate_series(0, (SELECT count(*) FROM spamcheck._guarded_relation)
+                                                      + (SELECT count(*) FROM spamcheck._protection))) x
+                         WHERE NOT EXISTS (SELECT FROM spamcheck._guarded_relation g WHERE g.id = x.id)
+                           AND NOT EXISTS (SELECT FROM spamcheck._protection t WHERE t.id = x.id)
+                         LIMIT 1)), r.policy, r.columns, r.status,
                     nullif(r.article, 'null'), nullif(r.subscriber, 'null'), r.on_update
                FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
                  AS r(id integer, policy text, columns jsonb, status jsonb, article jsonb, subscriber jsonb, on_update boolean)

@@ -16,6 +16,9 @@ use crate::refusal::Refusal;
 
 /// The status of the table; an empty one if no column looks like a status.
 pub(super) fn status(table: &Table) -> Result<Status, Refusal> {
+    // What is computed from other columns is no column to write a verdict into.
+    let table = &mut table.clone();
+    table.columns.retain(|column| !column.generated);
     let names = Names::of(table);
     let states: Vec<&Column> =
         table.columns.iter().filter(|column| names.is_state(column)).collect();
