@@ -20,7 +20,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{record, settings, shared};
+use crate::{record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -197,6 +197,11 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decisi
         judgement.findings.push(failure("akismet", why));
         judgement = Judgement { lookups: false, ..policy.weigh(judgement.findings) };
     }
+    if judgement.lookups {
+        // SAFETY: the slot holds the new row; all its columns are read now.
+        let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
+        judgement = wait::with_answer(protection, whole, judgement);
+    }
     if judgement.findings.is_empty() && !judgement.lookups {
         return Decision::Pass(trigger.unchanged());
     }
@@ -234,10 +239,7 @@ fn follow(
     let held = enforced
         && lookup
         && judgement.verdict == Verdict::Ham
-        && protection
-            .policy
-            .akismet()
-            .is_some_and(|akismet| akismet.options.mode == spamcheck_engine::akismet::Mode::Hold);
+        && protection.policy.akismet().is_some_and(|akismet| akismet.options.holds());
     let writes = match judgement.verdict {
         _ if !enforced => None,
         Verdict::Spam | Verdict::Reject => protection.status.spam.as_deref(),

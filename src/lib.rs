@@ -30,6 +30,7 @@ mod key;
 mod checklog;
 mod lookups;
 mod mailbox;
+mod wait;
 
 // What the DBA calls.
 mod protect;

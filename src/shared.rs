@@ -230,6 +230,11 @@ impl Database {
         }
     }
 
+    /// The state of its Akismet lane.
+    pub fn lane(&self) -> Lane {
+        Lane::of(self.lane.load(Ordering::Acquire))
+    }
+
     /// Whether a worker runs.
     pub fn runs(&self) -> bool {
         self.pid.load(Ordering::Acquire) != 0

@@ -207,12 +207,6 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
     if options["discard_blatant"] == true {
         not_served("option \"discard_blatant\" of check akismet");
     }
-    if options["mode"] == "wait" {
-        return Err(Refusal::new(
-            "option \"mode\" of check akismet is not served as \"wait\" in this version",
-        )
-        .with_hint("Use \"hold\" to keep a row moderated until Akismet answers, or \"async\"."));
-    }
     Ok(())
 }
 

@@ -62,6 +62,16 @@ pub struct AkismetSetting {
     pub options: akismet::Options,
 }
 
+impl AkismetSetting {
+    /// The finding on a submission that Akismet calls spam.
+    #[must_use]
+    pub fn finding(&self, detail: Json) -> Finding {
+        let score = if self.action == Action::Score { self.score } else { 0.0 };
+        let why = "Akismet calls it spam".to_owned();
+        Finding { check: "akismet", action: self.action, score, why, detail, allowed: false }
+    }
+}
+
 /// An enabled check that answers by itself.
 pub struct EnabledCheck {
     /// The check's name.

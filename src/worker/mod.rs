@@ -10,9 +10,11 @@ mod letters;
 mod pipeline;
 mod presence;
 mod process;
+mod questions;
 mod secrets;
 mod settle;
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -22,12 +24,14 @@ use spamcheck_engine::Refusal;
 use crate::lookups;
 use crate::mailbox::{Letter, Reader};
 use crate::report;
+use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
 use lane::Lane;
 use pipeline::Pipeline;
 use presence::{in_the_way, installed, settle_in, transaction};
+use questions::Asked;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -146,7 +150,7 @@ impl Worker {
             // A key may have been put into its file.
             let _ = self.lane.key(&self.network);
         }
-        self.write_letters() && self.answers() && self.claim()
+        self.read_letters() && self.answers() && self.claim()
     }
 
     fn sleep(&self) -> Duration {
@@ -181,13 +185,19 @@ impl Worker {
         self.due = Some(Instant::now());
     }
 
-    /// Log entries of rejected rows: written at once, one commit for all that wait.
-    fn write_letters(&mut self) -> bool {
+    /// What came by the mailbox. Log entries of rejected rows are written at once, one commit for all
+    /// that wait; questions of inserts that wait go to the pipeline.
+    fn read_letters(&mut self) -> bool {
         if !self.database.letters.swap(false, Ordering::AcqRel) {
             return true;
         }
         let (letters, lost) = self.letters.collect(self.oid);
         self.database.unlogged.fetch_add(lost as u64, Ordering::Relaxed);
+        let (questions, letters): (Vec<_>, Vec<_>) =
+            letters.into_iter().partition(|letter| letter.text.first() == Some(&b'{'));
+        if !questions.is_empty() && !self.take_questions(questions) {
+            return false;
+        }
         if letters.is_empty() {
             return true;
         }
@@ -200,9 +210,43 @@ impl Worker {
         true
     }
 
+    fn take_questions(&mut self, letters: Vec<Letter>) -> bool {
+        let parsed: Vec<(Letter, Option<Asked>)> = letters
+            .into_iter()
+            .map(|letter| {
+                let asked = serde_json::from_slice(&letter.text).ok();
+                (letter, asked)
+            })
+            .collect();
+        let options = transaction("reading policies", || {
+            let policies = parsed.iter().filter_map(|(_, asked)| Some(&asked.as_ref()?.policy));
+            policies
+                .map(|name| {
+                    let policy = rulebook::policy(name);
+                    let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
+                    (name.clone(), options)
+                })
+                .collect::<HashMap<_, _>>()
+        });
+        let there = options.is_some();
+        let options = options.unwrap_or_default();
+        for (letter, asked) in parsed {
+            match asked {
+                Some(asked) => {
+                    let options = options.get(&asked.policy).cloned().flatten();
+                    self.pipeline.questions.take(letter, asked, options);
+                }
+                None => {
+                    letter.reply(None);
+                }
+            }
+        }
+        there
+    }
+
     fn answer_letters(&mut self, letters: Vec<Letter>, written: impl Fn(usize) -> bool) {
         for (n, letter) in letters.into_iter().enumerate() {
-            let forgotten = self.letters.settle(letter, written(n));
+            let forgotten = letter.settle(written(n));
             match (written(n), forgotten) {
                 (true, _) => self.database.logged.fetch_add(1, Ordering::Relaxed),
                 // Who still waits counts it.
@@ -220,7 +264,10 @@ impl Worker {
             Some(key) if self.lane.is_open() => {
                 self.pipeline.send(&mut self.lane, key, &self.network);
             }
-            _ => self.pipeline.give_back(),
+            _ => {
+                self.pipeline.questions.refuse();
+                self.pipeline.give_back();
+            }
         }
         match self.pipeline.settle() {
             None => false,

@@ -128,7 +128,6 @@ fn a_check_setting_refuses_unknown_checks_actions_and_options() {
             r#"options = '{"lists": ["banned_words", "ip_block"]}'"#,
             vec!["\"lists\"", "content", "\"ip_block\"", "kind word"],
         ),
-        ("akismet", r#"options = '{"mode": "wait"}'"#, vec!["\"mode\"", "akismet", "wait"]),
         ("akismet", r#"options = '{"mode": "sync"}'"#, vec!["\"mode\"", "\"sync\""]),
         ("akismet", r#"options = '{"wait_ms": -5}'"#, vec!["\"wait_ms\""]),
         ("akismet", r#"options = '{"on_failure": "reject"}'"#, vec!["\"on_failure\""]),
