@@ -5,6 +5,7 @@
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
 use spamcheck_engine::lists::{self, ListKind};
+use spamcheck_engine::options::OptionKind;
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
@@ -213,13 +214,12 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
 /// The lists that a check's options name, its defaults included.
 fn named_lists(check: &str, options: &Json) -> Vec<String> {
     let Some(check) = CHECKS.iter().find(|c| c.name() == check) else { return Vec::new() };
-    let spec = check.options().iter().find(|o| o.name == "lists");
-    let Some(spec) = spec else { return Vec::new() };
-    let given = options.get("lists").filter(|l| !l.is_null()).cloned();
-    let lists = given.or_else(|| serde_json::from_str(spec.default).ok()).unwrap_or_default();
-    lists.as_array().map_or_else(Vec::new, |all| {
-        all.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect()
-    })
+    let of_lists = check.options().iter().filter(|option| option.kind == OptionKind::Lists);
+    let names = of_lists.flat_map(|option| {
+        let lists = options.get(option.name).cloned().unwrap_or_else(|| option.default_value());
+        lists.as_array().cloned().unwrap_or_default()
+    });
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 fn policy_exists(name: &str) -> bool {

@@ -223,13 +223,10 @@ impl<'a> Facts<'a> {
     /// The submission's type, case-folded; `comment` when it is absent, empty, `normal` or
     /// `regular`.
     pub fn kind(&self) -> &str {
-        let kind = self.text(Field::Type).unwrap_or_default().trim();
-        let kind = if kind.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-            kind
-        } else {
-            self.rare().kind.get_or_init(|| text::normalise(kind).into_owned())
-        };
-        if matches!(kind, "" | "normal" | "regular") { "comment" } else { kind }
+        match kind(self.text(Field::Type).unwrap_or_default()) {
+            Cow::Borrowed(kind) => kind,
+            Cow::Owned(kind) => self.rare().kind.get_or_init(|| kind),
+        }
     }
 
     /// The author's roles: the members of the comma-separated `user_role`.
@@ -312,6 +309,13 @@ impl<'a> Facts<'a> {
     fn rare(&self) -> &Rare<'a> {
         self.rare.get_or_init(Box::default)
     }
+}
+
+/// A type as it is compared: case-folded; empty, `normal` and `regular` are `comment`.
+#[must_use]
+pub fn kind(written: &str) -> Cow<'_, str> {
+    let kind = text::normalise(written.trim());
+    if matches!(&*kind, "" | "normal" | "regular") { "comment".into() } else { kind }
 }
 
 /// The bytes of the first `max_chars` characters.

@@ -65,12 +65,14 @@ pub mod facts;
 pub mod surroundings;
 
 pub mod domains;
+pub mod hosts;
 pub mod json_text;
 pub mod lists;
 pub mod networks;
 pub mod patterns;
 mod phrases;
 mod pieces;
+mod punycode;
 mod python;
 pub mod words;
 

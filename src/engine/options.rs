@@ -41,6 +41,8 @@ pub enum OptionKind {
     Text,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, or null.
+    MayBeOneOf(&'static [&'static str]),
     /// Text that PostgreSQL's interval takes, or null for off.
     Interval,
     /// An array of list names, or null for none.
@@ -49,6 +51,8 @@ pub enum OptionKind {
     Fields(&'static [&'static str]),
     /// An array of texts, or null for none.
     Texts,
+    /// An array of texts or integers, or null for none.
+    Keys,
     /// An object.
     Object,
 }
@@ -61,11 +65,12 @@ impl OptionKind {
             Self::Integer { .. } => "integer",
             Self::Number { .. } => "number",
             Self::Boolean => "boolean",
-            Self::Text | Self::OneOf(_) => "text",
+            Self::Text | Self::OneOf(_) | Self::MayBeOneOf(_) => "text",
             Self::Interval => "interval",
             Self::Lists => "lists",
             Self::Fields(_) => "fields",
             Self::Texts => "texts",
+            Self::Keys => "keys",
             Self::Object => "object",
         }
     }
@@ -79,10 +84,12 @@ impl OptionKind {
             Self::Boolean => "true or false".to_owned(),
             Self::Text => "text".to_owned(),
             Self::OneOf(words) => format!("one of {}", quoted(words)),
+            Self::MayBeOneOf(words) => format!("null or one of {}", quoted(words)),
             Self::Interval => "an interval as text, such as \"2 minutes\"".to_owned(),
             Self::Lists => "an array of list names".to_owned(),
             Self::Fields(fields) => format!("an array of fields out of {}", quoted(fields)),
             Self::Texts => "an array of texts".to_owned(),
+            Self::Keys => "an array of texts or integers".to_owned(),
             Self::Object => "an object".to_owned(),
         }
     }
@@ -100,8 +107,11 @@ impl OptionKind {
             Self::Boolean => value.is_boolean(),
             Self::Text => value.is_string(),
             Self::Interval => value.as_str().is_some_and(|text| !text.trim().is_empty()),
-            Self::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Self::OneOf(words) | Self::MayBeOneOf(words) => {
+                value.as_str().is_some_and(|word| words.contains(&word))
+            }
             Self::Lists | Self::Texts => texts(value).is_some(),
+            Self::Keys => keys(value).is_some(),
             Self::Fields(fields) => texts(value)
                 .is_some_and(|given| given.iter().all(|name| fields.contains(&name.as_str()))),
             Self::Object => value.is_object(),
@@ -228,10 +238,16 @@ impl OptionValues {
         self.values.get(name)?.as_str()
     }
 
-    /// An array option; empty when it is off.
+    /// An array option; empty when it is off. Integers are written out.
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<String> {
-        self.values.get(name).and_then(texts).unwrap_or_default()
+        self.values.get(name).and_then(keys).unwrap_or_default()
+    }
+
+    /// Whether an option is off.
+    #[must_use]
+    pub fn is_off(&self, name: &str) -> bool {
+        self.values.get(name).is_none_or(Json::is_null)
     }
 }
 
@@ -256,6 +272,15 @@ fn integer(value: &Json) -> Option<i64> {
 
 fn texts(value: &Json) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|item| Some(item.as_str()?.to_owned())).collect()
+}
+
+fn keys(value: &Json) -> Option<Vec<String>> {
+    let key = |item: &Json| match item {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(_) => integer(item).map(|number| number.to_string()),
+        _ => None,
+    };
+    value.as_array()?.iter().map(key).collect()
 }
 
 fn quoted(words: &[&str]) -> String {

@@ -161,6 +161,16 @@ impl Patterns {
         }
     }
 
+    /// As [`Patterns::find`], with the byte where the match begins.
+    ///
+    /// # Errors
+    /// When an entry turns out not to compile.
+    pub fn locate(&self, text: &str) -> Result<Option<(&str, usize)>, Refusal> {
+        let Some(entry) = self.find(text)? else { return Ok(None) };
+        let at = build(entry)?.find(text).map_or(0, |found| found.start());
+        Ok(Some((entry, at)))
+    }
+
     fn compiled(&self, number: u32) -> Result<&Regex, Refusal> {
         let cell = &self.compiled[number as usize];
         if let Some(pattern) = cell.get() {

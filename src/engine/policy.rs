@@ -15,7 +15,7 @@ use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::{Action, Finding, Judgement, Verdict};
-use crate::{akismet, text};
+use crate::{akismet, facts};
 
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
@@ -148,9 +148,10 @@ impl Policy {
         checks: Vec<CheckSetting>,
         backing: &mut dyn Backing,
     ) -> Self {
-        let types = settings.types.as_ref().map(|types| {
-            types.iter().map(|kind| text::normalise(kind.trim()).into_owned()).collect()
-        });
+        let types = settings
+            .types
+            .as_ref()
+            .map(|types| types.iter().map(|kind| facts::kind(kind).into_owned()).collect());
         let mut policy = Self {
             settings,
             checks: Vec::new(),

@@ -73,7 +73,7 @@ impl Check for Content {
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let words = |list: Rc<List>| matches!(*list, List::Words(_)).then_some(list);
-        let lists = named_lists(self.name(), options, backing, "word", words)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, "word", words)?;
         let fields: Vec<Field> =
             options.texts("fields").iter().filter_map(|name| Field::from_name(name)).collect();
         if lists.is_empty() || fields.is_empty() {

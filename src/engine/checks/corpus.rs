@@ -13,6 +13,7 @@ use crate::facts::Facts;
 use crate::lists::{List, ListKind};
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
+use crate::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
 /// The fewest examples that a check may have.
 const EXAMPLES: usize = 15;
@@ -42,12 +43,50 @@ impl Backing for Lists {
     }
 }
 
+/// What surrounds the submissions: `session: {"roles": […], "earlier": [[submission, ham], …]}`, the
+/// latter newest first.
+struct Session(Json);
+
+impl Surroundings for Session {
+    fn is_member_of(&self, role: &str) -> Result<bool, String> {
+        Ok(self.0["roles"].as_array().is_some_and(|roles| roles.iter().any(|one| one == role)))
+    }
+
+    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
+        Ok(None)
+    }
+
+    /// Gives every row, as if all had the same hash: checks have to look for themselves.
+    fn earlier(
+        &self,
+        _trace: Trace<'_>,
+        wanted: u32,
+        counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+    ) -> Result<u32, String> {
+        let mut found = 0;
+        for row in self.0["earlier"].as_array().into_iter().flatten() {
+            let submission =
+                Submission::from_json(&row[0]).map_err(|refusal| refusal.to_string())?;
+            let facts = Facts::new(&submission, 65_536, 0);
+            let counted = counts(&Earlier { facts: &facts, at: 0, ham: row[1] == true });
+            found += u32::from(counted && found < wanted);
+        }
+        Ok(found)
+    }
+
+    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
+        Err(format!("function {function} cannot be called here"))
+    }
+}
+
 struct Corpus {
     check: &'static str,
     lists: Lists,
     options: Json,
     action: String,
     max_chars: usize,
+    now: i64,
+    session: Session,
     submission: serde_json::Map<String, Json>,
     examples: usize,
 }
@@ -77,6 +116,11 @@ impl Corpus {
                 self.options = serde_json::from_str(value).map_err(|error| error.to_string())?;
             }
             "action" => value.clone_into(&mut self.action),
+            "now" => self.now = crate::time::parse(value).ok_or("not a time")?,
+            "session" => {
+                self.session =
+                    Session(serde_json::from_str(value).map_err(|error| error.to_string())?)
+            }
             "max_chars" => self.max_chars = value.parse().map_err(|_| "not a number")?,
             "list" => {
                 let (name, kind) = value.split_once(' ').ok_or("a list has a name and a kind")?;
@@ -109,7 +153,8 @@ impl Corpus {
             options: self.options.clone(),
         };
         let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
-        let facts = Facts::new(&submission, self.max_chars, 0);
+        let facts = Facts::new(&submission, self.max_chars, self.now);
+        let facts = facts.within(&self.session);
         let finding = policy.checks().next().and_then(|check| check.ask(&facts));
         let Some((action, detail)) = expected.split_once(' ') else {
             let got = finding.map_or("nothing", |finding| finding.action.name());
@@ -142,6 +187,8 @@ fn every_local_check_answers_its_corpus() {
             options: json!({}),
             action: check.action().name().to_owned(),
             max_chars: 65_536,
+            now: 0,
+            session: Session(Json::Null),
             submission: serde_json::Map::new(),
             examples: 0,
         };

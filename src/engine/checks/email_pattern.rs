@@ -49,7 +49,7 @@ impl Check for EmailPattern {
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let patterns = |list: Rc<List>| matches!(*list, List::Patterns(_)).then_some(list);
-        let lists = named_lists(self.name(), options, backing, "regex", patterns)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, "regex", patterns)?;
         if lists.is_empty() {
             return Ok(Compiled::Nothing);
         }

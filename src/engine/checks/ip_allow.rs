@@ -59,7 +59,7 @@ pub(super) fn compile(
     backing: &mut dyn Backing,
 ) -> Result<Compiled, Refusal> {
     let networks = |list: Rc<List>| matches!(*list, List::Networks(_)).then_some(list);
-    let lists = named_lists(check, options, backing, "ip", networks)?;
+    let lists = named_lists((check, "lists"), options, backing, "ip", networks)?;
     if lists.is_empty() {
         return Ok(Compiled::Nothing);
     }

@@ -2,11 +2,23 @@
 //! weigh findings. A new check is a file here and a line in [`CHECKS`].
 
 mod akismet;
+mod api_source;
+mod article_age;
+mod bypass;
 mod content;
 mod email_pattern;
+mod email_syntax;
+mod form_time;
+mod honeypot;
 mod ip_allow;
 mod ip_block;
+mod kinds;
 mod links;
+mod required;
+mod shutdown;
+mod title_only;
+mod url_blocklist;
+mod wordfilter;
 
 use std::rc::Rc;
 
@@ -22,11 +34,22 @@ use crate::verdict::{Action, words};
 
 /// Every check, in the order in which they run; those that allow come first.
 pub const CHECKS: &[&dyn Check] = &[
+    &bypass::Bypass,
     &ip_allow::IpAllow,
     &ip_block::IpBlock,
+    &shutdown::Shutdown,
+    &required::Required,
+    &email_syntax::EmailSyntax,
     &email_pattern::EmailPattern,
     &content::Content,
+    &wordfilter::WordFilter,
     &links::Links,
+    &url_blocklist::UrlBlocklist,
+    &title_only::TitleOnly,
+    &article_age::ArticleAge,
+    &api_source::ApiSource,
+    &honeypot::Honeypot,
+    &form_time::FormTime,
     &akismet::Akismet,
 ];
 
@@ -150,27 +173,27 @@ impl Hit {
     }
 }
 
-/// The lists that option `lists` names, with their names, each turned into what the check matches
+/// The lists that an option names, with their names, each turned into what the check matches
 /// against; empty ones are left out.
 fn named_lists<T>(
-    check: &str,
+    (check, option): (&str, &str),
     options: &OptionValues,
     backing: &mut dyn Backing,
     takes: &str,
     turn: impl Fn(Rc<List>) -> Option<T>,
 ) -> Result<Vec<(String, T)>, Refusal> {
     let mut found = Vec::new();
-    for name in options.texts("lists") {
+    for name in options.texts(option) {
         let list = backing.list(&name).map_err(|fault| {
             Refusal::new(fault).with_hint(format!(
                 "Mend the list in spamcheck.list and spamcheck.list_entry, or take it out of \
-                 option \"lists\" of check {check}."
+                 option \"{option}\" of check {check}."
             ))
         })?;
         let (kind, empty) = (list.kind().name(), list.is_empty());
         let Some(list) = turn(list) else {
             return Err(Refusal::new(format!(
-                "option \"lists\" of check {check} takes lists of kind {takes}, and {} is of kind \
+                "option \"{option}\" of check {check} takes lists of kind {takes}, and {} is of kind \
                  {kind}",
                 Refusal::quote(&name)
             ))
