@@ -229,7 +229,7 @@ impl<'a> Facts<'a> {
         } else {
             self.rare().kind.get_or_init(|| text::normalise(kind).into_owned())
         };
-        if matches!(kind, "" | "normal" | "regular") { "comment" } else { kind }
+        meant(kind)
     }
 
     /// The author's roles: the members of the comma-separated `user_role`.
@@ -312,6 +312,17 @@ impl<'a> Facts<'a> {
     fn rare(&self) -> &Rare<'a> {
         self.rare.get_or_init(Box::default)
     }
+}
+
+/// A type that somebody wrote, as [`Facts::kind`] gives it.
+#[must_use]
+pub fn kind_of(written: &str) -> String {
+    meant(&text::normalise(written.trim())).to_owned()
+}
+
+/// The type that a case-folded word means (Serendipity's forms say `NORMAL`).
+fn meant(kind: &str) -> &str {
+    if matches!(kind, "" | "normal" | "regular") { "comment" } else { kind }
 }
 
 /// The bytes of the first `max_chars` characters.

@@ -8,14 +8,14 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use crate::akismet;
 use crate::checks::{self, Check, Compiled, LocalCheck};
-use crate::facts::Facts;
+use crate::facts::{Facts, kind_of};
 use crate::lists::List;
 use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::{Action, Finding, Judgement, Verdict};
-use crate::{akismet, text};
 
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
@@ -138,9 +138,8 @@ impl Policy {
         checks: Vec<CheckSetting>,
         backing: &mut dyn Backing,
     ) -> Self {
-        let types = settings.types.as_ref().map(|types| {
-            types.iter().map(|kind| text::normalise(kind.trim()).into_owned()).collect()
-        });
+        let types =
+            settings.types.as_ref().map(|types| types.iter().map(|kind| kind_of(kind)).collect());
         let mut policy = Self {
             settings,
             checks: Vec::new(),

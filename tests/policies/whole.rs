@@ -139,3 +139,30 @@ fn other_sessions_hear_of_tables_that_are_emptied() {
         assert_eq!(ask(&mut other, SAY), now, "{table}");
     }
 }
+
+#[test]
+fn a_type_may_be_called_in_a_policy_what_it_may_be_called_in_a_row() {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE posts (id serial PRIMARY KEY, body text, type text, status text DEFAULT 'approved'
+             CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('posts');
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
+    );
+    for types in ["{normal}", "{Regular}", "{comment}", "{NORMAL,trackback}"] {
+        site.run(&format!("UPDATE spamcheck.policy SET types = '{types}'"));
+        for (kind, status) in [
+            ("NULL", "spam"),
+            ("''", "spam"),
+            ("'Normal'", "spam"),
+            ("'regular'", "spam"),
+            ("'COMMENT'", "spam"),
+            ("'letter'", "approved"),
+        ] {
+            let insert = format!(
+                "INSERT INTO posts (body, type) VALUES ('a casino', {kind}) RETURNING status"
+            );
+            assert_eq!(site.ask(&insert), status, "{types} {kind}");
+        }
+    }
+}
