@@ -80,6 +80,10 @@ CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
 COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';
 
+CREATE FUNCTION spamcheck._attached() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_attached';
+COMMENT ON FUNCTION spamcheck._attached() IS 'Internal: no protected table becomes a partition of a protected one';
+
 CREATE FUNCTION spamcheck._dropped() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_dropped';
 COMMENT ON FUNCTION spamcheck._dropped() IS 'Internal: a protection goes with its table';
