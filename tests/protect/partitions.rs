@@ -300,8 +300,8 @@ fn a_protected_table_is_not_attached_to_a_protected_one() {
     protect(&mut client, "'plain'");
     protect(&mut client, "'inner_part'");
     for (table, values, named) in [
-        ("plain", "'us'", "table plain is protected by itself and so is notes"),
-        ("nested", "'jp'", "table inner_part is protected by itself and so is notes"),
+        ("plain", "'us'", "table public.plain is protected by itself and so is public.notes"),
+        ("nested", "'jp'", "table public.inner_part is protected by itself and so is public.notes"),
     ] {
         let attach = format!("ALTER TABLE notes ATTACH PARTITION {table} FOR VALUES IN ({values})");
         let error = refusal(&mut client, &attach);
