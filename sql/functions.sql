@@ -60,6 +60,14 @@ CREATE FUNCTION spamcheck._valid() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_valid';
 COMMENT ON FUNCTION spamcheck._valid() IS 'Internal: checks what is written into policies, settings and lists';
 
+CREATE FUNCTION spamcheck._emptied() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_emptied';
+COMMENT ON FUNCTION spamcheck._emptied() IS 'Internal: a TRUNCATE of policies or lists is treated as a DELETE of all';
+
+CREATE FUNCTION spamcheck._completed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_completed';
+COMMENT ON FUNCTION spamcheck._completed() IS 'Internal: gives a new policy its row for each check';
+
 CREATE FUNCTION spamcheck._changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_changed';
 COMMENT ON FUNCTION spamcheck._changed() IS 'Internal: tells all sessions that policies, settings or lists changed';
@@ -71,6 +79,10 @@ COMMENT ON FUNCTION spamcheck._queued() IS 'Internal: wakes the worker once queu
 CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
 COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';
+
+CREATE FUNCTION spamcheck._attached() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_attached';
+COMMENT ON FUNCTION spamcheck._attached() IS 'Internal: no protected table becomes a partition of a protected one';
 
 CREATE FUNCTION spamcheck._dropped() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_dropped';

@@ -10,7 +10,7 @@ use crate::rights;
 use crate::row::EPOCH_OFFSET;
 use crate::rulebook;
 use crate::settings;
-use crate::shared::{self, Database, Lane};
+use crate::shared::{self, Database, Lane, Refused};
 use crate::spi;
 
 struct Item {
@@ -78,13 +78,32 @@ fn worker(entry: Option<&Database>) -> Item {
     if unsafe { pg_sys::RecoveryInProgress() } {
         return ok("worker", "this server is a standby; the worker starts when it is promoted");
     }
-    match entry.map(|e| e.pid.load(Ordering::Acquire)) {
-        Some(pid) if pid != 0 => ok("worker", format!("runs with process id {pid}")),
-        _ => bad(
+    if let Some(pid) = entry.map(|e| e.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0) {
+        return ok("worker", format!("runs with process id {pid}"));
+    }
+    let none =
+        "no pg_spamcheck worker runs in this database: no lookups, and rejections are not logged";
+    let most = settings::max_workers();
+    match entry.map_or(Refused::No, |e| Refused::of(e.refused.load(Ordering::Acquire))) {
+        Refused::No => bad(
             "worker",
             "error",
-            "no pg_spamcheck worker runs in this database: no lookups, and rejections are not logged",
-            "It starts within a second or two. If it does not, see the server's log: max_worker_processes or pg_spamcheck.max_workers may be too small.",
+            none,
+            "It starts within a second or two. If it does not, see the server's log.",
+        ),
+        Refused::MaxWorkers => bad(
+            "worker",
+            "error",
+            format!("{none}. Other databases have all {most} that pg_spamcheck.max_workers allows"),
+            format!(
+                "Set pg_spamcheck.max_workers to the number of databases with the extension (it is {most}), max_worker_processes to have room for that, and restart the server."
+            ),
+        ),
+        Refused::MaxWorkerProcesses => bad(
+            "worker",
+            "error",
+            format!("{none}. The server has no free one of its max_worker_processes"),
+            "Raise max_worker_processes by the number of databases with the extension and one more for the launcher, and restart the server.",
         ),
     }
 }

@@ -37,6 +37,7 @@ mod protect;
 mod catalogue;
 mod validation;
 mod references;
+mod attaching;
 mod renames;
 mod restore;
 mod access;

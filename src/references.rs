@@ -73,6 +73,19 @@ pub fn drop_dependents(table: &str, name: &str) {
     });
 }
 
+/// All rows of a table are about to go at once: what hangs on each goes, or it stays.
+pub fn drop_all_dependents(table: &str) {
+    let names = match table {
+        "policy" => "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p ORDER BY p.name",
+        "list" => "SELECT convert_to(l.name, 'UTF8') FROM spamcheck.list l ORDER BY l.name",
+        _ => return,
+    };
+    let names = rights::as_extension(|| spi::texts_now(names, &[]));
+    for name in names.into_iter().flatten() {
+        drop_dependents(table, &name);
+    }
+}
+
 /// A check without its list fails on every submission: that is said, and allowed.
 fn warn_if_named(list: &str) {
     let named = spi::text_now(

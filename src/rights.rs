@@ -106,7 +106,8 @@ pub fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
     }
 }
 
-fn extension_owner() -> pg_sys::Oid {
+/// The owner of the extension's tables.
+pub fn extension_owner() -> pg_sys::Oid {
     owner_of(own_relation(c"policy"))
 }
 

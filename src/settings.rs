@@ -11,7 +11,7 @@ static ALLOW_PRIVATE_HOSTS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(3_000);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
-static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(8);
+static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
 static RATE_LIMIT_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(65_536);
 static MAILBOX_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(64);
 static MAX_CHECKED_CHARS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
@@ -120,7 +120,7 @@ fn numbers() {
         Number {
             name: c"pg_spamcheck.max_workers",
             short: c"Databases that can have a worker at the same time.",
-            long: c"Each takes one of max_worker_processes.",
+            long: c"Each takes one of max_worker_processes, and the launcher one more. Leave room there for parallel queries and other extensions.",
             setting: &MAX_WORKERS,
             limits: (1, 64),
             context: GucContext::Postmaster,

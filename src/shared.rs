@@ -30,6 +30,8 @@ pub struct Database {
     pub prepared: AtomicBool,
     /// The worker waits: to end now is no failure.
     pub served: AtomicBool,
+    /// What stood against the last start of a worker; see [`Refused`].
+    pub refused: AtomicU32,
     /// The worker's process id; 0: no worker runs.
     pub pid: AtomicU32,
     /// The worker's latch, valid while pid is not 0 (a stale one costs a spurious wake-up).
@@ -77,6 +79,29 @@ impl Lane {
             3 => Lane::Down,
             4 => Lane::BadSecrets,
             _ => Lane::Open,
+        }
+    }
+}
+
+/// What stood against starting a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Refused {
+    /// Nothing.
+    No = 0,
+    /// As many run as pg_spamcheck.max_workers allows.
+    MaxWorkers = 1,
+    /// The server has no free one of max_worker_processes.
+    MaxWorkerProcesses = 2,
+}
+
+impl Refused {
+    /// Reads the stored number.
+    pub fn of(number: u32) -> Refused {
+        match number {
+            1 => Refused::MaxWorkers,
+            2 => Refused::MaxWorkerProcesses,
+            _ => Refused::No,
         }
     }
 }
@@ -246,6 +271,7 @@ impl Database {
         self.lookups.store(false, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);
+        self.refused.store(Refused::No as u32, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         for counter in

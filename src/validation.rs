@@ -9,6 +9,7 @@ use spamcheck_engine::options::OptionKind;
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
+use crate::catalogue;
 use crate::lookups;
 use crate::references;
 use crate::report;
@@ -19,7 +20,7 @@ use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
 use crate::transaction;
-use crate::trigger::{Event, Trigger, VERSION_1};
+use crate::trigger::{self, Event, Trigger, VERSION_1};
 
 /// The version-1 calling convention's record for `spamcheck_valid`.
 #[unsafe(no_mangle)]
@@ -30,6 +31,18 @@ pub extern "C" fn pg_finfo_spamcheck_valid() -> &'static pg_sys::Pg_finfo_record
 /// The version-1 calling convention's record for `spamcheck_changed`.
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_spamcheck_changed() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_emptied`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_emptied() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_completed`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_completed() -> &'static pg_sys::Pg_finfo_record {
     &VERSION_1
 }
 
@@ -65,6 +78,38 @@ pub unsafe extern "C-unwind" fn spamcheck_changed(
     _fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
     rulebook::announce_change();
+    pg_sys::Datum::null()
+}
+
+/// AFTER ROW: a policy made by plain INSERT gets its settings. Those of a dump come with it.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_completed(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: Trigger checks the protocol.
+    let trigger = unsafe { Trigger::of(fcinfo) };
+    if !references::unchecked() && !restore::running() {
+        catalogue::complete_policy(text(&trigger.new_row_json(), "name"));
+    }
+    pg_sys::Datum::null()
+}
+
+/// BEFORE TRUNCATE of policies or lists: as if each row were deleted.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_emptied(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the function checks the protocol.
+    let table = unsafe { trigger::table_to_empty(fcinfo) };
+    references::drop_all_dependents(&table);
     pg_sys::Datum::null()
 }
 

@@ -8,14 +8,14 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use crate::akismet;
 use crate::checks::{self, Check, Compiled, LocalCheck};
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::lists::List;
 use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::{Action, Finding, Judgement, Verdict};
-use crate::{akismet, facts};
 
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 

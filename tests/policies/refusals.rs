@@ -37,6 +37,7 @@ fn a_policy_refuses_every_bad_value() {
         ("mode = 'Enforce'", vec!["mode", "\"Enforce\""]),
         ("mode = NULL", vec!["mode"]),
         ("types = '{a,NULL}'", vec!["types"]),
+        ("types = '{}'", vec!["types", "NULL for all", "[]"]),
         ("types = '{\"\"}'", vec!["types"]),
         ("moderate_at = 0", vec!["moderate_at", "0"]),
         ("spam_at = -1", vec!["spam_at", "-1"]),
