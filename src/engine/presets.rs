@@ -81,6 +81,7 @@ pub const PRESETS: &[Preset] = &[
         name: "actionkit",
         policy: &[("mode", r#""trial""#), ("types", r#"["petition","letter","signup","survey"]"#)],
         checks: &[
+            on("rate_limit"),
             on("akismet"),
             // Its own list: `http` among the shared words would surprise every other policy.
             PresetCheck {
@@ -198,7 +199,7 @@ mod tests {
             enabled("default"),
             ["ip_allow", "ip_block", "email_pattern", "content", "links"]
         );
-        assert_eq!(enabled("actionkit"), ["akismet"]);
+        assert_eq!(enabled("actionkit"), ["rate_limit", "akismet"]);
         assert_eq!(enabled("gitlab"), ["akismet"]);
         assert_eq!(enabled("serendipity"), ["links"]);
         let columns = find("actionkit").unwrap().policy_columns();

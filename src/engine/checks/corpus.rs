@@ -1,6 +1,7 @@
 //! Walks `tests/corpus`: one text file a check, examples with their expected findings. It must not
 //! hold examples itself. The format is described at the head of each file.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ use super::CHECKS;
 use crate::facts::Facts;
 use crate::lists::{List, ListKind};
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
+use crate::rate::{self, Entry};
 use crate::submission::Submission;
+use crate::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
 /// The fewest examples that a check may have.
 const EXAMPLES: usize = 15;
@@ -38,7 +41,35 @@ impl Backing for Lists {
     }
 
     fn interval(&mut self, text: &str) -> Result<i64, String> {
-        Err(format!("no interval: {text}"))
+        seconds(text.strip_suffix(" seconds").unwrap_or_default())
+    }
+}
+
+/// The tries so far, counted as servers do.
+struct Tries(RefCell<Vec<Entry>>, i64);
+
+impl Surroundings for Tries {
+    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn count_try(&self, key: &str, limit: RateLimit) -> Result<Option<Refused>, String> {
+        let hash = key.bytes().fold(0_u128, |hash, byte| hash.rotate_left(8) ^ u128::from(byte));
+        let key = rate::Key { home: i64::from(limit.max).unsigned_abs(), hash };
+        Ok(rate::count(&mut self.0.borrow_mut(), key, limit, self.1).refused)
+    }
+
+    fn earlier(
+        &self,
+        _trace: Trace<'_>,
+        _wanted: u32,
+        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+    ) -> Result<u32, String> {
+        Ok(0)
+    }
+
+    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
+        Err(format!("no function: {function}"))
     }
 }
 
@@ -49,6 +80,7 @@ struct Corpus {
     action: String,
     max_chars: usize,
     submission: serde_json::Map<String, Json>,
+    tries: Tries,
     examples: usize,
 }
 
@@ -77,6 +109,7 @@ impl Corpus {
                 self.options = serde_json::from_str(value).map_err(|error| error.to_string())?;
             }
             "action" => value.clone_into(&mut self.action),
+            "at" => self.tries.1 = 1 + seconds(value)?,
             "max_chars" => self.max_chars = value.parse().map_err(|_| "not a number")?,
             "list" => {
                 let (name, kind) = value.split_once(' ').ok_or("a list has a name and a kind")?;
@@ -109,7 +142,7 @@ impl Corpus {
             options: self.options.clone(),
         };
         let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
-        let facts = Facts::new(&submission, self.max_chars, 0);
+        let facts = Facts::new(&submission, self.max_chars, 0).within(&self.tries);
         let finding = policy.checks().next().and_then(|check| check.ask(&facts));
         let Some((action, detail)) = expected.split_once(' ') else {
             let got = finding.map_or("nothing", |finding| finding.action.name());
@@ -125,6 +158,10 @@ impl Corpus {
         }
         Err(format!("got {} {}: {}", finding.action.name(), finding.detail, finding.why))
     }
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    text.parse::<i64>().map(|n| n * 1_000_000).map_err(|_| "not a number of seconds".to_owned())
 }
 
 #[test]
@@ -143,6 +180,7 @@ fn every_local_check_answers_its_corpus() {
             action: check.action().name().to_owned(),
             max_chars: 65_536,
             submission: serde_json::Map::new(),
+            tries: Tries(RefCell::new(vec![Entry::FREE; rate::WAYS]), 1),
             examples: 0,
         };
         for (number, line) in text.lines().enumerate() {

@@ -7,6 +7,7 @@ mod email_pattern;
 mod ip_allow;
 mod ip_block;
 mod links;
+mod rate_limit;
 
 use std::rc::Rc;
 
@@ -23,6 +24,7 @@ use crate::verdict::{Action, words};
 /// Every check, in the order in which they run; those that allow come first.
 pub const CHECKS: &[&dyn Check] = &[
     &ip_allow::IpAllow,
+    &rate_limit::RateLimit,
     &ip_block::IpBlock,
     &email_pattern::EmailPattern,
     &content::Content,
