@@ -132,10 +132,10 @@ impl Entry {
             && self.hash == [key.hash as u64, (key.hash >> 64) as u64]
     }
 
-    /// Whether it belongs to `home`.
+    /// Whose it is; 0: nobody's.
     #[must_use]
-    pub fn belongs_to(&self, home: u64) -> bool {
-        self.idle_at != 0 && self.home == home
+    pub const fn home(&self) -> u64 {
+        self.home
     }
 
     /// Whether something in it still counts.
