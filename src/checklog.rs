@@ -8,7 +8,7 @@ use spamcheck_engine::verdict::Judgement;
 use spamcheck_engine::{Facts, Field, Policy, Value};
 
 use crate::rights;
-use crate::spi;
+use crate::spi::{self, Arg};
 
 /// Characters of a text that policies with `keep = excerpt` log (interface section 5).
 const EXCERPT: usize = 200;
@@ -150,4 +150,21 @@ const INSERT: &str =
 /// Writes entries, a JSON array of them, with the rights of the extension.
 pub fn write(entries: &str) {
     rights::as_extension(|| spi::write_json(INSERT, entries));
+}
+
+const REFUSED: &str = "UPDATE spamcheck.spam_checklog l
+            SET detail = jsonb_set(l.detail, '{refused}', to_jsonb(r.refused))
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(id bigint, refused bigint)
+          WHERE l.submission_id = r.id AND l.check_name = 'rate_limit'
+      RETURNING convert_to(r.id::text, 'UTF8')";
+
+/// Writes how many submissions the blocks of rate limits have refused by now, into the entries of those
+/// blocks; which of them have one.
+pub fn count_refused(blocks: impl Iterator<Item = (i64, u64)>) -> Vec<i64> {
+    let blocks: Vec<Json> =
+        blocks.map(|(id, refused)| json!({ "id": id, "refused": refused })).collect();
+    let written = rights::as_extension(|| {
+        spi::write_returning(REFUSED, &[Arg::Text(&Json::Array(blocks).to_string())])
+    });
+    written.into_iter().flatten().filter_map(|id| id.parse().ok()).collect()
 }

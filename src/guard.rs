@@ -2,6 +2,7 @@
 //! and nothing that comes after it: what was found waits in the stash until the row is stored. The path
 //! of a ham row runs no SQL, takes no lock and allocates nothing worth naming.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -13,7 +14,8 @@ use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, FieldSet, Submission};
 
 use crate::protection::Protection;
-use crate::report::{self, Rejection};
+use crate::rate::Claim;
+use crate::report::{self, Ground, Rejection};
 use crate::row::{self, Column, Row};
 use crate::rulebook::{self, Unusable};
 use crate::stash::{self, Pending};
@@ -97,7 +99,8 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
             return unchanged;
         }
     }
-    judge(&trigger, protection, row)
+    let edited = trigger.event == Event::Update || arrived.is_some();
+    judge(&trigger, protection, row, edited)
 }
 
 /// The protection, looked up once a statement.
@@ -171,11 +174,11 @@ fn edited(protection: &Protection, trigger: &Trigger, new: Row<'_>) -> bool {
     })
 }
 
-fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decision {
+fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: bool) -> Decision {
     let policy = &protection.policy;
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, protection.needs(), &elsewhere);
-    let around = Around { protection, row: Some(row), dry: false };
+    let around = Around { protection, row: Some(row), dry: false, edited, claim: Cell::default() };
     let mut judgement = {
         let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now())
             .within(&around);
@@ -205,7 +208,7 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decisi
     if judgement.findings.is_empty() && !judgement.lookups {
         return Decision::Pass(trigger.unchanged());
     }
-    follow(trigger, protection, row, judgement)
+    follow(trigger, protection, row, judgement, around.claim.take())
 }
 
 /// A check that could not be made.
@@ -225,6 +228,7 @@ fn follow(
     protection: &Rc<Protection>,
     row: Row<'_>,
     mut judgement: Judgement,
+    claim: Option<Claim>,
 ) -> Decision {
     if judgement.verdict == Verdict::Challenge {
         // Nobody is there to be asked: a moderator looks.
@@ -233,7 +237,7 @@ fn follow(
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
-        return reject(trigger, protection, &judgement);
+        return reject(trigger, protection, &judgement, claim);
     }
     let lookup = judgement.lookups;
     let held = enforced
@@ -317,8 +321,45 @@ fn status_datum(column: Column, value: &StatusValue) -> pg_sys::Datum {
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no
 /// rollback, so its entry is written in the transaction.
-fn reject(trigger: &Trigger, protection: &Rc<Protection>, judgement: &Judgement) -> Decision {
+fn reject(
+    trigger: &Trigger,
+    protection: &Rc<Protection>,
+    judgement: &Judgement,
+    claim: Option<Claim>,
+) -> Decision {
     let settings = &protection.policy.settings;
+    let ground = ground(judgement);
+    // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
+    if matches!(ground, Ground::Content) || claim.is_some() {
+        log_refused(trigger, protection, judgement, claim);
+    }
+    match settings.on_reject {
+        OnReject::Drop => Decision::Pass(pg_sys::Datum::null()),
+        OnReject::Error => Decision::Refuse(report::rejection(
+            ground,
+            &protection.relation,
+            &protection.schema,
+            &protection.table,
+            &settings.reject_sqlstate,
+        )),
+    }
+}
+
+/// A refusal by rate_limit ends the judgement, so it is the last finding.
+fn ground(judgement: &Judgement) -> Ground {
+    let last = judgement.findings.last();
+    match last.filter(|last| last.check == "rate_limit" && last.action == Action::Reject) {
+        Some(last) => Ground::TooOften(last.detail["retry_after"].as_i64().unwrap_or(1)),
+        None => Ground::Content,
+    }
+}
+
+fn log_refused(
+    trigger: &Trigger,
+    protection: &Rc<Protection>,
+    judgement: &Judgement,
+    claim: Option<Claim>,
+) {
     // SAFETY: the slot holds the new row; all its columns are read now.
     let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
     let elsewhere = Elsewhere::new(protection, row);
@@ -326,19 +367,9 @@ fn reject(trigger: &Trigger, protection: &Rc<Protection>, judgement: &Judgement)
         submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let whole_row = trigger.row_as_json(row);
-    match settings.on_reject {
-        OnReject::Drop => {
-            record::log_dropped(protection, &facts, judgement, whole_row);
-            Decision::Pass(pg_sys::Datum::null())
-        }
-        OnReject::Error => {
-            record::log_rejected(protection, &facts, judgement, whole_row);
-            Decision::Refuse(report::rejection(
-                &protection.relation,
-                &protection.schema,
-                &protection.table,
-                &settings.reject_sqlstate,
-            ))
-        }
+    match (claim, protection.policy.settings.on_reject) {
+        (Some(claim), _) => record::log_block(protection, &facts, judgement, whole_row, claim),
+        (None, OnReject::Drop) => record::log_dropped(protection, &facts, judgement, whole_row),
+        (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use pgrx::{JsonB, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 
+use crate::rate;
 use crate::rights;
 use crate::row::EPOCH_OFFSET;
 use crate::rulebook;
@@ -38,6 +39,7 @@ fn health() -> TableIterator<
         items.push(worker(entry));
         items.push(akismet(entry));
         items.push(rejections(entry));
+        items.push(senders());
     }
     items.push(queue());
     items.push(checks());
@@ -70,6 +72,20 @@ fn preload() -> Item {
             "pg_spamcheck is not in shared_preload_libraries: nothing is judged",
             format!("Add {} to postgresql.conf and restart the server.", settings::PRELOAD_LINE),
         )
+    }
+}
+
+fn senders() -> Item {
+    match rate::displaced() {
+        0 => ok("rate_limit", "the table of senders has room for all that count"),
+        displaced => bad(
+            "rate_limit",
+            "warning",
+            format!(
+                "the table of senders was full: {displaced} were forgotten while they still counted"
+            ),
+            "Raise pg_spamcheck.rate_limit_entries; it takes effect when the server starts.",
+        ),
     }
 }
 

@@ -22,6 +22,7 @@ mod protection;
 mod row;
 mod submission;
 mod surroundings;
+mod rate;
 mod stash;
 mod nesting;
 mod report;

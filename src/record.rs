@@ -15,6 +15,7 @@ use spamcheck_engine::{Facts, Field, FieldSet};
 use crate::checklog::{self, About};
 use crate::mailbox::{self, Unsettled};
 use crate::protection::Protection;
+use crate::rate::Claim;
 use crate::row::Row;
 use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
@@ -202,7 +203,8 @@ pub fn log_dropped(
     judgement: &Judgement,
     whole_row: Json,
 ) {
-    checklog::write(&rejected_entries(protection, facts, judgement, whole_row));
+    let id = checklog::next_submission_id();
+    checklog::write(&rejected_entries(protection, facts, judgement, whole_row, id));
 }
 
 /// Logs a row whose rejection is about to roll its transaction back: by way of the worker, which
@@ -213,15 +215,35 @@ pub fn log_rejected(
     judgement: &Judgement,
     whole_row: Json,
 ) {
+    let id = checklog::next_submission_id();
+    post(protection, &rejected_entries(protection, facts, judgement, whole_row, id));
+}
+
+/// Logs the refusal that stands for a block of a rate limit. Also when rows are dropped it goes by way of
+/// the worker: the block lasts, whatever becomes of the transaction.
+pub fn log_block(
+    protection: &Rc<Protection>,
+    facts: &Facts<'_>,
+    judgement: &Judgement,
+    whole_row: Json,
+    claim: Claim,
+) {
+    let id = checklog::next_submission_id();
+    if post(protection, &rejected_entries(protection, facts, judgement, whole_row, id)) {
+        claim.logged(id);
+    }
+}
+
+/// Hands a letter to the worker; whether it has it.
+fn post(protection: &Protection, letter: &str) -> bool {
     // SAFETY: a static that is set for the life of the backend.
     let database = unsafe { pg_sys::MyDatabaseId };
     let entry = shared::shared().and_then(|shared| shared.enlist(database));
-    let letter = rejected_entries(protection, facts, judgement, whole_row);
     let sent = match entry {
         Some(entry) => mailbox::send(entry, letter.as_bytes()),
         None => Err(Unsettled::NoWorker),
     };
-    let Err(unsettled) = sent else { return };
+    let Err(unsettled) = sent else { return true };
     if let Some(entry) = entry
         && unsettled != Unsettled::Late
     {
@@ -237,6 +259,7 @@ pub fn log_rejected(
     )
     .set_detail(format!("{}.", first_upper(unsettled.reason())))
     .report(PgLogLevel::LOG);
+    unsettled == Unsettled::Late
 }
 
 fn first_upper(text: &str) -> String {
@@ -249,6 +272,7 @@ fn rejected_entries(
     facts: &Facts<'_>,
     judgement: &Judgement,
     whole_row: Json,
+    id: i64,
 ) -> String {
     let about = About {
         protection: protection.id,
@@ -257,6 +281,5 @@ fn rejected_entries(
         former: None,
         whole_row: Some(whole_row),
     };
-    let id = checklog::next_submission_id();
     Json::Array(checklog::entries(&protection.policy, &about, facts, judgement, id)).to_string()
 }

@@ -12,7 +12,7 @@ static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(3_000);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
-static RATE_LIMIT_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(65_536);
+static RATE_LIMIT_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
 static MAILBOX_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(64);
 static MAX_CHECKED_CHARS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
 static SECRETS_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -128,8 +128,8 @@ fn numbers() {
         },
         Number {
             name: c"pg_spamcheck.rate_limit_entries",
-            short: c"Addresses that rate_limit can count at the same time.",
-            long: c"Each takes a few bytes of shared memory.",
+            short: c"Senders that rate_limit can count at the same time.",
+            long: c"Each takes about 220 bytes of shared memory.",
             setting: &RATE_LIMIT_ENTRIES,
             limits: (1_024, 16_777_216),
             context: GucContext::Postmaster,
@@ -298,6 +298,11 @@ pub fn max_checked_chars() -> usize {
 /// Databases that can have a worker.
 pub fn max_workers() -> usize {
     MAX_WORKERS.get().max(1) as usize
+}
+
+/// Senders that can be counted; fixed at server start.
+pub fn rate_limit_entries() -> usize {
+    RATE_LIMIT_ENTRIES.get().max(1) as usize
 }
 
 /// Slots of the mailbox; fixed at server start.

@@ -1,12 +1,13 @@
 //! The shared memory of the extension: which databases have work for a worker, the counters of each,
 //! and the slots of the mailbox. Owns layout, reservation and start-up only; atomics everywhere, no
-//! lock is ever held, so a process that dies leaves nothing locked. Protocols live with their users.
+//! lock is ever held, so a process that dies leaves nothing locked. Protocols live with their users. The
+//! table of senders is reserved here, too, and is rate.rs's own.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use pgrx::pg_sys;
 
-use crate::settings;
+use crate::{rate, settings};
 
 /// Databases that can be served at the same time. The launcher frees entries of databases that do not
 /// have the extension.
@@ -26,6 +27,8 @@ pub struct Database {
     pub lookups: AtomicBool,
     /// Letters wait in the mailbox.
     pub letters: AtomicBool,
+    /// Senders were refused oftener than the log knows.
+    pub refusals: AtomicBool,
     /// A prepared transaction holds lookups: they will show up without a word.
     pub prepared: AtomicBool,
     /// The worker waits: to end now is no failure.
@@ -162,7 +165,7 @@ pub fn reserve() {
             pg_sys::shmem_request_hook = Some(request);
         }
         #[cfg(any(feature = "pg13", feature = "pg14"))]
-        pg_sys::RequestAddinShmemSpace(size());
+        pg_sys::RequestAddinShmemSpace(size() + rate::size());
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(startup);
     }
@@ -176,7 +179,7 @@ unsafe extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(size());
+        pg_sys::RequestAddinShmemSpace(size() + rate::size());
     }
 }
 
@@ -196,6 +199,7 @@ unsafe extern "C-unwind" fn startup() {
             (*segment).slots.store(settings::mailbox_slots() as u32, Ordering::Relaxed);
         }
         SEGMENT.store(segment, Ordering::Release);
+        rate::start();
     }
 }
 
@@ -270,6 +274,7 @@ impl Database {
         self.wanted.store(false, Ordering::Relaxed);
         self.lookups.store(false, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
+        self.refusals.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);
         self.refused.store(Refused::No as u32, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);

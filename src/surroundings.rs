@@ -2,11 +2,14 @@
 //! about counters, handed to the files that can answer. Owns which row it is and whether anything may be
 //! written or counted; it must not answer by itself what another file knows.
 
+use std::cell::Cell;
+
 use pgrx::pg_sys;
 use serde_json::Value as Json;
 use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
 use crate::protection::Protection;
+use crate::rate::{self, Claim};
 use crate::row::{self, Row};
 
 /// The surroundings of one row of a protected table.
@@ -17,6 +20,10 @@ pub struct Around<'a> {
     pub row: Option<Row<'a>>,
     /// Whether it is only asked what would be: then nothing is written and nothing counted.
     pub dry: bool,
+    /// Whether the row was there before: then it is nobody's try.
+    pub edited: bool,
+    /// A refusal by a rate limit that is to be logged.
+    pub claim: Cell<Option<Claim>>,
 }
 
 impl Surroundings for Around<'_> {
@@ -30,8 +37,17 @@ impl Surroundings for Around<'_> {
         }
     }
 
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
+    fn count_try(&self, key: &str, limit: RateLimit) -> Result<Option<Refused>, String> {
+        let policy = &self.protection.policy.settings.name;
+        if self.edited {
+            return Ok(None);
+        }
+        if self.dry {
+            return rate::peek(policy, key, limit);
+        }
+        let (refused, claim) = rate::count(policy, key, limit)?;
+        self.claim.set(claim);
+        Ok(refused)
     }
 
     fn earlier(

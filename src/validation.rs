@@ -214,7 +214,12 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
         options: row["options"].clone(),
     };
     if all_there && let Some(why) = rulebook::failure_of(setting) {
-        return Err(Refusal::new(why).with_hint("spamcheck.list shows the lists and their kinds."));
+        let hint = if row["check_name"] == "rate_limit" {
+            "Write intervals as PostgreSQL does: \"90 seconds\"."
+        } else {
+            "spamcheck.list shows the lists and their kinds."
+        };
+        return Err(Refusal::new(why).with_hint(hint));
     }
     Ok(())
 }

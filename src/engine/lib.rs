@@ -62,6 +62,7 @@ pub mod text;
 pub mod time;
 
 pub mod facts;
+pub mod rate;
 pub mod surroundings;
 
 pub mod domains;

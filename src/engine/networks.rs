@@ -56,6 +56,14 @@ pub fn parse(entry: &str) -> Result<Network, Refusal> {
     Ok(Network { address: masked(address, prefix), prefix })
 }
 
+/// The network of an address as an entry: `2001:db8::/64`; the address itself when the prefix is all of it.
+#[must_use]
+pub fn around(address: IpAddr, prefix: u8) -> String {
+    let network = masked(address, prefix);
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    if prefix >= bits { network.to_string() } else { format!("{network}/{prefix}") }
+}
+
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & !host_bits_v4(prefix)).into()),
@@ -199,6 +207,16 @@ mod tests {
         assert_eq!(found(&["192.0.2.77/24"], "192.0.2.1").unwrap(), "192.0.2.0/24");
         assert_eq!(found(&["::ffff:10.0.0.0/104"], "10.9.9.9").unwrap(), "10.0.0.0/8");
         assert_eq!(found(&[" 2001:db8::1 "], "2001:db8::1").unwrap(), "2001:db8::1");
+    }
+
+    #[test]
+    fn the_network_around_an_address_is_written_as_an_entry() {
+        let written = |address: &str, prefix| around(address.parse().unwrap(), prefix);
+        assert_eq!(written("2001:db8:1:2:3::4", 64), "2001:db8:1:2::/64");
+        assert_eq!(written("2001:db8:1:2ff::4", 56), "2001:db8:1:200::/56");
+        assert_eq!(written("2001:db8::4", 128), "2001:db8::4");
+        assert_eq!(written("192.0.2.7", 32), "192.0.2.7");
+        assert_eq!(written("ffff::", 0), "::/0");
     }
 
     #[test]

@@ -99,6 +99,7 @@ pub const PRESETS: &[Preset] = &[
         name: "actionkit",
         policy: &[("mode", r#""trial""#), ("types", r#"["petition","letter","signup","survey"]"#)],
         checks: &[
+            on("rate_limit"),
             on("akismet"),
             // Its own list: `http` among the shared words would surprise every other policy.
             PresetCheck {
@@ -282,7 +283,7 @@ mod tests {
                 "honeypot"
             ]
         );
-        assert_eq!(enabled("actionkit"), ["akismet"]);
+        assert_eq!(enabled("actionkit"), ["rate_limit", "akismet"]);
         assert_eq!(enabled("gitlab"), ["akismet"]);
         assert_eq!(
             enabled("serendipity"),

@@ -11,6 +11,7 @@ use pgrx::bgworkers::{
 };
 use pgrx::{IntoDatum, pg_sys, prelude::*};
 
+use crate::rate;
 use crate::settings;
 use crate::shared::{self, Database, Refused, Shared};
 use crate::worker::process;
@@ -91,6 +92,7 @@ impl Launcher {
                 continue;
             };
             if !databases().contains(&oid.into()) {
+                rate::forget(oid.into());
                 entry.free();
                 continue;
             }

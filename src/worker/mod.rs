@@ -11,6 +11,7 @@ mod pipeline;
 mod presence;
 mod process;
 mod questions;
+mod refusals;
 mod secrets;
 mod settle;
 
@@ -23,6 +24,7 @@ use spamcheck_engine::Refusal;
 
 use crate::lookups;
 use crate::mailbox::{Letter, Reader};
+use crate::rate;
 use crate::report;
 use crate::rulebook;
 use crate::settings::{self, Network};
@@ -63,6 +65,7 @@ pub extern "C-unwind" fn spamcheck_worker(argument: pg_sys::Datum) {
     let Some(shared) = shared::shared() else { return };
     let Some(mut worker) = Worker::enter(oid, shared) else { return };
     while worker.turn() {}
+    rate::forget(oid);
     worker.database.free();
 }
 
@@ -71,6 +74,7 @@ impl Worker {
     fn enter(oid: pg_sys::Oid, shared: &'static Shared) -> Option<Worker> {
         match transaction("starting", presence::only_one) {
             None => {
+                rate::forget(oid);
                 shared.database(oid).inspect(|entry| entry.free());
                 return None;
             }
@@ -118,6 +122,7 @@ impl Worker {
         };
         worker.letters.reclaim(oid);
         worker.database.letters.store(true, Ordering::Release);
+        worker.database.refusals.store(true, Ordering::Release);
         // A transaction may have been prepared before the server was restarted.
         worker.database.prepared.store(true, Ordering::Release);
         transaction("reclaiming lookups", lookups::reclaim)?;
@@ -128,12 +133,17 @@ impl Worker {
     fn turn(&mut self) -> bool {
         // Told to end while it waits, it has not failed; what ends it in the middle of work has.
         self.database.served.store(true, Ordering::Release);
-        process::wait(self.sleep(), self.pipeline.bell());
+        process::sleep(self.sleep(), self.pipeline.bell());
+        if process::told_to_end() {
+            process::before_the_end(|| self.last_entries());
+        }
+        pgrx::check_for_interrupts!();
         self.database.served.store(false, Ordering::Release);
         if process::reload_if_asked() {
             self.reconfigure();
         }
-        if self.ticked.elapsed() >= TICK {
+        let tick = self.ticked.elapsed() >= TICK;
+        if tick {
             self.ticked = Instant::now();
             if in_the_way(self.oid) {
                 // Non-zero: the launcher comes back when the database is still there afterwards.
@@ -150,7 +160,19 @@ impl Worker {
             // A key may have been put into its file.
             let _ = self.lane.key(&self.network);
         }
-        self.read_letters() && self.answers() && self.claim()
+        self.read_letters()
+            && (!tick || refusals::bring_up_to_date(self.database))
+            && self.answers()
+            && self.claim()
+    }
+
+    /// What shared memory has for the log, and would take with it.
+    fn last_entries(&mut self) {
+        let entry = self.database;
+        if entry.letters.load(Ordering::Acquire) || entry.refusals.load(Ordering::Acquire) {
+            presence::set(c"lock_timeout", c"500ms", pg_sys::GucAction::GUC_ACTION_SET);
+            let _ = self.read_letters() && refusals::bring_up_to_date(self.database);
+        }
     }
 
     fn sleep(&self) -> Duration {

@@ -1,6 +1,9 @@
 //! Walks `tests/corpus`: one text file a check, examples with their expected findings. It must not
 //! hold examples itself. The format is described at the head of each file.
 
+#[path = "corpus/session.rs"]
+mod session;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,7 @@ use crate::facts::Facts;
 use crate::lists::{List, ListKind};
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
-use crate::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
+use session::Session;
 
 /// The fewest examples that a check may have.
 const EXAMPLES: usize = 15;
@@ -39,43 +42,7 @@ impl Backing for Lists {
     }
 
     fn interval(&mut self, text: &str) -> Result<i64, String> {
-        Err(format!("no interval: {text}"))
-    }
-}
-
-/// What surrounds the submissions: `session: {"roles": […], "earlier": [[submission, ham], …]}`, the
-/// latter newest first.
-struct Session(Json);
-
-impl Surroundings for Session {
-    fn is_member_of(&self, role: &str) -> Result<bool, String> {
-        Ok(self.0["roles"].as_array().is_some_and(|roles| roles.iter().any(|one| one == role)))
-    }
-
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
-    }
-
-    /// Gives every row, as if all had the same hash: checks have to look for themselves.
-    fn earlier(
-        &self,
-        _trace: Trace<'_>,
-        wanted: u32,
-        counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
-    ) -> Result<u32, String> {
-        let mut found = 0;
-        for row in self.0["earlier"].as_array().into_iter().flatten() {
-            let submission =
-                Submission::from_json(&row[0]).map_err(|refusal| refusal.to_string())?;
-            let facts = Facts::new(&submission, 65_536, 0);
-            let counted = counts(&Earlier { facts: &facts, at: 0, ham: row[1] == true });
-            found += u32::from(counted && found < wanted);
-        }
-        Ok(found)
-    }
-
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} cannot be called here"))
+        seconds(text.strip_suffix(" seconds").unwrap_or_default())
     }
 }
 
@@ -118,9 +85,10 @@ impl Corpus {
             "action" => value.clone_into(&mut self.action),
             "now" => self.now = crate::time::parse(value).ok_or("not a time")?,
             "session" => {
-                self.session =
-                    Session(serde_json::from_str(value).map_err(|error| error.to_string())?)
+                self.session.said =
+                    serde_json::from_str(value).map_err(|error| error.to_string())?;
             }
+            "at" => self.session.clock = 1 + seconds(value)?,
             "max_chars" => self.max_chars = value.parse().map_err(|_| "not a number")?,
             "list" => {
                 let (name, kind) = value.split_once(' ').ok_or("a list has a name and a kind")?;
@@ -172,6 +140,10 @@ impl Corpus {
     }
 }
 
+fn seconds(text: &str) -> Result<i64, String> {
+    text.parse::<i64>().map(|n| n * 1_000_000).map_err(|_| "not a number of seconds".to_owned())
+}
+
 #[test]
 fn every_local_check_answers_its_corpus() {
     let mut faults = Vec::new();
@@ -188,7 +160,7 @@ fn every_local_check_answers_its_corpus() {
             action: check.action().name().to_owned(),
             max_chars: 65_536,
             now: 0,
-            session: Session(Json::Null),
+            session: Session::default(),
             submission: serde_json::Map::new(),
             examples: 0,
         };

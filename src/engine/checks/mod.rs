@@ -14,6 +14,7 @@ mod ip_allow;
 mod ip_block;
 mod kinds;
 mod links;
+mod rate_limit;
 mod required;
 mod shutdown;
 mod title_only;
@@ -36,6 +37,7 @@ use crate::verdict::{Action, words};
 pub const CHECKS: &[&dyn Check] = &[
     &bypass::Bypass,
     &ip_allow::IpAllow,
+    &rate_limit::RateLimit,
     &ip_block::IpBlock,
     &shutdown::Shutdown,
     &required::Required,
