@@ -22,6 +22,7 @@ mod protection;
 mod row;
 mod submission;
 mod surroundings;
+mod custom;
 mod stash;
 mod nesting;
 mod report;

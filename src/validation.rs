@@ -8,6 +8,7 @@ use spamcheck_engine::lists::{self, ListKind};
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
+use crate::custom;
 use crate::references;
 use crate::report;
 use crate::restore;
@@ -142,6 +143,9 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     }
     if name == "akismet" {
         valid_akismet(&row["options"])?;
+    }
+    if name == "custom" && !restore::running() {
+        custom::must_exist(&row["options"])?;
     }
     let mut all_there = true;
     for list in named_lists(name, &row["options"]) {

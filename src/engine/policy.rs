@@ -101,7 +101,8 @@ impl EnabledCheck {
             action = Action::Log;
         }
         // What the finding adds to the sum: the log's scores add up to its total.
-        let score = if action == Action::Score { self.score } else { 0.0 };
+        let score = hit.score.unwrap_or(self.score);
+        let score = if action == Action::Score { score } else { 0.0 };
         let (why, detail) = (hit.why, hit.detail);
         Some(Finding { check: self.name, action, score, why, detail, allowed: false })
     }

@@ -3,6 +3,7 @@
 
 mod akismet;
 mod content;
+pub mod custom;
 mod email_pattern;
 mod ip_allow;
 mod ip_block;
@@ -27,6 +28,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &email_pattern::EmailPattern,
     &content::Content,
     &links::Links,
+    &custom::Custom,
     &akismet::Akismet,
 ];
 
@@ -132,12 +134,14 @@ pub struct Hit {
     pub detail: Json,
     /// An action other than the one the check is set to.
     pub action: Option<Action>,
+    /// A score other than the one the check is set to.
+    pub score: Option<f32>,
 }
 
 impl Hit {
-    /// A hit with the action that the check is set to.
+    /// A hit with the action and the score that the check is set to.
     pub fn new(why: impl Into<String>, detail: Json) -> Self {
-        Self { why: why.into(), detail, action: None }
+        Self { why: why.into(), detail, action: None, score: None }
     }
 
     /// Says in the detail that only the beginning of the text was looked at.
