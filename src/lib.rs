@@ -29,12 +29,14 @@ mod report;
 mod record;
 mod key;
 mod checklog;
+mod logfile;
 mod lookups;
 mod mailbox;
 
 // What the DBA calls.
 mod protect;
 mod catalogue;
+mod explain;
 mod validation;
 mod references;
 mod renames;

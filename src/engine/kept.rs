@@ -31,9 +31,14 @@ impl Keeper {
         let kept = if text.len() <= most { text } else { &text[..text.floor_char_boundary(most)] };
         self.left -= kept.len();
         if kept.len() < text.len() {
-            self.cuts.insert(name.to_owned(), Json::from(kept.len()));
+            self.note(name.to_owned(), kept.len());
         }
         kept
+    }
+
+    /// Notes that only so many bytes were kept of what has this name.
+    pub fn note(&mut self, name: String, bytes: usize) {
+        self.cuts.insert(name, Json::from(bytes));
     }
 
     /// The note about what was cut: name to bytes kept; `None`: nothing was.
