@@ -41,6 +41,12 @@ CREATE FUNCTION spamcheck.health() RETURNS TABLE (item text, state text, message
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'health_wrapper';
 COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what to do about it';
 
+CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
+    RETURNS TABLE (check_name text, action text, score real, why text, detail jsonb, microseconds real)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
+COMMENT ON FUNCTION spamcheck.explain(regclass, jsonb) IS
+    'What every enabled check of a protected table says about a submission that need not exist; nothing is written, counted or called';
+
 -- Internal ------------------------------------------------------------------------------------------
 
 CREATE FUNCTION spamcheck._guard() RETURNS trigger

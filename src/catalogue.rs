@@ -49,7 +49,7 @@ fn require_preload() {
 }
 
 /// Fails unless the library was preloaded.
-fn preloaded() {
+pub fn preloaded() {
     if shared::shared().is_none() {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -91,7 +91,7 @@ fn protect(
 }
 
 /// A jsonb argument. pgrx's own type reads UTF-8 only, and databases have other encodings.
-fn json(argument: AnyElement) -> Json {
+pub fn json(argument: AnyElement) -> Json {
     // SAFETY: the function is declared with a jsonb argument; jsonb_out gives a C string.
     let text = unsafe {
         pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(argument.datum())]).map(|c| {
@@ -106,7 +106,8 @@ fn unprotect(relation: Option<pg_sys::Oid>) {
     protection::unprotect(given(relation, "relation"));
 }
 
-fn given<T>(argument: Option<T>, name: &str) -> T {
+/// An argument that must be given; refused if it is NULL.
+pub fn given<T>(argument: Option<T>, name: &str) -> T {
     argument.unwrap_or_else(|| {
         report::refuse(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,

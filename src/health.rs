@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use pgrx::{JsonB, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 
+use crate::logfile;
 use crate::rate;
 use crate::rights;
 use crate::row::EPOCH_OFFSET;
@@ -40,6 +41,7 @@ fn health() -> TableIterator<
         items.push(akismet(entry));
         items.push(rejections(entry));
         items.push(senders());
+        items.push(log_file(entry));
     }
     items.push(queue());
     items.push(checks());
@@ -169,6 +171,35 @@ fn rejections(entry: Option<&Database>) -> Item {
             format!("{n} rejections since the server started could not be logged"),
             "The server's log names each; see the worker's state, and pg_spamcheck.mailbox_slots.",
         ),
+    }
+}
+
+fn log_file(entry: Option<&Database>) -> Item {
+    let wanted = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.policy p WHERE p.log_to <> 'table' LIMIT 1",
+            &[],
+        )
+    });
+    let unfiled = entry.map_or(0, |e| e.unfiled.load(Ordering::Relaxed));
+    let fault = wanted.as_ref().and_then(|_| logfile::fault());
+    match (wanted, fault) {
+        (_, Some(why)) => bad(
+            "log_file",
+            "error",
+            format!("the log file cannot be written: {why}; findings are logged in the table"),
+            "Set pg_spamcheck.log_file to a file in a folder where the server's user may write.",
+        ),
+        _ if unfiled > 0 => bad(
+            "log_file",
+            "warning",
+            format!(
+                "{unfiled} findings since the server started could not be written to the log file"
+            ),
+            "The server's log says why: a full disk, a prepared transaction, or a very large one.",
+        ),
+        (None, None) => ok("log_file", "no policy logs to a file"),
+        (Some(_), None) => ok("log_file", "the log file can be written"),
     }
 }
 

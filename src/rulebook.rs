@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 use spamcheck_engine::lists::{List, ListKind};
-use spamcheck_engine::policy::{Backing, CheckSetting, Policy, PolicySettings};
+use spamcheck_engine::policy::{Backing, CheckSetting, Mode, Policy, PolicySettings};
 
 use crate::nesting;
 use crate::protection::{Described, Protection, Stored};
@@ -173,6 +173,19 @@ pub fn kept_list_kind(name: &str, read: impl FnOnce() -> Option<ListKind>) -> Op
     Some(kind)
 }
 
+/// [`policy`] as it would be if its mode were not `off`: what its checks would say.
+pub fn policy_as_if_on(name: &str) -> Option<Rc<Policy>> {
+    let policy = policy(name)?;
+    if policy.settings.mode != Mode::Off {
+        return Some(policy);
+    }
+    rights::as_extension(|| {
+        let (settings, checks) = read_settings(name)?;
+        let settings = PolicySettings { mode: Mode::Enforce, ..settings };
+        Some(Rc::new(Policy::compile(settings, checks, &mut Lists)))
+    })
+}
+
 fn drop_stale() {
     let expired = RULEBOOK.with_borrow(|book| {
         // SAFETY: plain call.
@@ -288,19 +301,24 @@ fn read_policy(name: &str) -> Option<Rc<Policy>> {
     if let Some(known) = RULEBOOK.with_borrow(|book| book.policies.get(name).cloned()) {
         return Some(known);
     }
-    let settings: PolicySettings = spi::json_now(
+    let (settings, checks) = read_settings(name)?;
+    let policy = Rc::new(Policy::compile(settings, checks, &mut Lists));
+    RULEBOOK.with_borrow_mut(|book| book.policies.insert(name.to_owned(), policy.clone()));
+    Some(policy)
+}
+
+fn read_settings(name: &str) -> Option<(PolicySettings, Vec<CheckSetting>)> {
+    let settings = spi::json_now(
         "SELECT convert_to(to_jsonb(p)::text, 'UTF8') FROM spamcheck.policy p
           WHERE p.name = convert_from($1, 'UTF8')",
         &[Arg::Text(name)],
     )?;
-    let checks: Vec<CheckSetting> = spi::json_now(
+    let checks = spi::json_now(
         "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.check_name), '[]')::text, 'UTF8')
            FROM spamcheck.check_setting s WHERE s.policy = convert_from($1, 'UTF8')",
         &[Arg::Text(name)],
     )?;
-    let policy = Rc::new(Policy::compile(settings, checks, &mut Lists));
-    RULEBOOK.with_borrow_mut(|book| book.policies.insert(name.to_owned(), policy.clone()));
-    Some(policy)
+    Some((settings, checks))
 }
 
 /// Lists as the engine asks for them: only those that an enabled check names are read.

@@ -295,6 +295,13 @@ pub fn max_checked_chars() -> usize {
     MAX_CHECKED_CHARS.get().max(0) as usize
 }
 
+/// The file that policies with log_to file write to; None: none is set.
+pub fn log_file() -> Option<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let path = LOG_FILE.get().map(CString::into_bytes).filter(|path| !path.is_empty())?;
+    Some(std::ffi::OsString::from_vec(path).into())
+}
+
 /// Databases that can have a worker.
 pub fn max_workers() -> usize {
     MAX_WORKERS.get().max(1) as usize

@@ -55,6 +55,8 @@ pub struct Database {
     pub unlogged: AtomicU64,
     /// Requests that are out now.
     pub in_flight: AtomicU32,
+    /// Findings that were not written to the log file although their policy says so.
+    pub unfiled: AtomicU64,
 }
 
 /// State of a database's Akismet lane.

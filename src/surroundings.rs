@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use serde_json::Value as Json;
 use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
+use crate::custom;
 use crate::protection::Protection;
 use crate::rate::{self, Claim};
 use crate::row::{self, Row};
@@ -59,7 +60,7 @@ impl Surroundings for Around<'_> {
         Ok(0)
     }
 
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} cannot be called"))
+    fn call(&self, function: &str, submission: &Json) -> Result<Json, String> {
+        custom::call(self.protection, function, submission, self.dry)
     }
 }

@@ -10,6 +10,7 @@ use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
 use crate::catalogue;
+use crate::custom;
 use crate::lookups;
 use crate::references;
 use crate::report;
@@ -158,13 +159,17 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
     if let Some(interval) = row["retention"].as_str() {
         positive(interval, "policy column \"retention\"")?;
     }
-    for column in ["unsubscribe", "log_to", "retention", "notify_channel", "mail_to"] {
-        let set = match &row[column] {
-            Json::Null | Json::Bool(false) => false,
-            Json::String(text) => text != "table",
-            _ => true,
-        };
-        if set {
+    if text(row, "log_to") != "table" && settings::log_file().is_none() {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("log_to is {} and there is no log file", text(row, "log_to")),
+            "Until pg_spamcheck.log_file is set, findings are logged in spamcheck.spam_checklog."
+                .into(),
+            "Set pg_spamcheck.log_file in postgresql.conf and reload; it is relative to the data directory.",
+        );
+    }
+    for column in ["unsubscribe", "retention", "notify_channel", "mail_to"] {
+        if !matches!(&row[column], Json::Null | Json::Bool(false)) {
             not_served(&format!("policy column \"{column}\""));
         }
     }
@@ -192,6 +197,9 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     }
     if name == "akismet" {
         valid_akismet(&row["options"])?;
+    }
+    if name == "custom" && !restore::running() {
+        custom::must_exist(&row["options"])?;
     }
     let mut all_there = true;
     for list in named_lists(name, &row["options"]) {

@@ -63,6 +63,7 @@ pub mod time;
 
 pub mod facts;
 pub mod rate;
+pub mod kept;
 pub mod surroundings;
 
 pub mod domains;
@@ -90,6 +91,7 @@ pub mod mapping;
 
 pub use checks::{CHECKS, Check, Seed};
 pub use facts::Facts;
+pub use kept::Keeper;
 pub use lists::{List, ListKind};
 pub use policy::{
     Backing, CheckSetting, Keep, LogTo, Mode, OnError, OnReject, Policy, PolicySettings,

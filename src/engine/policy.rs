@@ -1,6 +1,7 @@
 //! Owns the way from settings to a verdict: it compiles a policy's check settings once and then
 //! judges submissions by precedence and thresholds. It must not know what a single check looks for.
 
+mod explained;
 mod settings;
 
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::verdict::{Action, Finding, Judgement, Verdict};
 
+pub use explained::Enabled;
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
 /// A row of `spamcheck.check_setting`; columns that it does not know are ignored.
@@ -111,7 +113,8 @@ impl EnabledCheck {
             action = Action::Log;
         }
         // What the finding adds to the sum: the log's scores add up to its total.
-        let score = if action == Action::Score { self.score } else { 0.0 };
+        let score = hit.score.unwrap_or(self.score);
+        let score = if action == Action::Score { score } else { 0.0 };
         let (why, detail) = (hit.why, hit.detail);
         Some(Finding { check: self.name, action, score, why, detail, allowed: false })
     }
@@ -133,6 +136,8 @@ pub struct Policy {
     allowing: usize,
     /// Those that are asked before the others, of every type.
     first: Vec<EnabledCheck>,
+    /// Those that can never hit as they are set, and their actions.
+    idle: Vec<(&'static str, Action)>,
     akismet: Option<AkismetSetting>,
     types: Option<Vec<String>>,
     needs: FieldSet,
@@ -157,6 +162,7 @@ impl Policy {
             checks: Vec::new(),
             allowing: 0,
             first: Vec::new(),
+            idle: Vec::new(),
             akismet: None,
             types,
             needs: FieldSet::default(),
@@ -187,7 +193,10 @@ impl Policy {
             check.compile(&options, backing)
         });
         let check = match compiled {
-            Ok(Compiled::Nothing) => return,
+            Ok(Compiled::Nothing) => {
+                self.idle.push((name, action.unwrap_or(check_action)));
+                return;
+            }
             Ok(Compiled::Akismet(options)) => {
                 let action = action.unwrap_or(check_action);
                 self.akismet = Some(AkismetSetting { action, score: setting.score, options });

@@ -348,6 +348,5 @@ fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Jud
         whole_row: None,
     };
     let id = lookup.submission_id.unwrap_or_else(checklog::next_submission_id);
-    let entries = checklog::entries(policy, &about, &facts, judgement, id);
-    checklog::write(&Json::Array(entries).to_string());
+    checklog::log(checklog::entries(policy, &about, &facts, judgement, id));
 }

@@ -82,6 +82,7 @@ impl LocalCheck for Limits {
             why: format!("{links} {noun} in the body, more than {limit}"),
             detail: json!({"links": links, name: limit}),
             action,
+            score: None,
         };
         Ok(Some(hit.truncated(facts.truncated(Field::Body))))
     }

@@ -6,6 +6,7 @@ mod api_source;
 mod article_age;
 mod bypass;
 mod content;
+pub mod custom;
 mod email_pattern;
 mod email_syntax;
 mod form_time;
@@ -52,6 +53,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &api_source::ApiSource,
     &honeypot::Honeypot,
     &form_time::FormTime,
+    &custom::Custom,
     &akismet::Akismet,
 ];
 
@@ -157,12 +159,14 @@ pub struct Hit {
     pub detail: Json,
     /// An action other than the one the check is set to.
     pub action: Option<Action>,
+    /// A score other than the one the check is set to.
+    pub score: Option<f32>,
 }
 
 impl Hit {
-    /// A hit with the action that the check is set to.
+    /// A hit with the action and the score that the check is set to.
     pub fn new(why: impl Into<String>, detail: Json) -> Self {
-        Self { why: why.into(), detail, action: None }
+        Self { why: why.into(), detail, action: None, score: None }
     }
 
     /// Says in the detail that only the beginning of the text was looked at.
