@@ -131,8 +131,8 @@ pub const PRESETS: &[Preset] = &[
         lists: &SHARED,
     },
     Preset {
-        // What the plugin's form shows before anything is changed, where it errs the trap table of
-        // ../shared/reference/serendipity.md; one set of defaults, not two (T3).
+        // What the plugin's form shows before anything is changed. Until it is saved the plugin has
+        // other defaults; here there is one set.
         name: "serendipity",
         policy: &[],
         checks: &[
