@@ -82,7 +82,7 @@ fn actionkit_is_a_trial_of_its_page_types_with_its_own_words() {
     );
     assert_eq!(
         site.ask("SELECT check_name FROM spamcheck.check_setting WHERE policy = 'ak' AND enabled"),
-        "akismet"
+        "rate_limit\nakismet"
     );
     site.run(
         "UPDATE spamcheck.check_setting SET enabled = check_name = 'content' WHERE policy = 'ak'",
