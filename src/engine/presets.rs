@@ -65,6 +65,9 @@ const fn patterns(name: &'static str, entries: &'static [&'static str]) -> Prese
     PresetList { name, kind: ListKind::Regex, entries }
 }
 
+/// The three systems ask Akismet while the visitor waits.
+const WAIT: &str = r#"{"mode":"wait"}"#;
+
 /// The lists that the options of the catalogue name.
 const SHARED: [PresetList; 9] = [
     empty("ip_allow", ListKind::Ip),
@@ -100,7 +103,8 @@ pub const PRESETS: &[Preset] = &[
         policy: &[("mode", r#""trial""#), ("types", r#"["petition","letter","signup","survey"]"#)],
         checks: &[
             on("rate_limit"),
-            on("akismet"),
+            // Its time limit; what is not answered by then gets its verdict in a second pass.
+            PresetCheck { options: WAIT, ..on("akismet") },
             // Its own list: `http` among the shared words would surprise every other policy.
             PresetCheck {
                 enabled: false,
@@ -127,12 +131,12 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "gitlab",
         policy: &[],
-        checks: &[PresetCheck { action: Some("reject"), ..on("akismet") }],
+        checks: &[PresetCheck { action: Some("reject"), options: WAIT, ..on("akismet") }],
         lists: &SHARED,
     },
     Preset {
-        // What the plugin's form shows before anything is changed, where it errs the trap table of
-        // ../shared/reference/serendipity.md; one set of defaults, not two (T3).
+        // What the plugin's form shows before anything is changed. Until it is saved the plugin has
+        // other defaults; here there is one set.
         name: "serendipity",
         policy: &[],
         checks: &[
@@ -169,7 +173,7 @@ pub const PRESETS: &[Preset] = &[
             ready("title_only"),
             ready("api_source"),
             PresetCheck { options: r#"{"min_seconds":30}"#, ..ready("form_time") },
-            ready("akismet"),
+            PresetCheck { options: WAIT, ..ready("akismet") },
         ],
         lists: &[
             SHARED[0],
@@ -293,6 +297,20 @@ mod tests {
         let settings: PolicySettings = serde_json::from_value(Json::Object(columns)).unwrap();
         assert_eq!(settings.mode, Mode::Trial);
         assert_eq!(settings.types.unwrap().len(), 4);
+    }
+
+    #[test]
+    fn akismet_is_asked_while_the_visitor_waits_where_it_was() {
+        let mode = |preset: &str| {
+            let settings = find(preset).unwrap().check_settings();
+            let akismet = settings.into_iter().find(|check| check.check_name == "akismet").unwrap();
+            (akismet.action, akismet.options["mode"].as_str().map(str::to_owned))
+        };
+        let wait = |action: &str| (action.to_owned(), Some("wait".to_owned()));
+        assert_eq!(mode("actionkit"), wait("spam"));
+        assert_eq!(mode("gitlab"), wait("reject"));
+        assert_eq!(mode("serendipity"), wait("reject"));
+        assert_eq!(mode("default").1, None);
     }
 
     #[test]
