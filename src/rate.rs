@@ -195,7 +195,7 @@ fn now() -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: fills the struct.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    (time.tv_sec as i64).saturating_mul(1_000_000) + time.tv_nsec as i64 / 1_000 + 1
+    time.tv_sec.saturating_mul(1_000_000) + time.tv_nsec / 1_000 + 1
 }
 
 /// A refusal that is to be logged, by whoever has this. Dropped, a later one of the block is.

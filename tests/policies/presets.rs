@@ -81,8 +81,11 @@ fn actionkit_is_a_trial_of_its_page_types_with_its_own_words() {
         "trial|{petition,letter,signup,survey}"
     );
     assert_eq!(
-        site.ask("SELECT check_name FROM spamcheck.check_setting WHERE policy = 'ak' AND enabled"),
-        "rate_limit\nakismet"
+        site.ask(
+            "SELECT check_name FROM spamcheck.check_setting WHERE policy = 'ak' AND enabled ORDER \
+                BY check_name"
+        ),
+        "akismet\nrate_limit"
     );
     site.run(
         "UPDATE spamcheck.check_setting SET enabled = check_name = 'content' WHERE policy = 'ak'",
