@@ -9,6 +9,9 @@ use crate::site::refused;
 fn a_line_has_the_columns_of_the_log() {
     let mut filed = Filed::new("both");
     filed.run(
+        "UPDATE spamcheck.check_setting SET action = 'score', score = 0.1 WHERE check_name = 'content'",
+    );
+    filed.run(
         r#"INSERT INTO comments (author, email, ip, body) VALUES ('Zoë', 'z@example.com', '10.1.2.3', E'casino\n"x" \\ 漢')"#,
     );
     let lines = filed.lines();
