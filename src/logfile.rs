@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
 use serde_json::Value as Json;
@@ -19,6 +20,9 @@ use crate::{settings, shared, stash, transaction};
 
 /// Bytes of lines that one transaction may keep waiting; what comes after goes to the table.
 const MOST_WAITING: usize = 64 << 20;
+
+/// Times, a millisecond apart, that the file's lock is tried: a commit must not hang on it.
+const LOCK_TRIES: usize = 200;
 
 /// Flags of open(2): the setting may name a pipe, which must not stop a commit.
 const O_NONBLOCK: i32 = 0o4000;
@@ -80,6 +84,11 @@ fn line(entry: &Json) -> String {
             "reversed" => &Json::Bool(false),
             column => &entry[column],
         };
+        if let ("score" | "total_score", Some(score)) = (column, value.as_f64()) {
+            // As the table's type shows it: 0.1, not 0.10000000149011612.
+            line.push_str(&format!("\"{column}\":{}", score as f32));
+            continue;
+        }
         line.push_str(&format!("\"{column}\":{value}"));
     }
     line.push_str("}\n");
@@ -198,8 +207,16 @@ fn open() -> io::Result<File> {
     }
 }
 
-/// One write, which the system does not mix with that of another session.
+/// One write, which the system does not mix with that of another session. The lock is for looking at
+/// what is there: who could read half of a write that goes on would take it for a cut line. It goes with
+/// the file's closing, and nobody waits for it long.
 fn append(file: &mut File, lines: &str) -> io::Result<()> {
+    for _ in 0..LOCK_TRIES {
+        if file.try_lock().is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let length = file.metadata()?.len();
     let mut last = [b'\n'];
     if length > 0 {

@@ -17,7 +17,7 @@ fn every_enabled_check_has_a_row_whether_it_hits_or_not() {
     assert_eq!(
         explained(&mut site, &spam),
         "ip_allow|||\n\
-         ip_block|spam|0|10.1.2.3 is on the list \"ip_block\" (10.0.0.0/8)\n\
+         ip_block|spam|0|address 10.1.2.3 is in network 10.0.0.0/8 on list ip_block\n\
          content|spam|0|banned word \"casino\" in body\n\
          links|score|2.5|8 links in the body, more than 7"
     );

@@ -26,7 +26,7 @@ fn without_a_file_findings_go_to_the_table_and_the_policy_warns() {
     assert_eq!(filed.rows(), "casino 1\ncasino 2");
     // The setting counts from a reload on, in open sessions too.
     filed.run("UPDATE spamcheck.check_setting SET action = 'spam' WHERE check_name = 'content'");
-    filed.cluster.set("pg_spamcheck.log_file", "'spam.jsonl'");
+    filed.cluster.set("pg_spamcheck.log_file", "spam.jsonl");
     let path = filed.path();
     support::wait::until(Duration::from_secs(20), "the file", || {
         filed.run("INSERT INTO comments (body) VALUES ('casino 3')");

@@ -2,12 +2,20 @@
 
 use serde_json::json;
 
+use std::time::Duration;
+
+use support::akismet::Akismet;
+use support::wait;
+
 use crate::Filed;
 use crate::site::refused;
 
 #[test]
 fn a_line_has_the_columns_of_the_log() {
     let mut filed = Filed::new("both");
+    filed.run(
+        "UPDATE spamcheck.check_setting SET action = 'score', score = 0.1 WHERE check_name = 'content'",
+    );
     filed.run(
         r#"INSERT INTO comments (author, email, ip, body) VALUES ('Zoë', 'z@example.com', '10.1.2.3', E'casino\n"x" \\ 漢')"#,
     );
@@ -108,4 +116,23 @@ fn updates_and_copies_have_lines_too() {
     comments.sort();
     comments.dedup();
     assert_eq!(comments.len(), 1200);
+}
+
+#[test]
+fn verdicts_that_the_worker_brings_have_lines() {
+    let mut filed = Filed::new("file");
+    let akismet = Akismet::start();
+    akismet.attach(filed.cluster);
+    filed.run(
+        r#"UPDATE spamcheck.check_setting SET enabled = true, options = '{"blog": "https://blog.example/"}' WHERE check_name = 'akismet'"#,
+    );
+    filed.run("INSERT INTO comments (body) VALUES ('akismet-guaranteed-spam')");
+    wait::until(Duration::from_secs(30), "the verdict", || {
+        filed.ask("SELECT status FROM comments") == "spam"
+    });
+    wait::until(Duration::from_secs(10), "its line", || !filed.lines().is_empty());
+    let lines = filed.lines();
+    assert_eq!((&lines[0]["check_name"], lines.len()), (&json!("akismet"), 1));
+    assert_eq!(lines[0]["row_key"], json!({"id": 1}));
+    assert_eq!(filed.rows(), "");
 }
