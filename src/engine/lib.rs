@@ -65,6 +65,7 @@ pub mod facts;
 pub mod surroundings;
 
 pub mod domains;
+pub mod import;
 pub mod json_text;
 pub mod lists;
 pub mod networks;
