@@ -23,7 +23,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker",
-            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
         ],
     },
     Level {
@@ -31,7 +31,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT ON spamcheck.spam_checklog, spamcheck.recent, spamcheck.lookup, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.policy, spamcheck.check_setting",
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.list, spamcheck.list_entry",
-            "EXECUTE ON FUNCTION spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+            "EXECUTE ON FUNCTION spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
         ],
     },
     Level {

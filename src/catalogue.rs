@@ -104,7 +104,8 @@ fn unprotect(relation: Option<pg_sys::Oid>) {
     protection::unprotect(given(relation, "relation"));
 }
 
-fn given<T>(argument: Option<T>, name: &str) -> T {
+/// An argument that must be given.
+pub fn given<T>(argument: Option<T>, name: &str) -> T {
     argument.unwrap_or_else(|| {
         report::refuse(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,

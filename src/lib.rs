@@ -34,6 +34,7 @@ mod mailbox;
 // What the DBA calls.
 mod protect;
 mod catalogue;
+mod lists;
 mod validation;
 mod references;
 mod renames;
