@@ -68,6 +68,7 @@ pub mod surroundings;
 
 pub mod domains;
 pub mod hosts;
+pub mod import;
 pub mod json_text;
 pub mod lists;
 pub mod networks;
@@ -88,6 +89,9 @@ pub mod verdict;
 
 pub mod akismet;
 pub mod mapping;
+
+#[cfg(test)]
+mod offsets;
 
 pub use checks::{CHECKS, Check, Seed};
 pub use facts::Facts;
