@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -33,6 +33,21 @@ impl Check for TitleOnly {
             default: "true",
             meaning: "Compare what they say; false: compare them letter by letter",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "A body that only repeats the title of the article or of the submission was written by \
+         a program that needed some words."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "action = 'spam'",
+            sql: r#"INSERT INTO comments (body) VALUES ('Bread from rye'), ('Bread from rye? Never tried.') RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"OUTPUT"#,
+            ..Example::default()
+        }
     }
 
     fn compile(
