@@ -47,7 +47,17 @@ impl Check for Akismet {
             set: r#"options = '{"mode": "hold", "blog": "https://blog.example/"}'"#,
             sql: r#"INSERT INTO comments (author, ip, body) VALUES ('Ellen', '198.51.100.4', 'What a loaf!') RETURNING status;
 SELECT kind, state, submission ->> 'body' AS body FROM spamcheck.lookup;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+ status
+---------
+ pending
+(1 row)
+
+  kind   | state  |     body
+---------+--------+--------------
+ akismet | queued | What a loaf!
+(1 row)
+"#,
             ..Example::default()
         }
     }

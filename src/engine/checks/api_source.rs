@@ -57,7 +57,18 @@ impl Check for ApiSource {
             set: "",
             sql: r#"INSERT INTO comments (source, body) VALUES (NULL, 'Written in the form.'), ('api', 'Sent by a program.') RETURNING body, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+         body         |  status
+----------------------+----------
+ Written in the form. | approved
+ Sent by a program.   | pending
+(2 rows)
+
+ check_name |  outcome  |      why
+------------+-----------+----------------
+ api_source | moderated | it came by api
+(1 row)
+"#,
             ..Example::default()
         }
     }

@@ -76,7 +76,18 @@ impl Check for ArticleAge {
             set: r#"options = '{"comment_days": 60}'"#,
             sql: r#"INSERT INTO comments (article_id, body) VALUES (1, 'Lovely.'), (2, 'Lovely.') RETURNING article_id, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+ article_id |  status
+------------+----------
+          1 | approved
+          2 | pending
+(2 rows)
+
+ check_name  |  outcome  |                            why
+-------------+-----------+-----------------------------------------------------------
+ article_age | moderated | the article is 100 days old, the limit for comments is 60
+(1 row)
+"#,
             ..Example::default()
         }
     }

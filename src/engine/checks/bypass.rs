@@ -82,7 +82,20 @@ INSERT INTO comments (author, user_role, body) VALUES ('Ellen', 'author,editor',
                                                       ('Jo',    'reader',        'See you then!')
 RETURNING author, status;
 SELECT author, check_name, outcome, why FROM spamcheck.recent LIMIT 3;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+ author |  status
+--------+----------
+ Ellen  | approved
+ Jo     | spam
+(2 rows)
+
+ author | check_name |  outcome   |                why
+--------+------------+------------+-----------------------------------
+ Jo     | shutdown   | suppressed | submissions are closed
+ Ellen  | shutdown   | allowed    | submissions are closed
+ Ellen  | bypass     | allowed    | users with role editor are exempt
+(3 rows)
+"#,
             ..Example::default()
         }
     }

@@ -81,7 +81,18 @@ impl Check for Content {
 
 INSERT INTO comments (body) VALUES ('Buy CHEAP  pills here!'), ('They sell cheap pillows, too.') RETURNING body, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+             body              |  status
+-------------------------------+----------
+ Buy CHEAP  pills here!        | spam
+ They sell cheap pillows, too. | approved
+(2 rows)
+
+ check_name |  outcome   |                why
+------------+------------+-----------------------------------
+ content    | suppressed | banned word "cheap pills" in body
+(1 row)
+"#,
             ..Example::default()
         }
     }

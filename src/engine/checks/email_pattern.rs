@@ -58,7 +58,18 @@ impl Check for EmailPattern {
 INSERT INTO comments (email, body) VALUES ('promo17@mail.example', 'Great site!'), ('ellen@mail.example', 'Great bread!')
 RETURNING email, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+        email         |  status
+----------------------+----------
+ promo17@mail.example | spam
+ ellen@mail.example   | approved
+(2 rows)
+
+  check_name   |  outcome   |                            why
+---------------+------------+------------------------------------------------------------
+ email_pattern | suppressed | email matches pattern "\Apromo[0-9]+@" on list email_block
+(1 row)
+"#,
             ..Example::default()
         }
     }

@@ -45,7 +45,19 @@ impl Check for EmailSyntax {
             set: "",
             sql: r#"INSERT INTO comments (email, body) VALUES ('ellen@mail.example', 'Nice.'), ('nothing', 'Nice.'), (NULL, 'Nice.') RETURNING email, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+       email        |  status
+--------------------+----------
+ ellen@mail.example | approved
+ nothing            | pending
+                    | approved
+(3 rows)
+
+  check_name  |  outcome  |                     why
+--------------+-----------+----------------------------------------------
+ email_syntax | moderated | "nothing" is not a mail address: it has no @
+(1 row)
+"#,
             ..Example::default()
         }
     }

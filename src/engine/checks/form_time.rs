@@ -48,7 +48,19 @@ impl Check for FormTime {
             set: "",
             sql: r#"INSERT INTO comments (form_seconds, body) VALUES (0.4, 'Nice.'), (41, 'Nice.'), (NULL, 'Nice.') RETURNING form_seconds, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+ form_seconds |  status
+--------------+----------
+          0.4 | pending
+           41 | approved
+              | approved
+(3 rows)
+
+ check_name |  outcome  |                    why
+------------+-----------+--------------------------------------------
+ form_time  | moderated | sent after 0.4 seconds, and 3 is the least
+(1 row)
+"#,
             ..Example::default()
         }
     }

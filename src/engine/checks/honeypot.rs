@@ -50,7 +50,18 @@ impl Check for Honeypot {
             set: "",
             sql: r#"INSERT INTO comments (website, body) VALUES ('', 'Nice.'), ('https://buy.example/', 'Nice.') RETURNING website, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+       website        |  status
+----------------------+----------
+                      | approved
+ https://buy.example/ | spam
+(2 rows)
+
+ check_name |  outcome   |                     why
+------------+------------+----------------------------------------------
+ honeypot   | suppressed | the hidden field says "https://buy.example/"
+(1 row)
+"#,
             ..Example::default()
         }
     }

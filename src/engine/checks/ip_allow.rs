@@ -58,7 +58,18 @@ UPDATE spamcheck.check_setting SET options = '{"over": 0}' WHERE policy = 'defau
 
 INSERT INTO comments (ip, body) VALUES ('192.0.2.17', 'Read on at https://blog.example/rye') RETURNING status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 2;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+  status
+----------
+ approved
+(1 row)
+
+ check_name | outcome |                              why
+------------+---------+----------------------------------------------------------------
+ links      | allowed | 1 link in the body, more than 0
+ ip_allow   | allowed | address 192.0.2.17 is in network 192.0.2.0/24 on list ip_allow
+(2 rows)
+"#,
             ..Example::default()
         }
     }

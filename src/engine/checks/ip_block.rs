@@ -49,7 +49,18 @@ impl Check for IpBlock {
 
 INSERT INTO comments (ip, body) VALUES ('203.0.113.7', 'Great site!'), ('198.51.100.4', 'Great bread!') RETURNING ip, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+      ip      |  status
+--------------+----------
+ 203.0.113.7  | spam
+ 198.51.100.4 | approved
+(2 rows)
+
+ check_name |  outcome   |                                why
+------------+------------+-------------------------------------------------------------------
+ ip_block   | suppressed | address 203.0.113.7 is in network 203.0.113.0/24 on list ip_block
+(1 row)
+"#,
             ..Example::default()
         }
     }

@@ -59,7 +59,18 @@ impl Check for Links {
             sql: r#"INSERT INTO comments (body) VALUES ('See www.a.example'), ('See www.a.example and [url=https://b.example]this[/url]')
 RETURNING body, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+                          body                           |  status
+---------------------------------------------------------+----------
+ See www.a.example                                       | approved
+ See www.a.example and [url=https://b.example]this[/url] | pending
+(2 rows)
+
+ check_name |  outcome  |               why
+------------+-----------+----------------------------------
+ links      | moderated | 2 links in the body, more than 1
+(1 row)
+"#,
             ..Example::default()
         }
     }

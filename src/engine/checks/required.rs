@@ -85,7 +85,18 @@ impl Check for Required {
             set: r#"action = 'moderate', options = '{"fields": ["author", "email"]}'"#,
             sql: r#"INSERT INTO comments (author, email, body) VALUES ('Ellen', ' ', 'Nice.'), ('0', 'zero@mail.example', 'Nice.') RETURNING author, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+ author |  status
+--------+----------
+ Ellen  | pending
+ 0      | approved
+(2 rows)
+
+ check_name |  outcome  |       why
+------------+-----------+------------------
+ required   | moderated | email is missing
+(1 row)
+"#,
             ..Example::default()
         }
     }

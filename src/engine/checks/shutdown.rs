@@ -48,9 +48,13 @@ impl Check for Shutdown {
 
     fn example(&self) -> Example {
         Example {
-            set: "",
+            set: "action = 'reject'",
             sql: r#"INSERT INTO comments (body) VALUES ('Anybody there?');"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+ERROR:  This submission was refused as spam.
+DETAIL:  {"code":"spamcheck_reject","relation":"public.comments"}
+HINT:  Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.
+"#,
             fails: true,
         }
     }

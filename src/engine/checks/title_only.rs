@@ -45,7 +45,18 @@ impl Check for TitleOnly {
             set: "action = 'spam'",
             sql: r#"INSERT INTO comments (body) VALUES ('Bread from rye'), ('Bread from rye? Never tried.') RETURNING body, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+             body             |  status
+------------------------------+----------
+ Bread from rye               | spam
+ Bread from rye? Never tried. | approved
+(2 rows)
+
+ check_name |  outcome   |            why
+------------+------------+---------------------------
+ title_only | suppressed | body is the article_title
+(1 row)
+"#,
             ..Example::default()
         }
     }

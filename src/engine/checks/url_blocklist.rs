@@ -74,7 +74,18 @@ impl Check for UrlBlocklist {
 INSERT INTO comments (url, body) VALUES ('https://notbad.example/', 'Nice.'), (NULL, 'More at http://shop.bad.example/x')
 RETURNING body, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+               body                |  status
+-----------------------------------+----------
+ Nice.                             | approved
+ More at http://shop.bad.example/x | spam
+(2 rows)
+
+  check_name   |  outcome   |                                 why
+---------------+------------+----------------------------------------------------------------------
+ url_blocklist | suppressed | body leads to shop.bad.example, and bad.example is on list url_block
+(1 row)
+"#,
             ..Example::default()
         }
     }

@@ -80,7 +80,19 @@ INSERT INTO comments (author, url, body) VALUES ('Poker Joe', 'https://joe.examp
                                                 ('Ann', 'https://pills-online.example/', 'Nice.')
 RETURNING author, status;
 SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 2;"#,
-            output: r#"OUTPUT"#,
+            output: r#"
+  author   | status
+-----------+---------
+ Poker Joe | pending
+ Ann       | pending
+(2 rows)
+
+ check_name |  outcome  |                               why
+------------+-----------+------------------------------------------------------------------
+ wordfilter | moderated | url matches pattern "pills?-online" on list url_filter
+ wordfilter | moderated | author matches pattern "^(casino|poker)\b" on list author_filter
+(2 rows)
+"#,
             ..Example::default()
         }
     }
