@@ -83,6 +83,7 @@ pub mod checks;
 pub mod options;
 pub mod refusal;
 
+pub mod page;
 pub mod policy;
 pub mod presets;
 pub mod verdict;

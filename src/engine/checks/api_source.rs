@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::kinds::Kinds;
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -43,6 +43,34 @@ impl Check for ApiSource {
                 meaning: "Types of submission that only programs send, whatever their source",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "What comes in by an API was not written in your form: trackbacks and pingbacks always, \
+         and whatever the app marks with another `source`. With it you treat all of them alike, \
+         whatever else is found. The source is a column, or `SET LOCAL pg_spamcheck.source = \
+         'api'`."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO comments (source, body) VALUES (NULL, 'Written in the form.'), ('api', 'Sent by a program.') RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+         body         |  status
+----------------------+----------
+ Written in the form. | approved
+ Sent by a program.   | pending
+(2 rows)
+
+ check_name |  outcome  |      why
+------------+-----------+----------------
+ api_source | moderated | it came by api
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

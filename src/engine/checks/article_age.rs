@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -62,6 +62,34 @@ impl Check for ArticleAge {
                 meaning: "What is done with such a trackback; null: the check's action",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Hardly anybody comments on old articles but spammers, and trackbacks to them are rarer \
+         still. Comments and trackbacks (with pingbacks) have limits and actions of their own. \
+         It needs `article_created_at`, or an `article` with `created_at`, when the table is \
+         protected."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: r#"options = '{"comment_days": 60}'"#,
+            sql: r#"INSERT INTO comments (article_id, body) VALUES (1, 'Lovely.'), (2, 'Lovely.') RETURNING article_id, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+ article_id |  status
+------------+----------
+          1 | approved
+          2 | pending
+(2 rows)
+
+ check_name  |  outcome  |                            why
+-------------+-----------+-----------------------------------------------------------
+ article_age | moderated | the article is 100 days old, the limit for comments is 60
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

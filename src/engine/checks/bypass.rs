@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, email_syntax};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, email_syntax};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -62,6 +62,42 @@ impl Check for Bypass {
                           known by user_id (0 is nobody), without one by email, never by name",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "People who are known to the app need no checks: staff, members, whoever was accepted \
+         often enough. They are told by the database role of the session, by `user_role` and \
+         `user_id` as columns give them, or by earlier rows of theirs. It is a way past every \
+         other check, shutdown included, so name what the app vouches for and nothing that a \
+         visitor can write into a form. What it let pass is logged as `allowed` where another \
+         check would have hit."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: r#"options = '{"user_roles": ["editor"]}'"#,
+            sql: r#"UPDATE spamcheck.check_setting SET enabled = true, action = 'spam' WHERE policy = 'default' AND check_name = 'shutdown';
+
+INSERT INTO comments (author, user_role, body) VALUES ('Ellen', 'author,editor', 'We are back on Monday.'),
+                                                      ('Jo',    'reader',        'See you then!')
+RETURNING author, status;
+SELECT author, check_name, outcome, why FROM spamcheck.recent LIMIT 3;"#,
+            output: r#"
+ author |  status
+--------+----------
+ Ellen  | approved
+ Jo     | spam
+(2 rows)
+
+ author | check_name |  outcome   |                why
+--------+------------+------------+-----------------------------------
+ Jo     | shutdown   | suppressed | submissions are closed
+ Ellen  | shutdown   | allowed    | submissions are closed
+ Ellen  | bypass     | allowed    | users with role editor are exempt
+(3 rows)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::{Facts, NamedText};
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
@@ -65,6 +65,36 @@ impl Check for Content {
                 meaning: "The fields that are searched",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Banned words and phrases, found as whole words: `ass` does not hit `class`, and no \
+         spelling with other letter case, full-width letters or invisible characters gets by. A \
+         phrase matches across line breaks and any white space. With `http` and `https` on the \
+         list, as ActionKit recommends to begin with, whoever writes a link is found."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'cheap pills');
+
+INSERT INTO comments (body) VALUES ('Buy CHEAP  pills here!'), ('They sell cheap pillows, too.') RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+             body              |  status
+-------------------------------+----------
+ Buy CHEAP  pills here!        | spam
+ They sell cheap pillows, too. | approved
+(2 rows)
+
+ check_name |  outcome   |                why
+------------+------------+-----------------------------------
+ content    | suppressed | banned word "cheap pills" in body
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

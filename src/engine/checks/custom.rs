@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -45,6 +45,40 @@ impl Check for Custom {
             meaning: "The function, with its schema: (submission jsonb) RETURNS jsonb, giving \
                       {\"hit\": true, \"why\": \"…\", \"score\": 2.5}",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "A check that you write yourself, in any language that the database has. The function \
+         gets the submission as an object with the fields that are known, and answers with \
+         `hit`, `why` for the log, and perhaps a `score` of its own. It runs for every row, in \
+         the inserting transaction and never with more rights than the table's owner has, so \
+         keep it quick; when it fails, the policy's `on_error` decides."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"CREATE FUNCTION public.shouts(submission jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_build_object('hit', submission ->> 'body' = upper(submission ->> 'body'), 'why', 'it shouts', 'score', 6)
+$$;
+UPDATE spamcheck.check_setting SET options = '{"function": "public.shouts"}'
+ WHERE policy = 'default' AND check_name = 'custom';
+INSERT INTO comments (body) VALUES ('NICE BREAD!'), ('Nice bread!') RETURNING body, status;
+SELECT check_name, outcome, score, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+    body     |  status
+-------------+----------
+ NICE BREAD! | pending
+ Nice bread! | approved
+(2 rows)
+
+ check_name |  outcome  | score |    why
+------------+-----------+-------+-----------
+ custom     | moderated |     6 | it shouts
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn validate(&self, options: &OptionValues) -> Result<(), Refusal> {

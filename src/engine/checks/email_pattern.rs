@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
@@ -42,6 +42,37 @@ impl Check for EmailPattern {
             default: "[\"email_block\"]",
             meaning: "Lists of kind regex: Python-style patterns, searched in the address",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Spam often comes in waves from similar addresses: one domain, or one name with \
+         changing numbers. An entry is a regular expression, searched anywhere in the address, \
+         in Python's spelling (as ActionKit has it: `\\A`, `\\Z`, `(?P<n>…)`); look-around and \
+         back-references are refused."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@bulk\.example$'), ('email_block', '\Apromo[0-9]+@');
+
+INSERT INTO comments (email, body) VALUES ('promo17@mail.example', 'Great site!'), ('ellen@mail.example', 'Great bread!')
+RETURNING email, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+        email         |  status
+----------------------+----------
+ promo17@mail.example | spam
+ ellen@mail.example   | approved
+(2 rows)
+
+  check_name   |  outcome   |                            why
+---------------+------------+------------------------------------------------------------
+ email_pattern | suppressed | email matches pattern "\Apromo[0-9]+@" on list email_block
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::hosts;
 use crate::options::{OptionSpec, OptionValues};
@@ -33,6 +33,33 @@ impl Check for EmailSyntax {
 
     fn options(&self) -> &'static [OptionSpec] {
         &[]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Something was given as a mail address and is none. An empty address is not its \
+         business: `required` asks for one. Nobody is asked whether the address exists."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO comments (email, body) VALUES ('ellen@mail.example', 'Nice.'), ('nothing', 'Nice.'), (NULL, 'Nice.') RETURNING email, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+       email        |  status
+--------------------+----------
+ ellen@mail.example | approved
+ nothing            | pending
+                    | approved
+(3 rows)
+
+  check_name  |  outcome  |                     why
+--------------+-----------+----------------------------------------------
+ email_syntax | moderated | "nothing" is not a mail address: it has no @
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -34,6 +34,35 @@ impl Check for FormTime {
             meaning: "The least number of seconds between showing and sending the form; a \
                       submission that does not say is not found (required takes form_seconds)",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Programs send a form at once, people need a while. The app says how long it took, in a \
+         column mapped to `form_seconds`; keep the time at which the form was shown on the \
+         server or signed in the form, or a program will send any time you like. Who fills in a \
+         saved draft takes long, never short."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO comments (form_seconds, body) VALUES (0.4, 'Nice.'), (41, 'Nice.'), (NULL, 'Nice.') RETURNING form_seconds, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+ form_seconds |  status
+--------------+----------
+          0.4 | pending
+           41 | approved
+              | approved
+(3 rows)
+
+ check_name |  outcome  |                    why
+------------+-----------+--------------------------------------------
+ form_time  | moderated | sent after 0.4 seconds, and 3 is the least
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -36,6 +36,34 @@ impl Check for Honeypot {
 
     fn options(&self) -> &'static [OptionSpec] {
         &[]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "A field of the form that people do not see, since the style sheet hides it, and that \
+         programs fill in. Give it an inviting name such as `website`, keep browsers from \
+         filling it (`autocomplete=\"off\"`), and map its column: `columns => '{\"honeypot\": \
+         \"website\"}'`. Neither people nor privacy pay for it."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO comments (website, body) VALUES ('', 'Nice.'), ('https://buy.example/', 'Nice.') RETURNING website, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+       website        |  status
+----------------------+----------
+                      | approved
+ https://buy.example/ | spam
+(2 rows)
+
+ check_name |  outcome   |                     why
+------------+------------+----------------------------------------------
+ honeypot   | suppressed | the hidden field says "https://buy.example/"
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -44,6 +44,36 @@ impl Check for Links {
                 meaning: "More links than this ask for reject; 0: any link does",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Comments with many links are seldom meant for the reader. What counts is what leads \
+         somewhere: `http` and `https`, `www.`, BBCode's `[url]` and `href`, each link once, \
+         wherever it stands in the body. There are two limits: more than `over` asks for the \
+         check's action, more than `reject_over` for a rejection. Other fields, such as the \
+         homepage, do not count."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: r#"options = '{"over": 1, "reject_over": null}'"#,
+            sql: r#"INSERT INTO comments (body) VALUES ('See www.a.example'), ('See www.a.example and [url=https://b.example]this[/url]')
+RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+                          body                           |  status
+---------------------------------------------------------+----------
+ See www.a.example                                       | approved
+ See www.a.example and [url=https://b.example]this[/url] | pending
+(2 rows)
+
+ check_name |  outcome  |               why
+------------+-----------+----------------------------------
+ links      | moderated | 2 links in the body, more than 1
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

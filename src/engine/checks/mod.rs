@@ -100,6 +100,17 @@ pub trait Check: Sync {
     /// Its options.
     fn options(&self) -> &'static [OptionSpec];
 
+    /// What it is for and what to know before it is switched on: a paragraph of docs/checks.md. A test
+    /// refuses a check that does not say.
+    fn purpose(&self) -> &'static str {
+        ""
+    }
+
+    /// An example for docs/checks.md, which the tests run. A test refuses a check without one.
+    fn example(&self) -> Example {
+        Example::default()
+    }
+
     /// Checks options beyond what their kinds say, without looking at any list.
     ///
     /// # Errors
@@ -117,6 +128,19 @@ pub trait Check: Sync {
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal>;
+}
+
+/// A check at work on the tables that stand at the head of docs/checks.md.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Example {
+    /// Columns of `spamcheck.check_setting` that are set beside `enabled`, such as `action = 'spam'`.
+    pub set: &'static str,
+    /// What is done then.
+    pub sql: &'static str,
+    /// Whether the last statement ends with an error.
+    pub fails: bool,
+    /// What psql prints; `…` stands for any text within its line.
+    pub output: &'static str,
 }
 
 /// What a setting compiles to.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::networks;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
@@ -73,6 +73,31 @@ impl Check for RateLimit {
                 meaning: "Leading bits of an IPv6 address that make a sender; null: all 128",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "No person sends twenty comments in a minute. Tries are counted for each sender over \
+         all sessions, whether they succeed or not, in shared memory and before every other \
+         check, for all types of submission; what `bypass` or `ip_allow` lets pass is not \
+         counted, nor what has no key. A refusal has the constraint `spamcheck_rate_limit` and \
+         tells the app in `retry_after` how many seconds are left. The log has one entry for \
+         each block, with the number of the refused. How many senders are remembered at once is \
+         `pg_spamcheck.rate_limit_entries`."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: r#"options = '{"max": 2}'"#,
+            sql: r#"INSERT INTO comments (ip, body) VALUES ('198.51.100.9', 'One.');
+INSERT INTO comments (ip, body) VALUES ('198.51.100.9', 'Two.');
+INSERT INTO comments (ip, body) VALUES ('198.51.100.9', 'Three.');"#,
+            output: r#"
+ERROR:  Sorry, please wait a minute and try again
+DETAIL:  {"code":"spamcheck_rate_limit","relation":"public.comments","retry_after":…}
+HINT:  The DETAIL has the seconds to wait as retry_after. The limit is check rate_limit in spamcheck.check_setting.
+"#,
+            fails: true,
+        }
     }
 
     fn compile(

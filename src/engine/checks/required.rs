@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::kinds::Kinds;
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -71,6 +71,34 @@ impl Check for Required {
                 meaning: "The types of submission that need them; null: all",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Fields without which a comment is refused, the body among them: NULL, the empty text \
+         and mere blanks are missing, `0` is not. Constraints of the table do this as well; the \
+         check also knows the types of submission, so that a trackback need not have an author, \
+         and can moderate instead."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: r#"action = 'moderate', options = '{"fields": ["author", "email"]}'"#,
+            sql: r#"INSERT INTO comments (author, email, body) VALUES ('Ellen', ' ', 'Nice.'), ('0', 'zero@mail.example', 'Nice.') RETURNING author, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+ author |  status
+--------+----------
+ Ellen  | pending
+ 0      | approved
+(2 rows)
+
+ check_name |  outcome  |       why
+------------+-----------+------------------
+ required   | moderated | email is missing
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

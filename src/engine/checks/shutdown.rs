@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::kinds::Kinds;
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -38,6 +38,25 @@ impl Check for Shutdown {
             default: "null",
             meaning: "The types of submission that are closed; null: all",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Nobody may submit anything for now: for holidays, and for the hour in which a flood \
+         comes in. Whoever `bypass` or `ip_allow` lets pass still may. Set to `moderate`, it \
+         keeps everything for later instead of refusing it."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "action = 'reject'",
+            sql: r#"INSERT INTO comments (body) VALUES ('Anybody there?');"#,
+            output: r#"
+ERROR:  This submission was refused as spam.
+DETAIL:  {"code":"spamcheck_reject","relation":"public.comments"}
+HINT:  Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.
+"#,
+            fails: true,
+        }
     }
 
     fn compile(

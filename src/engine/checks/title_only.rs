@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -33,6 +33,32 @@ impl Check for TitleOnly {
             default: "true",
             meaning: "Compare what they say; false: compare them letter by letter",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "A body that only repeats the title of the article or of the submission was written by \
+         a program that needed some words."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "action = 'spam'",
+            sql: r#"INSERT INTO comments (body) VALUES ('Bread from rye'), ('Bread from rye? Never tried.') RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+             body             |  status
+------------------------------+----------
+ Bread from rye               | spam
+ Bread from rye? Never tried. | approved
+(2 rows)
+
+ check_name |  outcome   |            why
+------------+------------+---------------------------
+ title_only | suppressed | body is the article_title
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::hosts;
 use crate::links;
@@ -57,6 +57,37 @@ impl Check for UrlBlocklist {
                           have links in them",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Domains to which nothing good leads. An entry stands for itself and all that ends in \
+         it: `bad.example` also finds `shop.bad.example`, and never `notbad.example`. It looks \
+         at the homepage and at the links in the body. A long list can be kept up to date from \
+         a `source_url` (next version), as Serendipity did with the list of blogg.de."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('url_block', 'bad.example');
+
+INSERT INTO comments (url, body) VALUES ('https://notbad.example/', 'Nice.'), (NULL, 'More at http://shop.bad.example/x')
+RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+               body                |  status
+-----------------------------------+----------
+ Nice.                             | approved
+ More at http://shop.bad.example/x | spam
+(2 rows)
+
+  check_name   |  outcome   |                                 why
+---------------+------------+----------------------------------------------------------------------
+ url_blocklist | suppressed | body leads to shop.bad.example, and bad.example is on list url_block
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
@@ -60,6 +60,41 @@ impl Check for WordFilter {
                 meaning: "Lists of kind regex: patterns searched in the mail address",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Regular expressions for the author's name, the homepage, the body and the mail \
+         address, each with lists of its own, searched without regard to case. This is \
+         Serendipity's word filter; preset `serendipity` fills its lists with that plugin's \
+         defaults. For plain words `content` is better: a pattern `casino` also finds \
+         `casinos`, and `spec` finds `special`. Entries are searched in linear time, so no \
+         pattern can stall an insert."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('author_filter', '^(casino|poker)\b'), ('url_filter', 'pills?-online');
+
+INSERT INTO comments (author, url, body) VALUES ('Poker Joe', 'https://joe.example/', 'Nice.'),
+                                                ('Ann', 'https://pills-online.example/', 'Nice.')
+RETURNING author, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 2;"#,
+            output: r#"
+  author   | status
+-----------+---------
+ Poker Joe | pending
+ Ann       | pending
+(2 rows)
+
+ check_name |  outcome  |                               why
+------------+-----------+------------------------------------------------------------------
+ wordfilter | moderated | url matches pattern "pills?-online" on list url_filter
+ wordfilter | moderated | author matches pattern "^(casino|poker)\b" on list author_filter
+(2 rows)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(
