@@ -330,8 +330,12 @@ fn reject(
     let settings = &protection.policy.settings;
     let ground = ground(judgement);
     // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
-    if matches!(ground, Ground::Content) || claim.is_some() {
-        log_refused(trigger, protection, judgement, claim);
+    match ground {
+        Ground::Content => log_refused(trigger, protection, judgement, None),
+        Ground::TooOften(_) if claim.is_some() => {
+            log_refused(trigger, protection, judgement, claim);
+        }
+        Ground::TooOften(_) => {}
     }
     match settings.on_reject {
         OnReject::Drop => Decision::Pass(pg_sys::Datum::null()),

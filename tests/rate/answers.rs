@@ -102,6 +102,25 @@ fn with_another_action_it_is_a_finding_among_others() {
 }
 
 #[test]
+fn what_another_check_refuses_is_refused_for_its_content_and_logged_each_time() {
+    let mut site = limited(NONE);
+    site.check("rate_limit", "action = 'moderate'");
+    site.check("content", "action = 'reject'");
+    site.policy("on_reject = 'drop'");
+    for _ in 0..3 {
+        site.run("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'casino')");
+    }
+    assert_eq!(
+        site.ask(
+            "SELECT check_name, outcome, detail ->> 'refused' FROM spamcheck.spam_checklog \
+            WHERE check_name = 'rate_limit' ORDER BY id"
+        ),
+        "rate_limit|rejected|1\nrate_limit|rejected|2\nrate_limit|rejected|3"
+    );
+    assert_eq!(site.ask("SELECT count(*) FROM comments"), "0");
+}
+
+#[test]
 fn whom_a_list_allows_is_not_counted() {
     let mut site = limited(ONE);
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '192.0.2.0/24')");
@@ -114,6 +133,41 @@ fn whom_a_list_allows_is_not_counted() {
     // Allowed again, the block does not stand in the way.
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '192.0.2.0/24')");
     assert!(sent(&mut site.client, "192.0.2.1"));
+}
+
+#[test]
+fn who_is_bypassed_is_not_counted() {
+    let mut site = limited(ONE);
+    let role = site.role("trusted");
+    site.run(&format!(
+        "GRANT INSERT ON comments TO {role}; GRANT USAGE ON SEQUENCE comments_id_seq TO {role}"
+    ));
+    site.check("bypass", &format!(r#"enabled = true, options = '{{"db_roles": ["{role}"]}}'"#));
+    let mut trusted = site.db.client_as(&role);
+    assert!((0..5).all(|_| sent(&mut trusted, "192.0.2.1")));
+    assert!(sent(&mut site.client, "192.0.2.1"), "nothing was counted");
+    assert!(!sent(&mut site.client, "192.0.2.1"));
+    assert!(sent(&mut trusted, "192.0.2.1"));
+}
+
+#[test]
+fn explain_tells_what_would_be_and_counts_nothing() {
+    let mut site = limited(ONE);
+    let explain = r#"SELECT action, why FROM spamcheck.explain('comments', '{"ip": "192.0.2.1"}')
+        WHERE check_name = 'rate_limit' AND action IS NOT NULL"#;
+    for _ in 0..5 {
+        assert_eq!(site.ask(explain), "");
+    }
+    assert!(sent(&mut site.client, "192.0.2.1"));
+    for _ in 0..3 {
+        assert_eq!(site.ask(explain), "reject|more than 1 try in 1 hour from ip 192.0.2.1");
+    }
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "0");
+    assert!(!sent(&mut site.client, "192.0.2.1"));
+    support::wait::until(std::time::Duration::from_secs(10), "the number", || {
+        assert!(!sent(&mut site.client, "192.0.2.1"));
+        site.ask("SELECT (detail ->> 'refused')::int > 1 FROM spamcheck.spam_checklog") == "t"
+    });
 }
 
 #[test]
