@@ -23,6 +23,11 @@ CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
 COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
 
+CREATE FUNCTION spamcheck.import_list(list text, entries text, format text DEFAULT 'lines') RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'import_list_wrapper';
+COMMENT ON FUNCTION spamcheck.import_list(text, text, text) IS
+    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new';
+
 CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS

@@ -39,6 +39,7 @@ mod wait;
 mod protect;
 mod catalogue;
 mod explain;
+mod lists;
 mod validation;
 mod references;
 mod attaching;

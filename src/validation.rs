@@ -2,6 +2,9 @@
 //! session hears of it at commit. Owns the way from a row to the engine's checks; what a policy, an
 //! option or an entry may be is the engine's to say.
 
+use std::borrow::Cow;
+use std::ffi::CStr;
+
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
 use spamcheck_engine::lists::{self, ListKind};
@@ -16,7 +19,7 @@ use crate::references;
 use crate::report;
 use crate::restore;
 use crate::rights;
-use crate::row;
+use crate::row::{self, Column, Reader, Row};
 use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
@@ -126,6 +129,18 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
     if references::unchecked() {
         return trigger.unchanged();
     }
+    if trigger.table_name() == "list_entry" {
+        // Lists come by the hundred thousand.
+        // SAFETY: the row is of the relation's type, and both columns are text.
+        let (list, value) = unsafe {
+            let row = Row::of_tuple(trigger.new_tuple(), trigger.tupdesc());
+            (text_of(&trigger, row, c"list"), text_of(&trigger, row, c"value"))
+        };
+        if let Err(refusal) = valid_list_entry(&list, &value) {
+            report::refuse_value(refusal);
+        }
+        return trigger.unchanged();
+    }
     let row = trigger.new_row_json();
     if trigger.event == Event::Delete {
         references::drop_dependents(&trigger.table_name(), text(&row, "name"));
@@ -135,7 +150,6 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
         "policy" => valid_policy(&row),
         "check_setting" => valid_check_setting(&row),
         "list" => valid_list(&trigger, &row),
-        "list_entry" => valid_list_entry(&row),
         other => Err(Refusal::new(format!("table \"{other}\" is not checked by this trigger"))),
     };
     if let Err(refusal) = checked {
@@ -351,16 +365,12 @@ fn has_entries(list: &str) -> bool {
     })
 }
 
-fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
-    let (list, value) = (text(row, "list"), text(row, "value"));
+fn valid_list_entry(list: &str, value: &str) -> Result<(), Refusal> {
     if value.contains(['\n', '\r']) {
         return Err(Refusal::new(format!("an entry of list \"{list}\" holds a line break"))
             .with_hint("Write one row for each entry."));
     }
-    if value.contains(char::REPLACEMENT_CHARACTER) && !row::any_text_fits() {
-        return Err(Refusal::new(format!("an entry of list \"{list}\" is not valid UTF-8"))
-            .with_hint("A database of encoding SQL_ASCII takes any bytes; lists take UTF-8."));
-    }
+    storable(list, value)?;
     let Some(kind) = list_kind_kept(list) else {
         // A parallel restore may bring the entries before their list. They were checked once.
         if restore::running() {
@@ -373,6 +383,30 @@ fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
         refusal.message = format!("list \"{list}\": {}", refusal.message);
         refusal
     })
+}
+
+/// Whether an entry is text that the list gives back as it was.
+pub fn storable(list: &str, value: &str) -> Result<(), Refusal> {
+    if value.contains(char::REPLACEMENT_CHARACTER) && !row::any_text_fits() {
+        return Err(Refusal::new(format!("an entry of list \"{list}\" is not valid UTF-8"))
+            .with_hint("A database of encoding SQL_ASCII takes any bytes; lists take UTF-8."));
+    }
+    Ok(())
+}
+
+/// A text column of our own tables; empty: NULL.
+///
+/// # Safety
+/// The row must be the trigger's, and the column of type text.
+unsafe fn text_of<'r>(trigger: &Trigger, row: Row<'r>, name: &CStr) -> Cow<'r, str> {
+    // SAFETY: the caller's promise; the relation is open.
+    unsafe {
+        let number = pg_sys::SPI_fnumber(trigger.tupdesc(), name.as_ptr());
+        let Ok(index) = usize::try_from(number - 1) else { return Cow::Borrowed("") };
+        let column =
+            Column { index, type_oid: pg_sys::TEXTOID, modifier: -1, reader: Reader::Text };
+        row.text_borrowed(column).unwrap_or_default()
+    }
 }
 
 /// The kind of a list, asked once for the many rows of a COPY; forgotten with every invalidation.

@@ -101,9 +101,8 @@ fn without_comment(kind: ListKind, line: &str) -> &str {
     if !matches!(kind, ListKind::Ip | ListKind::Domain) {
         return line;
     }
-    let begins = |(at, _): &(usize, &str)| {
-        line[..*at].chars().next_back().is_none_or(char::is_whitespace)
-    };
+    let begins =
+        |(at, _): &(usize, &str)| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
     line.match_indices(['#', ';']).find(begins).map_or(line, |(at, _)| &line[..at])
 }
 
