@@ -225,6 +225,28 @@ mod tests {
             ("a(?#note)b", "ab", "a"),
             (r"[\]x]y", "]y", "y"),
             ("страна", "СТРАНА", "стран"),
+            // Python's `$` also stands before a line break at the end, `\Z` does not.
+            ("spam$", "buy spam\n", "spam\n\n"),
+            ("spam$", "buy spam", "spam\nmore"),
+            (r"spam\Z", "buy spam", "buy spam\n"),
+            ("(?m)spam$", "spam\nmore", "spam!\nmore"),
+            ("(?m:^spam$)", "x\nspam\nmore", "x spam\n"),
+            (r"a\$b", "a$b", "a"),
+            ("[$]b", "$b", "b"),
+            (r"\d{3}", "٣٤٥", "12"),
+            (r"^\w+$", "пример", "при мер"),
+            ("{spin|tax}", "{spin", "spin"),
+            ("x{,2}y$", "xxy", "x"),
+            ("a{2}b", "aab", "ab b"),
+            ("a{2,}?b", "aaab", "ab"),
+            ("a{x}", "a{x}", "a"),
+            (r"[\b]a", "\u{8}a", "ba"),
+            ("a+?b", "aab", "b"),
+            ("(?i)A(?-i)B", "aB", "ab"),
+            ("(?s)a.b", "a\nb", "ab"),
+            ("a.b", "axb", "a\nb"),
+            ("(?x) a  b # note", "ab", "a b"),
+            (r"\bcasino\b", "a casino.", "casinos"),
         ] {
             assert!(found(entry, hit), "{entry} {hit}");
             assert!(!found(entry, miss), "{entry} {miss}");
@@ -242,12 +264,24 @@ mod tests {
             ("(?P<x>a)(?P=x)", "a back-reference"),
             ("(a)?(?(1)b)", "a conditional"),
             ("(?>a)", "an atomic group"),
+            ("a++b", "a possessive quantifier"),
+            ("a*+", "a possessive quantifier"),
+            ("a?+", "a possessive quantifier"),
+            ("a{2,3}+", "a possessive quantifier"),
+            (r"(?<x>a)\k<x>", "a back-reference"),
+            (r"(a)\g1", "a back-reference"),
+            ("(a(?R)?b)", "a recursion"),
+            ("(?1)(a)", "a recursion"),
+            ("(*SKIP)a", "a verb of PCRE"),
         ] {
             let refusal = validate(entry).unwrap_err();
             assert_eq!(refusal.message, format!("pattern \"{entry}\" uses {part}"));
             assert!(refusal.hint.unwrap().contains("look-around"));
         }
         validate(r"[(?=]\\1\(?=").unwrap();
+        for taken in [r"a\++", "[+]+", "(a+)+", "a+?", "(?:a*)?", "a{1,2}b+", "[a*]+", r"\{2}+"] {
+            validate(taken).unwrap();
+        }
     }
 
     #[test]
