@@ -90,6 +90,9 @@ pub mod verdict;
 pub mod akismet;
 pub mod mapping;
 
+#[cfg(test)]
+mod offsets;
+
 pub use checks::{CHECKS, Check, Seed};
 pub use facts::Facts;
 pub use kept::Keeper;

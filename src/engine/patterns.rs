@@ -140,6 +140,10 @@ impl Patterns {
     /// # Errors
     /// When an entry turns out not to compile.
     pub fn find(&self, text: &str) -> Result<Option<&str>, Refusal> {
+        Ok(self.first_in(text)?.map(|number| &*self.entries[number as usize]))
+    }
+
+    fn first_in(&self, text: &str) -> Result<Option<u32>, Refusal> {
         let mut first: Option<u32> = None;
         let mut fault = None;
         self.pieces.each_in(text, |number| {
@@ -159,20 +163,20 @@ impl Patterns {
             }
         }
         match (first, fault) {
-            (Some(number), _) => Ok(Some(&self.entries[number as usize])),
+            (Some(number), _) => Ok(Some(number)),
             (None, Some(fault)) => Err(fault),
             (None, None) => Ok(None),
         }
     }
 
-    /// As [`Patterns::find`], with the byte where the match begins.
+    /// The first entry that is found in the text, and the byte where its leftmost match begins.
     ///
     /// # Errors
     /// When an entry turns out not to compile.
     pub fn locate(&self, text: &str) -> Result<Option<(&str, usize)>, Refusal> {
-        let Some(entry) = self.find(text)? else { return Ok(None) };
-        let at = build(entry)?.find(text).map_or(0, |found| found.start());
-        Ok(Some((entry, at)))
+        let Some(number) = self.first_in(text)? else { return Ok(None) };
+        let at = self.compiled(number)?.find(text).map_or(0, |found| found.start());
+        Ok(Some((&self.entries[number as usize], at)))
     }
 
     fn compiled(&self, number: u32) -> Result<&Regex, Refusal> {
@@ -314,6 +318,16 @@ mod tests {
         assert_eq!(patterns.find("q1100z").unwrap(), Some("[a-b]1100y|q1100z"));
         assert_eq!(patterns.find("PLAIN").unwrap(), Some("plain"));
         assert_eq!(patterns.find("q1200z").unwrap(), None);
+    }
+
+    #[test]
+    fn the_byte_found_is_where_the_leftmost_match_begins() {
+        let entries = ["cas[i1]no", "[0-9]{4}", "жар.*"];
+        let patterns = Patterns::compile(&mut entries.into_iter()).unwrap();
+        assert_eq!(patterns.locate("é Casino cas1no").unwrap(), Some(("cas[i1]no", 3)));
+        assert_eq!(patterns.locate("12 1234").unwrap(), Some(("[0-9]{4}", 3)));
+        assert_eq!(patterns.locate("пожар").unwrap(), Some(("жар.*", 4)));
+        assert_eq!(patterns.locate("nothing").unwrap(), None);
     }
 
     const ENTRY: &str =

@@ -12,6 +12,7 @@ use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
+use crate::text;
 use crate::verdict::Action;
 
 /// The check `email_pattern` (`ActionKit`'s email block list).
@@ -67,20 +68,25 @@ impl LocalCheck for OnPatterns {
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
-        let Some(email) = facts.text(Field::Email).map(str::trim) else { return Ok(None) };
+        let Some(whole) = facts.text(Field::Email) else { return Ok(None) };
+        let email = whole.trim();
+        let before = whole.len() - whole.trim_start().len();
         // ASCII is its own normal form but for case, which patterns ignore anyway.
         let normal = if email.is_ascii() { None } else { facts.normalised(Field::Email) };
         for (name, list) in &self.lists {
             let List::Patterns(patterns) = &**list else { continue };
-            let find = |text| patterns.find(text).map_err(|refusal| refusal.to_string());
-            let mut entry = find(email)?;
-            if let (None, Some(normal)) = (entry, normal) {
-                entry = find(normal.trim())?;
+            let find = |text| patterns.locate(text).map_err(|refusal| refusal.to_string());
+            let mut found =
+                find(email)?.map(|(entry, at)| (entry, whole[..before + at].chars().count()));
+            if let (None, Some(normal)) = (found, normal) {
+                let before = normal.len() - normal.trim_start().len();
+                found = find(normal.trim())?
+                    .map(|(entry, at)| (entry, text::original_offset(whole, before + at)));
             }
-            if let Some(entry) = entry {
+            if let Some((entry, at)) = found {
                 let hit = Hit::new(
                     format!("email matches pattern \"{entry}\" on list {name}"),
-                    json!({"list": name, "entry": entry, "field": "email"}),
+                    json!({"list": name, "entry": entry, "field": "email", "at": at}),
                 );
                 return Ok(Some(hit.truncated(facts.truncated(Field::Email))));
             }

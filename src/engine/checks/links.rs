@@ -8,6 +8,7 @@ use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
+use crate::text;
 use crate::verdict::Action;
 
 /// The check `links` (Serendipity's two link limits; its real form counts `http://` alone).
@@ -70,17 +71,21 @@ impl LocalCheck for Limits {
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
-        let links = facts.links().len();
+        let found = facts.links();
+        let links = found.len();
         let exceeded = |limit: Option<usize>| limit.filter(|limit| links > *limit);
         let (limit, name, action) = match (exceeded(self.reject_over), exceeded(self.over)) {
             (Some(limit), _) => (limit, "reject_over", Some(Action::Reject)),
             (None, Some(limit)) => (limit, "over", None),
             (None, None) => return Ok(None),
         };
+        // The link that is one too many.
+        let body = facts.text(Field::Body).unwrap_or_default();
+        let at = text::original_offset(body, found[limit].url.start);
         let noun = if links == 1 { "link" } else { "links" };
         let hit = Hit {
             why: format!("{links} {noun} in the body, more than {limit}"),
-            detail: json!({"links": links, name: limit}),
+            detail: json!({"links": links, name: limit, "field": "body", "at": at}),
             action,
             score: None,
         };
