@@ -21,7 +21,7 @@ fn from(text: &str, at: usize) -> (String, usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
 
     #[test]
     fn a_word_is_where_the_log_says(text in TEXT) {
