@@ -56,7 +56,9 @@ pub fn parse(entry: &str) -> Result<IpNetwork, Refusal> {
 #[must_use]
 pub fn around(address: IpAddr, prefix: u8) -> String {
     match IpNetwork::new(address, prefix) {
-        Ok(network) if prefix < if address.is_ipv4() { 32 } else { 128 } => format!("{}/{prefix}", network.network()),
+        Ok(network) if prefix < if address.is_ipv4() { 32 } else { 128 } => {
+            format!("{}/{prefix}", network.network())
+        }
         _ => address.to_string(),
     }
 }
