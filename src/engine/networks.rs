@@ -55,9 +55,10 @@ pub fn parse(entry: &str) -> Result<IpNetwork, Refusal> {
 /// The network of an address as an entry: `2001:db8::/64`; the address itself when the prefix is all of it.
 #[must_use]
 pub fn around(address: IpAddr, prefix: u8) -> String {
-    let bits = if address.is_ipv4() { 32 } else { 128 };
     match IpNetwork::new(address, prefix) {
-        Ok(network) if prefix < bits => format!("{}/{prefix}", network.network()),
+        Ok(network) if prefix < if address.is_ipv4() { 32 } else { 128 } => {
+            format!("{}/{prefix}", network.network())
+        }
         _ => address.to_string(),
     }
 }

@@ -173,7 +173,7 @@ impl Patterns {
     ///
     /// # Errors
     /// When an entry turns out not to compile.
-    pub fn find_at(&self, text: &str) -> Result<Option<(&str, usize)>, Refusal> {
+    pub fn locate(&self, text: &str) -> Result<Option<(&str, usize)>, Refusal> {
         let Some(number) = self.first_in(text)? else { return Ok(None) };
         let at = self.compiled(number)?.find(text).map_or(0, |found| found.start());
         Ok(Some((&self.entries[number as usize], at)))
@@ -324,10 +324,10 @@ mod tests {
     fn the_byte_found_is_where_the_leftmost_match_begins() {
         let entries = ["cas[i1]no", "[0-9]{4}", "жар.*"];
         let patterns = Patterns::compile(&mut entries.into_iter()).unwrap();
-        assert_eq!(patterns.find_at("é Casino cas1no").unwrap(), Some(("cas[i1]no", 3)));
-        assert_eq!(patterns.find_at("12 1234").unwrap(), Some(("[0-9]{4}", 3)));
-        assert_eq!(patterns.find_at("пожар").unwrap(), Some(("жар.*", 4)));
-        assert_eq!(patterns.find_at("nothing").unwrap(), None);
+        assert_eq!(patterns.locate("é Casino cas1no").unwrap(), Some(("cas[i1]no", 3)));
+        assert_eq!(patterns.locate("12 1234").unwrap(), Some(("[0-9]{4}", 3)));
+        assert_eq!(patterns.locate("пожар").unwrap(), Some(("жар.*", 4)));
+        assert_eq!(patterns.locate("nothing").unwrap(), None);
     }
 
     const ENTRY: &str =

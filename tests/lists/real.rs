@@ -65,4 +65,21 @@ fn lists_of_hosts_load_as_domains() {
         assert_eq!(distinct.len(), count, "{name}");
         assert!(added > 2_000, "{name}: {added}");
     }
+    // Each host with a subdomain in front hits; a name that only ends like one does not.
+    site.run("ALTER TABLE comments ADD url text; SELECT spamcheck.protect('comments')");
+    site.check("url_blocklist", r#"enabled = true, options = '{"lists": ["hosts"]}'"#);
+    site.run(
+        "INSERT INTO comments (url) SELECT 'http://user@WWW.' || upper(value) || '/x' FROM \
+         spamcheck.list_entry WHERE list = 'hosts';
+         INSERT INTO comments (author, url) SELECT 'fine', 'http://' || value || '.fine.test/' FROM \
+         spamcheck.list_entry WHERE list = 'hosts'",
+    );
+    assert_eq!(
+        site.ask(
+            "SELECT count(*) FROM spamcheck.spam_checklog WHERE check_name = 'url_blocklist' AND \
+             author IS NULL AND detail ->> 'list' = 'hosts'"
+        ),
+        site.ask("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'hosts'")
+    );
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE author = 'fine'"), "0");
 }

@@ -106,7 +106,7 @@ impl LocalCheck for OnPatterns {
         let normal = if email.is_ascii() { None } else { facts.normalised(Field::Email) };
         for (name, list) in &self.lists {
             let List::Patterns(patterns) = &**list else { continue };
-            let find = |text| patterns.find_at(text).map_err(|refusal| refusal.to_string());
+            let find = |text| patterns.locate(text).map_err(|refusal| refusal.to_string());
             let mut found =
                 find(email)?.map(|(entry, at)| (entry, whole[..before + at].chars().count()));
             if let (None, Some(normal)) = (found, normal) {

@@ -143,11 +143,11 @@ impl Filter {
         for (list, entries) in &self.lists {
             let List::Patterns(patterns) = &**entries else { continue };
             let found = |entry, at| Ok(Some(Match { field: self.field, list, entry, at }));
-            if let Some((entry, at)) = patterns.find_at(text)? {
+            if let Some((entry, at)) = patterns.locate(text)? {
                 return found(entry, before() + text[..at].chars().count());
             }
             if let Some(normal) = normal
-                && let Some((entry, at)) = patterns.find_at(normal.trim())?
+                && let Some((entry, at)) = patterns.locate(normal.trim())?
             {
                 let blank = normal.len() - normal.trim_start().len();
                 return found(entry, text::original_offset(whole, blank + at));
