@@ -44,6 +44,31 @@ fn of_64_sessions_exactly_max_tries_pass_over_two_tables() {
 }
 
 #[test]
+fn sessions_that_do_nothing_else_count_every_try_once() {
+    let mut site = limited(&format!(r#"{{"max": 30000, {LONG}}}"#));
+    site.policy("on_reject = 'drop'");
+    let barrier = Barrier::new(64);
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            let (db, barrier) = (&site.db, &barrier);
+            scope.spawn(move || {
+                let mut client = db.client();
+                barrier.wait();
+                run(
+                    &mut client,
+                    "INSERT INTO comments (ip, body) SELECT '192.0.2.1', 'x' FROM \
+                     generate_series(1, 1000)",
+                );
+            });
+        }
+    });
+    assert_eq!(site.ask("SELECT count(*) FROM comments"), "30000");
+    support::wait::until(Duration::from_secs(20), "the number of the refused", || {
+        site.ask("SELECT detail ->> 'refused' FROM spamcheck.spam_checklog") == "34000"
+    });
+}
+
+#[test]
 fn tries_count_although_their_transactions_fail() {
     let mut site = limited(&format!(r#"{{"max": 5, {LONG}}}"#));
     let insert = "INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'hello')";
