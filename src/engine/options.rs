@@ -115,11 +115,13 @@ impl OptionSpec {
     /// # Errors
     /// Names the option and the check, what it takes and what it got.
     pub fn validate(&self, check: &str, value: &Json) -> Result<(), Refusal> {
-        if self.kind.fits(value) || (value.is_null() && self.kind.may_be_null()) {
+        // What is null when not given may be given as null, whatever its kind.
+        let default = self.default_value();
+        let may_be_null = self.kind.may_be_null() || default.is_null();
+        if self.kind.fits(value) || (value.is_null() && may_be_null) {
             return Ok(());
         }
-        let default = self.default_value();
-        let hint = match (self.kind, self.kind.may_be_null()) {
+        let hint = match (self.kind, may_be_null) {
             (_, true) if default.is_null() => {
                 "Give null, or leave the option out, to have it off.".to_owned()
             }

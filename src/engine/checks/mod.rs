@@ -3,9 +3,11 @@
 
 mod akismet;
 mod content;
+mod duplicate;
 mod email_pattern;
 mod ip_allow;
 mod ip_block;
+mod ip_interval;
 mod links;
 
 use std::rc::Rc;
@@ -18,6 +20,7 @@ use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::FieldSet;
+use crate::surroundings::Memory;
 use crate::verdict::{Action, words};
 
 /// Every check, in the order in which they run; those that allow come first.
@@ -27,6 +30,8 @@ pub const CHECKS: &[&dyn Check] = &[
     &email_pattern::EmailPattern,
     &content::Content,
     &links::Links,
+    &duplicate::Duplicate,
+    &ip_interval::IpInterval,
     &akismet::Akismet,
 ];
 
@@ -116,6 +121,11 @@ pub trait LocalCheck {
     /// The fields it looks at.
     fn reads(&self) -> FieldSet;
 
+    /// What it needs to have remembered of earlier rows, if it asks for them.
+    fn remembers(&self) -> Option<Memory> {
+        None
+    }
+
     /// Whether it hits.
     ///
     /// # Errors
@@ -197,3 +207,5 @@ pub fn catalogue() -> Json {
 
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod remembered;
