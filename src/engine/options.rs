@@ -41,6 +41,8 @@ pub enum OptionKind {
     Text,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, or null.
+    MayBeOneOf(&'static [&'static str]),
     /// Text that PostgreSQL's interval takes, or null for off.
     Interval,
     /// An array of list names, or null for none.
@@ -61,7 +63,7 @@ impl OptionKind {
             Self::Integer { .. } => "integer",
             Self::Number { .. } => "number",
             Self::Boolean => "boolean",
-            Self::Text | Self::OneOf(_) => "text",
+            Self::Text | Self::OneOf(_) | Self::MayBeOneOf(_) => "text",
             Self::Interval => "interval",
             Self::Lists => "lists",
             Self::Fields(_) => "fields",
@@ -79,6 +81,7 @@ impl OptionKind {
             Self::Boolean => "true or false".to_owned(),
             Self::Text => "text".to_owned(),
             Self::OneOf(words) => format!("one of {}", quoted(words)),
+            Self::MayBeOneOf(words) => format!("null or one of {}", quoted(words)),
             Self::Interval => "an interval as text, such as \"2 minutes\"".to_owned(),
             Self::Lists => "an array of list names".to_owned(),
             Self::Fields(fields) => format!("an array of fields out of {}", quoted(fields)),
@@ -100,7 +103,9 @@ impl OptionKind {
             Self::Boolean => value.is_boolean(),
             Self::Text => value.is_string(),
             Self::Interval => value.as_str().is_some_and(|text| !text.trim().is_empty()),
-            Self::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Self::OneOf(words) | Self::MayBeOneOf(words) => {
+                value.as_str().is_some_and(|word| words.contains(&word))
+            }
             Self::Lists | Self::Texts => texts(value).is_some(),
             Self::Fields(fields) => texts(value)
                 .is_some_and(|given| given.iter().all(|name| fields.contains(&name.as_str()))),
@@ -115,13 +120,11 @@ impl OptionSpec {
     /// # Errors
     /// Names the option and the check, what it takes and what it got.
     pub fn validate(&self, check: &str, value: &Json) -> Result<(), Refusal> {
-        // What is null when not given may be given as null, whatever its kind.
-        let default = self.default_value();
-        let may_be_null = self.kind.may_be_null() || default.is_null();
-        if self.kind.fits(value) || (value.is_null() && may_be_null) {
+        if self.kind.fits(value) || (value.is_null() && self.kind.may_be_null()) {
             return Ok(());
         }
-        let hint = match (self.kind, may_be_null) {
+        let default = self.default_value();
+        let hint = match (self.kind, self.kind.may_be_null()) {
             (_, true) if default.is_null() => {
                 "Give null, or leave the option out, to have it off.".to_owned()
             }

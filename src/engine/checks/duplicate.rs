@@ -32,7 +32,7 @@ impl Check for Duplicate {
         &[
             OptionSpec {
                 name: "same",
-                kind: OptionKind::OneOf(&["author", "ip", "article"]),
+                kind: OptionKind::MayBeOneOf(&["author", "ip", "article"]),
                 default: "null",
                 meaning: "Only rows with the same author, ip or article count; null: all rows. Of \
                           trackbacks and pingbacks, only those with the same article ever do",
