@@ -24,6 +24,7 @@ const LEVELS: &[Level] = &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker",
             "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+            "EXECUTE ON PROCEDURE spamcheck.remember(regclass)",
         ],
     },
     Level {
@@ -66,7 +67,7 @@ fn grant_access(role: Option<pg_sys::Oid>, level: Option<&[u8]>) {
 fn revoke_access(role: Option<pg_sys::Oid>) {
     let role = role_name(role);
     rights::as_extension(|| {
-        for kind in ["TABLES", "FUNCTIONS", "SEQUENCES"] {
+        for kind in ["TABLES", "ROUTINES", "SEQUENCES"] {
             spi::write(&format!("REVOKE ALL ON ALL {kind} IN SCHEMA spamcheck FROM {role}"), &[]);
         }
         spi::write(&format!("REVOKE ALL ON SCHEMA spamcheck FROM {role}"), &[]);

@@ -20,7 +20,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{record, settings, shared};
+use crate::{memory, record, settings, shared};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -175,7 +175,8 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decisi
     let policy = &protection.policy;
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, protection.needs(), &elsewhere);
-    let around = Around { protection, row: Some(row), dry: false };
+    let edited = trigger.event == Event::Update;
+    let around = Around { protection, row: Some(row), edited, dry: false };
     let mut judgement = {
         let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now())
             .within(&around);
@@ -326,6 +327,7 @@ fn reject(trigger: &Trigger, protection: &Rc<Protection>, judgement: &Judgement)
     let whole_row = trigger.row_as_json(row);
     match settings.on_reject {
         OnReject::Drop => {
+            memory::take_back(protection, row);
             record::log_dropped(protection, &facts, judgement, whole_row);
             Decision::Pass(pg_sys::Datum::null())
         }

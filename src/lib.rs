@@ -22,6 +22,7 @@ mod protection;
 mod row;
 mod submission;
 mod surroundings;
+mod memory;
 mod stash;
 mod nesting;
 mod report;

@@ -28,6 +28,8 @@ pub struct Database {
     pub letters: AtomicBool,
     /// A prepared transaction holds lookups: they will show up without a word.
     pub prepared: AtomicBool,
+    /// Rows were remembered that the worker has not looked at.
+    pub memory: AtomicBool,
     /// The worker waits: to end now is no failure.
     pub served: AtomicBool,
     /// The worker's process id; 0: no worker runs.
@@ -241,6 +243,7 @@ impl Database {
         self.lookups.store(false, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);
+        self.memory.store(false, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         for counter in

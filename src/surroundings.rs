@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use serde_json::Value as Json;
 use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
+use crate::memory;
 use crate::protection::Protection;
 use crate::row::{self, Row};
 
@@ -15,6 +16,8 @@ pub struct Around<'a> {
     pub protection: &'a Protection,
     /// The row; None: it need not exist (`explain`).
     pub row: Option<Row<'a>>,
+    /// Whether it is an edit of a row that was there before.
+    pub edited: bool,
     /// Whether it is only asked what would be: then nothing is written and nothing counted.
     pub dry: bool,
 }
@@ -36,11 +39,11 @@ impl Surroundings for Around<'_> {
 
     fn earlier(
         &self,
-        _trace: Trace<'_>,
-        _wanted: u32,
-        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+        trace: Trace<'_>,
+        wanted: u32,
+        counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
     ) -> Result<u32, String> {
-        Ok(0)
+        memory::earlier(self, trace, wanted, counts)
     }
 
     fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
