@@ -193,7 +193,7 @@ impl Count<'_> {
     }
 
     /// Takes note of a row; whether more are wanted.
-    fn look(&mut self, seen: &Seen, look: Look<'_>) -> bool {
+    fn look(&mut self, seen: &Seen, look: Look<'_, '_>) -> bool {
         match look {
             Look::There(row) => {
                 if !self.counted.contains(&seen.key) && (self.counts)(row) {

@@ -19,9 +19,9 @@ use crate::submission::{self, Elsewhere};
 use crate::{key, rights, settings, subtransaction};
 
 /// What became of a remembered row.
-pub enum Look<'e> {
+pub enum Look<'l, 'e> {
     /// It is there.
-    There(&'e Earlier<'e>),
+    There(&'l Earlier<'e>),
     /// It is not, and never will be again.
     Gone,
     /// It cannot be seen, which need not mean that it is gone.
@@ -66,7 +66,7 @@ impl Table {
     pub fn look_up(
         &self,
         seen: &[Seen],
-        visit: &mut dyn FnMut(&Seen, Look<'_>) -> bool,
+        visit: &mut dyn FnMut(&Seen, Look<'_, '_>) -> bool,
     ) -> Result<(), String> {
         let fitting: Vec<(&Seen, Vec<String>)> = seen
             .iter()
@@ -109,7 +109,7 @@ impl Table {
         one: &Seen,
         parts: &[String],
         run: &mut dyn FnMut(&[Arg<'_>], &mut dyn FnMut(&Found)),
-        visit: &mut dyn FnMut(&Seen, Look<'_>) -> bool,
+        visit: &mut dyn FnMut(&Seen, Look<'_, '_>) -> bool,
     ) -> bool {
         let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Text(part)).collect();
         let mut there = None;
@@ -148,7 +148,7 @@ pub fn with_facts<T>(
     row: Row<'_>,
     now: i64,
     surroundings: &dyn Surroundings,
-    work: impl FnOnce(&Facts<'_>) -> T,
+    work: impl for<'e> FnOnce(&'e Facts<'e>) -> T,
 ) -> T {
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
