@@ -38,8 +38,8 @@ pub struct Forgetting {
     page: i32,
     /// When the first of the rows that this pass has left goes, in microseconds since the Unix epoch.
     first_to_go: Option<i64>,
-    /// Whether something was remembered since the pass began.
-    fresh: bool,
+    /// How soon something that is remembered now may have to go.
+    shortest: Duration,
     settings: u64,
 }
 
@@ -56,8 +56,8 @@ struct Group {
 struct Look {
     /// Whether the rows that may go were too many for one look.
     more: bool,
-    /// The next page; None: that was the last.
-    next: Option<i32>,
+    /// The next page, or else how soon something that is remembered now may have to go.
+    next: Result<i32, Duration>,
     first_to_go: Option<i64>,
 }
 
@@ -65,24 +65,24 @@ impl Forgetting {
     /// A worker that has just started does not know what is there.
     pub fn new() -> Self {
         let due = Some(Instant::now() + PAUSE);
-        Self { due, page: 0, first_to_go: None, fresh: false, settings: rulebook::changes() }
+        Self { due, page: 0, first_to_go: None, shortest: PAUSE, settings: rulebook::changes() }
     }
 
     /// Looks, if it is time to; false: the extension is gone.
     pub fn turn(&mut self, database: &Database) -> bool {
         if database.memory.swap(false, Ordering::AcqRel) {
-            self.fresh = true;
+            self.look_within(self.shortest);
         }
         let settings = rulebook::changes();
-        if self.fresh || settings != self.settings {
+        if settings != self.settings {
             self.settings = settings;
-            self.due.get_or_insert_with(|| Instant::now() + PAUSE);
+            self.look_within(PAUSE);
         }
         if self.due.is_none_or(|due| Instant::now() < due) {
             return true;
         }
         if self.page == 0 {
-            (self.fresh, self.first_to_go) = (false, None);
+            self.first_to_go = None;
         }
         let page = self.page;
         let Some(look) =
@@ -90,20 +90,30 @@ impl Forgetting {
         else {
             return false;
         };
+        // What the look itself made the process hear of is no news.
+        self.settings = rulebook::changes();
         self.first_to_go = [self.first_to_go, look.first_to_go].into_iter().flatten().min();
-        self.page = if look.more { page } else { look.next.unwrap_or(0) };
-        let pause = if look.more {
-            Some(Duration::from_millis(100))
-        } else if look.next.is_some() || self.fresh {
-            Some(PAUSE)
-        } else {
-            self.first_to_go.map(|at| {
-                let wait = at.saturating_sub(wall_clock()).max(0).unsigned_abs();
-                Duration::from_micros(wait).clamp(PAUSE, LONGEST)
-            })
-        };
-        self.due = pause.map(|pause| Instant::now() + pause);
+        self.due = None;
+        match look.next {
+            _ if look.more => self.look_within(Duration::from_millis(100)),
+            Ok(next) => {
+                self.page = next;
+                self.look_within(PAUSE);
+            }
+            Err(shortest) => {
+                (self.page, self.shortest) = (0, shortest);
+                if let Some(at) = self.first_to_go {
+                    let wait = at.saturating_sub(wall_clock()).max(0).unsigned_abs();
+                    self.look_within(Duration::from_micros(wait).clamp(PAUSE, LONGEST));
+                }
+            }
+        }
         true
+    }
+
+    fn look_within(&mut self, pause: Duration) {
+        let at = Instant::now() + pause;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 }
 
@@ -145,8 +155,23 @@ fn look(page: i32) -> Look {
         &[],
     )
     .unwrap_or_default();
-    let next = Some(page.saturating_add(PAGES)).filter(|next| *next < pages);
+    let next = page.saturating_add(PAGES);
+    let next = if next < pages { Ok(next) } else { Err(shortest()) };
     Look { more: gone >= ROWS as usize, next, first_to_go }
+}
+
+/// The shortest time that any check wants a row remembered for, within what the pauses may be.
+fn shortest() -> Duration {
+    let policies: Vec<String> = spi::json_now(
+        "SELECT convert_to(coalesce(json_agg(DISTINCT p.policy), '[]')::text, 'UTF8') FROM spamcheck._protection p",
+        &[],
+    )
+    .unwrap_or_default();
+    let policies: Vec<_> = policies.iter().filter_map(|name| rulebook::policy(name)).collect();
+    let checks = policies.iter().flat_map(|policy| policy.checks());
+    let shortest = checks.filter_map(|check| check.remembers()?.within).min();
+    let shortest = shortest.map_or(LONGEST, |time| Duration::from_micros(time.unsigned_abs()));
+    shortest.clamp(PAUSE, LONGEST)
 }
 
 /// Forgets rows of a stretch that came up to a moment, by protection and kind. Those that a session is
