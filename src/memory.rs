@@ -22,8 +22,8 @@ use crate::protection::Protection;
 use crate::row::Row;
 use crate::submission::{self, wall_clock};
 use crate::surroundings::Around;
-use crate::{key, rights, settings, transaction};
-use chain::{Chain, PAGE, Seen};
+use crate::{key, settings, transaction};
+use chain::{Chain, PAGE, Seen, by_index};
 use stored::{Look, Table};
 
 /// A member that this session added: the chain, its number, the row's key.
@@ -69,7 +69,7 @@ pub fn earlier(
     let own = around.row.map(|row| key::compact(protection, row));
     let newest = match &own {
         Some(key) if !around.dry => join(chain, trace.kind, clock, key),
-        _ => rights::as_extension(|| chain.below(i32::MAX)),
+        _ => by_index(|| chain.below(i32::MAX)),
     };
     if newest.is_empty() {
         return Ok(0);
@@ -90,7 +90,7 @@ pub fn earlier(
     let answer = count.all(chain, newest);
     if !around.dry && !count.gone.is_empty() {
         let gone = std::mem::take(&mut count.gone);
-        rights::as_extension(|| gone.iter().for_each(|(n, key)| chain.forget(*n, key)));
+        by_index(|| gone.iter().for_each(|(n, key)| chain.forget(*n, key)));
     }
     answer
 }
@@ -98,7 +98,7 @@ pub fn earlier(
 /// Adds the row at hand to a chain; the newest of those that are in it already.
 fn join(chain: Chain, kind: TraceKind, clock: i64, key: &str) -> Vec<Seen> {
     transaction::remembered();
-    let (n, earlier) = rights::as_extension(|| {
+    let (n, earlier) = by_index(|| {
         loop {
             if chain.begin(clock, key) {
                 return (0, Vec::new());
@@ -127,7 +127,7 @@ pub fn take_back(protection: &Protection, row: Row<'_>) {
         return;
     }
     let own = key::compact(protection, row);
-    rights::as_extension(|| {
+    by_index(|| {
         for (chain, n, key) in added.into_iter().flatten() {
             if chain.protection == protection.id && key == own {
                 chain.forget(n, &key);
@@ -184,7 +184,7 @@ impl Count<'_> {
             let Some(last) = last else { break };
             pgrx::check_for_interrupts!();
             let before = if rest_is_old { 0 } else { last };
-            page = rights::as_extension(|| chain.below(before));
+            page = by_index(|| chain.below(before));
         }
         if self.hidden {
             return Err("row-level security may hide earlier rows from the table's owner".into());

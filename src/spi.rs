@@ -180,12 +180,12 @@ pub fn rows_newest<T>(
     })
 }
 
+/// Runs a query once, with these values, and hands over its rows.
+pub type Run<'r> = &'r mut dyn FnMut(&[Arg<'_>], &mut dyn FnMut(&Found));
+
 /// Runs queries that are the same but for their values, with the newest snapshot; their plan is kept
 /// by the query's text. `work` runs it as often as it likes, through the function that it is given.
-pub fn repeatedly<T>(
-    query: &str,
-    work: impl FnOnce(&mut dyn FnMut(&[Arg<'_>], &mut dyn FnMut(&Found))) -> T,
-) -> T {
+pub fn repeatedly<T>(query: &str, work: impl FnOnce(Run<'_>) -> T) -> T {
     with_newest(|| {
         connected(|| {
             work(&mut |args, each| {

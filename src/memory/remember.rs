@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 use spamcheck_engine::{Field, Refusal};
 
+use super::chain::by_index;
 use super::{hash, number, stored};
 use crate::protection::Protection;
 use crate::row::Row;
@@ -310,7 +311,7 @@ fn write(protection: i32, new: &[New]) -> u64 {
             json!({"i": i, "hash": new.hash, "at": new.at, "n": n, "key": new.key})
         });
         let rows = rows.collect::<Json>().to_string();
-        let written: Written = rights::as_extension(|| {
+        let written: Written = by_index(|| {
             let written = spi::write_returning(WRITE, &[Arg::Text(&rows), Arg::Int(protection)]);
             let text = written.into_iter().next().flatten().unwrap_or_default();
             serde_json::from_str(&text).unwrap_or_default()

@@ -14,7 +14,7 @@ use super::chain::Seen;
 use crate::protection::Protection;
 use crate::row::{self, Column, Row};
 use crate::rulebook::{self, Unusable};
-use crate::spi::{self, Arg, Found, quoted};
+use crate::spi::{self, Arg, Run, quoted};
 use crate::submission::{self, Elsewhere};
 use crate::{key, rights, settings, subtransaction};
 
@@ -108,7 +108,7 @@ impl Table {
         &self,
         one: &Seen,
         parts: &[String],
-        run: &mut dyn FnMut(&[Arg<'_>], &mut dyn FnMut(&Found)),
+        run: Run<'_>,
         visit: &mut dyn FnMut(&Seen, Look<'_, '_>) -> bool,
     ) -> bool {
         let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Text(part)).collect();
