@@ -311,39 +311,38 @@ fn write(protection: i32, new: &[New]) -> u64 {
             json!({"i": i, "hash": new.hash, "at": new.at, "n": n, "key": new.key})
         });
         let rows = rows.collect::<Json>().to_string();
-        let written: Written = by_index(|| {
-            let written = spi::write_returning(WRITE, &[Arg::Text(&rows), Arg::Int(protection)]);
-            let text = written.into_iter().next().flatten().unwrap_or_default();
-            serde_json::from_str(&text).unwrap_or_default()
+        let args = [Arg::Text(&rows), Arg::Int(protection)];
+        left = by_index(|| {
+            added += spi::write_returning(ADD, &args).len() as u64;
+            spi::json_now(LEFT, &args).unwrap_or_default()
         });
-        added += written.added;
-        left = written.left;
     }
     added
 }
 
-#[derive(Default, Deserialize)]
-struct Written {
-    added: u64,
-    left: Vec<usize>,
+/// What is to be added. Rows that came by the trigger lately are known by their own member of the chain.
+macro_rules! given {
+    () => {
+        "json_to_recordset(convert_from($1, 'UTF8')::json) AS g(i integer, hash bigint, at bigint, n integer, key text)
+          WHERE NOT EXISTS (SELECT FROM (SELECT o.key FROM spamcheck._seen o
+                                          WHERE o.hash = g.hash AND o.protection = $2 AND o.n >= 0
+                                          ORDER BY o.n DESC LIMIT 20) o WHERE o.key = convert_to(g.key, 'UTF8'))"
+    };
 }
 
-/// Rows that came by the trigger lately are known by their own member of the chain.
-const WRITE: &str = "
-    WITH given AS MATERIALIZED (
-        SELECT g.i, g.hash, g.n, convert_to(g.key, 'UTF8') AS key,
-               CASE WHEN g.at IS NULL THEN '-infinity' ELSE timestamptz 'epoch' + g.at * interval '1 microsecond' END AS at
-          FROM json_to_recordset(convert_from($1, 'UTF8')::json) AS g(i integer, hash bigint, at bigint, n integer, key text)
-         WHERE NOT EXISTS (SELECT FROM (SELECT s.key FROM spamcheck._seen s
-                                         WHERE s.hash = g.hash AND s.protection = $2 AND s.n >= 0
-                                         ORDER BY s.n DESC LIMIT 20) s WHERE s.key = convert_to(g.key, 'UTF8'))),
-    added AS (
-        INSERT INTO spamcheck._seen AS s (hash, at, protection, n, key)
-        SELECT g.hash, g.at, $2, g.n, g.key FROM given g ORDER BY g.hash, g.n
-        ON CONFLICT DO NOTHING RETURNING s.hash, s.n, s.key)
-    SELECT convert_to(json_build_object(
-        'added', (SELECT count(*) FROM added),
-        'left', (SELECT coalesce(json_agg(g.i), '[]') FROM given g
-                   LEFT JOIN added a ON a.hash = g.hash AND a.n = g.n AND a.key = g.key
-                   LEFT JOIN spamcheck._seen s ON s.hash = g.hash AND s.protection = $2 AND s.n = g.n
-                  WHERE a.n IS NULL AND s.key IS DISTINCT FROM g.key))::text, 'UTF8')";
+const ADD: &str = concat!(
+    "INSERT INTO spamcheck._seen AS s (hash, at, protection, n, key)
+     SELECT g.hash, CASE WHEN g.at IS NULL THEN '-infinity' ELSE timestamptz 'epoch' + g.at * interval '1 microsecond' END,
+            $2, g.n, convert_to(g.key, 'UTF8') FROM ",
+    given!(),
+    " ON CONFLICT DO NOTHING RETURNING convert_to('added', 'UTF8')"
+);
+
+/// Those whose number another row has.
+const LEFT: &str = concat!(
+    "SELECT convert_to(coalesce(json_agg(l.i), '[]')::text, 'UTF8')
+       FROM (SELECT g.i, (SELECT s.key FROM spamcheck._seen s
+                           WHERE s.hash = g.hash AND s.protection = $2 AND s.n = g.n) AS there, g.key FROM ",
+    given!(),
+    ") l WHERE l.there IS DISTINCT FROM convert_to(l.key, 'UTF8')"
+);
