@@ -33,6 +33,11 @@ CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
     'Makes lookups that wait, failed or expired due at once (of one kind, or all); gives how many';
 
+CREATE PROCEDURE spamcheck.remember(relation regclass)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_remember';
+COMMENT ON PROCEDURE spamcheck.remember(regclass) IS
+    'Lets duplicate, ip_interval and bypass know the rows that a protected table has already; commits as it goes, and goes on where a cancelled call stopped';
+
 CREATE FUNCTION spamcheck.grant_access(role regrole, level text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 COMMENT ON FUNCTION spamcheck.grant_access(regrole, text) IS

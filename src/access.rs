@@ -26,6 +26,7 @@ const LEVELS: &[Level] = &[
             "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.explain(regclass, jsonb), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
             // Who administers says who else does. All that can be given is in this table.
             "EXECUTE ON FUNCTION spamcheck.grant_access(regrole, text), spamcheck.revoke_access(regrole)",
+            "EXECUTE ON PROCEDURE spamcheck.remember(regclass)",
         ],
     },
     Level {
@@ -79,7 +80,7 @@ fn revoke_access(role: Option<pg_sys::Oid>) {
     }
     let role = role_name(role);
     rights::as_extension(|| {
-        for kind in ["TABLES", "FUNCTIONS", "SEQUENCES"] {
+        for kind in ["TABLES", "ROUTINES", "SEQUENCES"] {
             spi::write(&format!("REVOKE ALL ON ALL {kind} IN SCHEMA spamcheck FROM {role}"), &[]);
         }
         spi::write(&format!("REVOKE ALL ON SCHEMA spamcheck FROM {role}"), &[]);

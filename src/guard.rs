@@ -22,7 +22,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{record, settings, shared, wait};
+use crate::{memory, record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -373,7 +373,10 @@ fn log_refused(
     let whole_row = trigger.row_as_json(row);
     match (claim, protection.policy.settings.on_reject) {
         (Some(claim), _) => record::log_block(protection, &facts, judgement, whole_row, claim),
-        (None, OnReject::Drop) => record::log_dropped(protection, &facts, judgement, whole_row),
+        (None, OnReject::Drop) => {
+            memory::take_back(protection, row);
+            record::log_dropped(protection, &facts, judgement, whole_row);
+        }
         (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),
     }
 }

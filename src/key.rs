@@ -36,6 +36,33 @@ fn value(key: &KeyColumn, row: Row<'_>) -> Json {
     }
 }
 
+/// The row's key in one text, for the memory: the column's own, or a JSON array of several. Columns are
+/// not named, so a renaming changes nothing. Empty when the table has no key.
+pub fn compact(protection: &Protection, row: Row<'_>) -> String {
+    let text = |key: &KeyColumn| match (key.column.reader, key.column.type_oid) {
+        (Reader::Integer(_) | Reader::Text | Reader::Padded, _) | (_, pg_sys::UUIDOID) => {
+            row.text(key.column)
+        }
+        _ => row::with_portable_output(|| row.text(key.column)),
+    };
+    match protection.key.as_slice() {
+        [] => String::new(),
+        [one] => text(one).unwrap_or_default(),
+        several => several.iter().map(text).collect::<Json>().to_string(),
+    }
+}
+
+/// The texts of the columns of a [`compact`] key; None: it is not one of this table's present key.
+pub fn parts(protection: &Protection, compact: &str) -> Option<Vec<String>> {
+    match protection.key.as_slice() {
+        [_] => Some(vec![compact.to_owned()]),
+        several => {
+            let parts: Vec<String> = serde_json::from_str(compact).ok()?;
+            (parts.len() == several.len()).then_some(parts)
+        }
+    }
+}
+
 /// The condition that finds the row in `t`, and its parameters from `$1` on.
 pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<String>)> {
     if key.is_empty() {

@@ -24,6 +24,7 @@ mod submission;
 mod surroundings;
 mod rate;
 mod custom;
+mod memory;
 mod stash;
 mod nesting;
 mod report;

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use spamcheck_engine::Refusal;
 use spamcheck_engine::mapping::{Article, Mapping, Source, Status, Subscriber, Table};
 
+use crate::memory;
 use crate::renames;
 use crate::report::{self, notice};
 use crate::rights;
@@ -75,6 +76,21 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     mapping.rows()
 }
 
+/// The protection of a table that the caller may protect, and the table's name as SQL needs it.
+pub fn protection_of(relation: pg_sys::Oid, verb: &str) -> (i32, String) {
+    let described = may_protect(relation, verb);
+    let Some(id) = described.protection else { not_protected(&described) };
+    (id, described.display())
+}
+
+fn not_protected(described: &Described) -> ! {
+    report::refuse(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Refusal::new(format!("table {} is not protected", described.display()))
+            .with_hint("See spamcheck.protected_table."),
+    )
+}
+
 /// Takes a table out of its policy. Its log rows stay.
 pub fn unprotect(relation: pg_sys::Oid) {
     lock(relation);
@@ -85,16 +101,13 @@ pub fn unprotect(relation: pg_sys::Oid) {
             triggers::as_protector(|| triggers::drop(&described));
             return;
         }
-        report::refuse(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Refusal::new(format!("table {} is not protected", described.display()))
-                .with_hint("See spamcheck.protected_table."),
-        );
+        not_protected(&described)
     };
     triggers::as_protector(|| {
         triggers::drop(&described);
         spi::write("DELETE FROM spamcheck.lookup l WHERE l._protection = $1", &[Arg::Int(id)]);
         spi::write("DELETE FROM spamcheck._protection p WHERE p.id = $1", &[Arg::Int(id)]);
+        memory::forget(id);
     });
 }
 

@@ -43,6 +43,8 @@ pub struct Protection {
     pub width: usize,
     /// Whether the relation at hand is a partition.
     pub is_partition: bool,
+    /// The query that finds a row by its key, once somebody asks; see memory/stored.rs.
+    pub by_key: once_cell::unsync::OnceCell<String>,
 }
 
 /// Where a field's value comes from.
@@ -229,6 +231,7 @@ impl Protection {
             key,
             width: 0,
             is_partition: partition.is_some(),
+            by_key: once_cell::unsync::OnceCell::new(),
         };
         protection.width = protection.last_column();
         Ok(protection)
@@ -245,6 +248,10 @@ impl Protection {
             }
         }
         self.watched.iter().map(|(_, column)| column).for_each(&mut see);
+        if self.policy.checks().any(|check| check.remembers().is_some()) {
+            // A row is remembered with its key.
+            self.key.iter().map(|key| &key.column).for_each(&mut see);
+        }
         last
     }
 
@@ -297,7 +304,8 @@ impl BoundStatus {
 }
 
 impl Bound {
-    fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
+    /// The columns of the protected table that it reads.
+    pub fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
         match self {
             Bound::Column(column) | Bound::TextsInside(column) => Box::new(std::iter::once(column)),
             Bound::Joined(columns) | Bound::Foreign { from: columns, .. } => {

@@ -84,7 +84,10 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
                          DELETE FROM spamcheck._protection p
                           WHERE (p.hints ->> 'relation')::bigint IN (SELECT d.relation FROM dropped d)
                             AND NOT EXISTS (SELECT FROM spamcheck._protected_relation r WHERE r.id = p.id)
-                         RETURNING p.id)
+                         RETURNING p.id),
+                     seen AS (DELETE FROM spamcheck._seen s USING gone g WHERE s.protection = g.id),
+                     remembering AS (DELETE FROM spamcheck._remembering r USING gone g WHERE r.protection = g.id),
+                     unneeded AS (DELETE FROM spamcheck._unneeded u USING gone g WHERE u.protection = g.id)
                      DELETE FROM spamcheck.lookup l USING gone g WHERE l._protection = g.id",
                     &[],
                 );

@@ -142,15 +142,29 @@ impl<'a> Row<'a> {
     }
 
     fn output(&self, column: Column, datum: pg_sys::Datum) -> String {
-        // SAFETY: the datum is of the column's type; output functions return C strings.
-        unsafe {
-            let mut function = pg_sys::Oid::INVALID;
-            let mut varlena = false;
-            pg_sys::getTypeOutputInfo(column.type_oid, &mut function, &mut varlena);
-            let c = pg_sys::OidOutputFunctionCall(function, datum);
-            from_server(CStr::from_ptr(c).to_bytes()).into_owned()
-        }
+        // SAFETY: the datum is of the column's type.
+        unsafe { output(column, datum) }
     }
+}
+
+/// # Safety
+/// The datum must be of the column's type.
+unsafe fn output(column: Column, datum: pg_sys::Datum) -> String {
+    // SAFETY: the caller's promise; output functions return C strings.
+    unsafe {
+        let mut function = pg_sys::Oid::INVALID;
+        let mut varlena = false;
+        pg_sys::getTypeOutputInfo(column.type_oid, &mut function, &mut varlena);
+        let c = pg_sys::OidOutputFunctionCall(function, datum);
+        from_server(CStr::from_ptr(c).to_bytes()).into_owned()
+    }
+}
+
+/// A value as a column's type writes it, from any text that the type reads: `t` for `true`.
+pub fn as_written(column: Column, text: &str) -> String {
+    let datum = input(column.type_oid, column.modifier, text);
+    // SAFETY: the type's own input function made the datum.
+    unsafe { output(column, datum) }
 }
 
 /// How values of a type are read. `type_oid` may be a domain.

@@ -37,6 +37,7 @@ thread_local! {
     static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
     /// The policy by which the statement at hand judges.
     static IN_FORCE: RefCell<Option<(Statement, Rc<Policy>)>> = const { RefCell::new(None) };
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
     static STALE_RELATIONS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -62,12 +63,18 @@ pub unsafe fn register_invalidation() {
 unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     if relation == pg_sys::Oid::INVALID || relation == SENTINEL.get() {
         STALE.set(true);
+        CHANGES.set(CHANGES.get().wrapping_add(1));
     } else if WATCHED
         .try_with(|w| w.try_borrow().map_or(true, |w| w.contains(&relation)))
         .unwrap_or(true)
     {
         STALE_RELATIONS.set(true);
     }
+}
+
+/// A number that is another one once this process has heard that settings or lists changed.
+pub fn changes() -> u64 {
+    CHANGES.get()
 }
 
 /// Tells every session, from this transaction's commit on, that settings or lists changed.

@@ -31,6 +31,8 @@ pub struct Database {
     pub refusals: AtomicBool,
     /// A prepared transaction holds lookups: they will show up without a word.
     pub prepared: AtomicBool,
+    /// Rows were remembered that the worker has not looked at.
+    pub memory: AtomicBool,
     /// The worker waits: to end now is no failure.
     pub served: AtomicBool,
     /// What stood against the last start of a worker; see [`Refused`].
@@ -279,6 +281,7 @@ impl Database {
         self.refusals.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);
         self.refused.store(Refused::No as u32, Ordering::Relaxed);
+        self.memory.store(false, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         for counter in

@@ -23,6 +23,8 @@ pub enum Arg<'a> {
     Big(i64),
     /// oid
     Oid(pg_sys::Oid),
+    /// timestamptz, in microseconds since the Unix epoch
+    Time(i64),
 }
 
 impl Arg<'_> {
@@ -32,6 +34,7 @@ impl Arg<'_> {
             Arg::Int(_) => pg_sys::INT4OID,
             Arg::Big(_) => pg_sys::INT8OID,
             Arg::Oid(_) => pg_sys::OIDOID,
+            Arg::Time(_) => pg_sys::TIMESTAMPTZOID,
         }
     }
 
@@ -41,6 +44,7 @@ impl Arg<'_> {
             Arg::Int(number) => number.into(),
             Arg::Big(number) => number.into(),
             Arg::Oid(oid) => oid.into(),
+            Arg::Time(time) => time.saturating_sub(row::EPOCH_OFFSET).into(),
         }
     }
 }
@@ -48,6 +52,8 @@ impl Arg<'_> {
 thread_local! {
     /// Plans of statements that are written out in the code, by their text's address.
     static PLANS: RefCell<HashMap<*const u8, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
+    /// Plans of queries that are made up: one for each protected table and layout of it.
+    static BY_TEXT: RefCell<HashMap<String, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
 }
 
 /// Runs a query with the newest snapshot, also in a transaction that keeps an older one: settings count
@@ -126,6 +132,107 @@ fn execute(
         });
         (texts.collect(), count)
     }
+}
+
+/// A row that a statement gives.
+pub struct Found {
+    /// The row.
+    pub tuple: pg_sys::HeapTuple,
+    /// Its type.
+    pub tupdesc: pg_sys::TupleDesc,
+}
+
+impl Found {
+    /// A column's value, counted from 1; None: NULL.
+    pub fn datum(&self, column: i32) -> Option<pg_sys::Datum> {
+        let mut null = false;
+        // SAFETY: the tuple is of that type, and the server checks the column's number.
+        let datum = unsafe { pg_sys::SPI_getbinval(self.tuple, self.tupdesc, column, &mut null) };
+        (!null).then_some(datum)
+    }
+}
+
+/// Runs a statement of the code, which may write, with the newest snapshot whatever the transaction's
+/// isolation, and hands over its rows.
+pub fn rows_newest<T>(
+    statement: &'static str,
+    args: &[Arg<'_>],
+    each: impl FnMut(&Found) -> T,
+) -> Vec<T> {
+    connected(|| {
+        let plan = kept(statement, args);
+        let mut values: Vec<pg_sys::Datum> = args.iter().map(Arg::datum).collect();
+        // SAFETY: connected; the values are of the plan's types, and none is NULL; the server copies
+        // the snapshot before it moves it on to the command at hand.
+        let status = unsafe {
+            pg_sys::SPI_execute_snapshot(
+                plan,
+                values.as_mut_ptr(),
+                std::ptr::null(),
+                pg_sys::GetLatestSnapshot(),
+                std::ptr::null_mut(),
+                false,
+                true,
+                0,
+            )
+        };
+        hand_over(status, each)
+    })
+}
+
+/// Runs a query once, with these values, and hands over its rows.
+pub type Run<'r> = &'r mut dyn FnMut(&[Arg<'_>], &mut dyn FnMut(&Found));
+
+/// Runs queries that are the same but for their values, with the newest snapshot; their plan is kept
+/// by the query's text. `work` runs it as often as it likes, through the function that it is given.
+pub fn repeatedly<T>(query: &str, work: impl FnOnce(Run<'_>) -> T) -> T {
+    with_newest(|| {
+        connected(|| {
+            work(&mut |args, each| {
+                let plan = kept_by_text(query, args);
+                let mut values: Vec<pg_sys::Datum> = args.iter().map(Arg::datum).collect();
+                // SAFETY: connected; the values are of the plan's types, and none is NULL; what was
+                // found is freed once it was handed over.
+                unsafe {
+                    let (values, nulls) = (values.as_mut_ptr(), std::ptr::null());
+                    let status = pg_sys::SPI_execute_plan(plan, values, nulls, true, 0);
+                    hand_over(status, each);
+                    pg_sys::SPI_freetuptable(pg_sys::SPI_tuptable);
+                }
+            })
+        })
+    })
+}
+
+fn hand_over<T>(status: i32, mut each: impl FnMut(&Found) -> T) -> Vec<T> {
+    if status < 0 {
+        pgrx::error!("pg_spamcheck could not run a statement: SPI says {status}");
+    }
+    // SAFETY: the results of the statement that has just run; `each` may run others of its own, which
+    // have their own table.
+    unsafe {
+        let (count, table) = (pg_sys::SPI_processed as usize, pg_sys::SPI_tuptable);
+        if table.is_null() {
+            return Vec::new();
+        }
+        let rows = (0..count)
+            .map(|n| each(&Found { tuple: *(*table).vals.add(n), tupdesc: (*table).tupdesc }));
+        let rows = rows.collect();
+        pg_sys::SPI_tuptable = table;
+        rows
+    }
+}
+
+/// The kept plan of a query that is made up as needed.
+fn kept_by_text(query: &str, args: &[Arg<'_>]) -> pg_sys::SPIPlanPtr {
+    if let Some(plan) = BY_TEXT.with_borrow(|plans| plans.get(query).copied()) {
+        return plan;
+    }
+    let plan = prepare(&row::to_server(query), args);
+    // SAFETY: plans that SPI_prepare made; none of the old ones is running, since it was not found.
+    unsafe { pg_sys::SPI_keepplan(plan) };
+    BY_TEXT.with_borrow_mut(|plans| plans.insert(query.to_owned(), plan));
+    plan
 }
 
 /// Runs a query of the code whose one column is `convert_to(…, 'UTF8')`, with the newest snapshot.

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
 use crate::custom;
+use crate::memory;
 use crate::protection::Protection;
 use crate::rate::{self, Claim};
 use crate::row::{self, Row};
@@ -21,7 +22,7 @@ pub struct Around<'a> {
     pub row: Option<Row<'a>>,
     /// Whether it is only asked what would be: then nothing is written and nothing counted.
     pub dry: bool,
-    /// Whether the row was there before: then it is nobody's try.
+    /// Whether the row was there before: then it is nobody's try, nor its own duplicate.
     pub edited: bool,
     /// A refusal by a rate limit that is to be logged.
     pub claim: Cell<Option<Claim>>,
@@ -53,11 +54,11 @@ impl Surroundings for Around<'_> {
 
     fn earlier(
         &self,
-        _trace: Trace<'_>,
-        _wanted: u32,
-        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+        trace: Trace<'_>,
+        wanted: u32,
+        counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
     ) -> Result<u32, String> {
-        Ok(0)
+        memory::earlier(self, trace, wanted, counts)
     }
 
     fn call(&self, function: &str, submission: &Json) -> Result<Json, String> {

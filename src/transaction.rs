@@ -12,6 +12,7 @@ use crate::{logfile, nesting, record, rulebook, shared, stash};
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
     static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
+    static REMEMBERED: Cell<bool> = const { Cell::new(false) };
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -33,6 +34,21 @@ pub fn call_worker_at_commit() {
     if !IS_WORKER.get() {
         register();
         CALL_WORKER.set(true);
+    }
+}
+
+/// Tells the worker once this transaction is committed that there is something that will have to be
+/// forgotten one day. It is not woken.
+pub fn remembered() {
+    register();
+    REMEMBERED.set(true);
+}
+
+fn tell_of_memory() {
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
+        entry.memory.store(true, Ordering::Release);
     }
 }
 
@@ -62,12 +78,18 @@ unsafe extern "C-unwind" fn at_transaction(
             logfile::committed();
             stash::clear();
             nesting::clear(false);
+            if REMEMBERED.replace(false) {
+                tell_of_memory();
+            }
             if CALL_WORKER.replace(false) {
                 wake(false);
             }
         }
         XACT_EVENT_PREPARE => {
             stash::clear();
+            if REMEMBERED.replace(false) {
+                tell_of_memory();
+            }
             // The rows show up at COMMIT PREPARED, in whatever session, without a word to us.
             if CALL_WORKER.replace(false) {
                 wake(true);
@@ -79,6 +101,7 @@ unsafe extern "C-unwind" fn at_transaction(
             record::discard();
             logfile::discard();
             CALL_WORKER.set(false);
+            REMEMBERED.set(false);
         }
         _ => {}
     }

@@ -16,6 +16,7 @@ use crate::lists::List;
 use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
+use crate::surroundings::Memory;
 use crate::verdict::{Action, Finding, Judgement, Verdict};
 
 pub use explained::Enabled;
@@ -89,6 +90,12 @@ impl EnabledCheck {
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.check.as_ref().err().map(String::as_str)
+    }
+
+    /// What it needs to have remembered of earlier rows, if it asks for them.
+    #[must_use]
+    pub fn remembers(&self) -> Option<Memory> {
+        self.check.as_ref().ok()?.remembers()
     }
 
     /// Its finding on a submission, if it hits or fails.

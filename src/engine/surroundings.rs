@@ -71,7 +71,18 @@ pub struct Trace<'t> {
     /// The trait: a normalised body, an address, an author.
     pub value: &'t str,
     /// Only rows that came after this moment are asked for, in microseconds since the Unix epoch.
+    /// It counts from [`Facts::now`]; whoever answers goes by the clock instead, since a transaction
+    /// may be old when it inserts.
     pub since: Option<i64>,
+}
+
+/// What a check needs to have remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// By what it asks for earlier rows.
+    pub kind: TraceKind,
+    /// How long a row matters to it, in microseconds; None: for as long as it is in the table.
+    pub within: Option<i64>,
 }
 
 /// The traits by which rows are remembered.

@@ -3,6 +3,7 @@
 //! while there is nothing to do, and it gets out of the way of DROP EXTENSION and DROP DATABASE.
 
 mod akismet;
+mod forgetting;
 mod http;
 mod lane;
 pub mod launcher;
@@ -30,6 +31,7 @@ use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
+use forgetting::Forgetting;
 use lane::Lane;
 use pipeline::Pipeline;
 use presence::{in_the_way, installed, settle_in, transaction};
@@ -48,6 +50,7 @@ struct Worker {
     lane: Lane,
     letters: Reader,
     pipeline: Pipeline,
+    forgetting: Forgetting,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -117,6 +120,7 @@ impl Worker {
             lane: Lane::new(database),
             letters: Reader::default(),
             pipeline: Pipeline::new(database),
+            forgetting: Forgetting::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
@@ -155,6 +159,9 @@ impl Worker {
                 );
             }
             if !installed() {
+                return false;
+            }
+            if !self.forgetting.turn(self.database) {
                 return false;
             }
             // A key may have been put into its file.

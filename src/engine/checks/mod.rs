@@ -7,12 +7,14 @@ mod article_age;
 mod bypass;
 mod content;
 pub mod custom;
+mod duplicate;
 mod email_pattern;
 mod email_syntax;
 mod form_time;
 mod honeypot;
 mod ip_allow;
 mod ip_block;
+mod ip_interval;
 mod kinds;
 mod links;
 mod rate_limit;
@@ -32,6 +34,7 @@ use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::FieldSet;
+use crate::surroundings::Memory;
 use crate::verdict::{Action, words};
 
 /// Every check, in the order in which they run; those that allow come first.
@@ -48,7 +51,9 @@ pub const CHECKS: &[&dyn Check] = &[
     &wordfilter::WordFilter,
     &links::Links,
     &url_blocklist::UrlBlocklist,
+    &duplicate::Duplicate,
     &title_only::TitleOnly,
+    &ip_interval::IpInterval,
     &article_age::ArticleAge,
     &api_source::ApiSource,
     &honeypot::Honeypot,
@@ -167,6 +172,11 @@ pub trait LocalCheck {
     /// The fields it looks at.
     fn reads(&self) -> FieldSet;
 
+    /// What it needs to have remembered of earlier rows, if it asks for them.
+    fn remembers(&self) -> Option<Memory> {
+        None
+    }
+
     /// Whether it hits.
     ///
     /// # Errors
@@ -250,3 +260,5 @@ pub fn catalogue() -> Json {
 
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod remembered;

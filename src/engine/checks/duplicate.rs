@@ -1,0 +1,273 @@
+//! Owns the check `duplicate`: a body that is already in the table. It must not know how earlier rows
+//! are remembered.
+
+use serde_json::json;
+
+use super::ip_interval::length;
+use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use crate::facts::Facts;
+use crate::options::{OptionKind, OptionSpec, OptionValues};
+use crate::policy::Backing;
+use crate::refusal::Refusal;
+use crate::submission::{Field, FieldSet};
+use crate::surroundings::{Memory, Trace, TraceKind};
+
+/// The check `duplicate` (Serendipity: body clone; its plugin "bee" keeps trackbacks to the article).
+pub struct Duplicate;
+
+impl Check for Duplicate {
+    fn name(&self) -> &'static str {
+        "duplicate"
+    }
+
+    fn summary(&self) -> &'static str {
+        "The same body is already in the table"
+    }
+
+    fn seeds(&self) -> &'static [Seed] {
+        &[Seed::Serendipity]
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        &[
+            OptionSpec {
+                name: "same",
+                kind: OptionKind::MayBeOneOf(&["author", "ip", "article"]),
+                default: "null",
+                meaning: "Only rows with the same author, ip or article count; null: all rows. Of \
+                          trackbacks and pingbacks, only those with the same article ever do",
+            },
+            OptionSpec {
+                name: "window",
+                kind: OptionKind::Interval,
+                default: "null",
+                meaning: "Only rows that came less than this ago count; null: all rows",
+            },
+            OptionSpec {
+                name: "min_length",
+                kind: OptionKind::Integer { min: 1, max: 1_000_000 },
+                default: "10",
+                meaning: "Bodies with fewer characters, once they are normalised, are not compared",
+            },
+        ]
+    }
+
+    fn compile(
+        &self,
+        options: &OptionValues,
+        backing: &mut dyn Backing,
+    ) -> Result<Compiled, Refusal> {
+        let window = length(self.name(), "window", options, backing)?;
+        if matches!(window, Some((_, 0))) {
+            return Ok(Compiled::Nothing);
+        }
+        let same = match options.text("same") {
+            Some("author") => Some(Same::Author),
+            Some("ip") => Some(Same::Ip),
+            Some("article") => Some(Same::Article),
+            _ => None,
+        };
+        let min_length =
+            options.integer("min_length").and_then(|least| usize::try_from(least).ok());
+        let min_length = min_length.unwrap_or(1);
+        Ok(Compiled::local(Comparison { same, window, min_length }))
+    }
+}
+
+/// What two rows must share besides the body.
+#[derive(Clone, Copy, PartialEq)]
+enum Same {
+    Author,
+    Ip,
+    Article,
+}
+
+impl Same {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::Ip => "ip",
+            Self::Article => "article",
+        }
+    }
+
+    /// Whether two rows share it. What neither has, they share: where no column holds it, the
+    /// option narrows nothing.
+    fn is_shared(self, facts: &Facts<'_>, earlier: &Facts<'_>) -> bool {
+        let same = |field: Field| text(facts, field) == text(earlier, field);
+        match self {
+            Self::Author => same(Field::Author),
+            Self::Ip => facts.ip() == earlier.ip(),
+            // The first that the row has tells its article.
+            Self::Article => ARTICLE
+                .into_iter()
+                .find(|field| text(facts, *field).is_some())
+                .map_or_else(|| ARTICLE.into_iter().all(same), same),
+        }
+    }
+}
+
+/// Fields that tell an article, the most telling first.
+const ARTICLE: [Field; 3] = [Field::Permalink, Field::ArticleTitle, Field::Page];
+
+/// A field's normal form, unless it is blank.
+fn text<'f>(facts: &'f Facts<'_>, field: Field) -> Option<&'f str> {
+    facts.normalised(field).map(str::trim).filter(|text| !text.is_empty())
+}
+
+struct Comparison {
+    same: Option<Same>,
+    /// As it was given, and in microseconds.
+    window: Option<(String, i64)>,
+    min_length: usize,
+}
+
+impl LocalCheck for Comparison {
+    fn reads(&self) -> FieldSet {
+        let mut fields = FieldSet::of(&[Field::Body, Field::Type]);
+        match self.same {
+            Some(Same::Author) => fields.insert(Field::Author),
+            Some(Same::Ip) => fields.insert(Field::Ip),
+            _ => {}
+        }
+        // Any row may be a trackback.
+        ARTICLE.into_iter().for_each(|field| fields.insert(field));
+        fields
+    }
+
+    fn remembers(&self) -> Option<Memory> {
+        let within = self.window.as_ref().map(|(_, window)| *window);
+        Some(Memory { kind: TraceKind::Body, within })
+    }
+
+    fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        let body = body(facts);
+        if body.chars().nth(self.min_length.saturating_sub(1)).is_none() {
+            return Ok(None);
+        }
+        // One article that links to two others sends both the same excerpt.
+        let narrowed = matches!(facts.kind(), "trackback" | "pingback").then_some(Same::Article);
+        let since = self.window.as_ref().map(|(_, window)| facts.now().saturating_sub(*window));
+        let trace = Trace { kind: TraceKind::Body, value: &body, since };
+        let found = facts.surroundings().earlier(trace, 1, &mut |row| {
+            let shared = |same: Option<Same>| same.is_none_or(|s| s.is_shared(facts, row.facts));
+            self::body(row.facts) == body && shared(self.same) && shared(narrowed)
+        })?;
+        if found == 0 {
+            return Ok(None);
+        }
+        let same = self.same.or(narrowed).map(Same::name);
+        let from = same.map_or_else(String::new, |same| format!(", from the same {same}"));
+        let from = from.replace("from the same article", "under the same article");
+        let within = self.window.as_ref().map(|(text, _)| text.as_str());
+        let recent = within.map_or_else(String::new, |text| format!(", less than {text} old"));
+        let hit = Hit::new(
+            format!("the same body is already in the table{from}{recent}"),
+            json!({"same": same, "window": within}),
+        );
+        Ok(Some(hit.truncated(facts.truncated(Field::Body))))
+    }
+}
+
+/// The body's normal form, without white space at its ends and with one blank for each inside.
+fn body(facts: &Facts<'_>) -> String {
+    let mut body = String::new();
+    for word in facts.normalised(Field::Body).unwrap_or_default().split_whitespace() {
+        if !body.is_empty() {
+            body.push(' ');
+        }
+        body.push_str(word);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use crate::checks::remembered::{Table, judged, refused};
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn hits(options: &Json, earlier: &[Json], submission: &Json) -> bool {
+        let mut table = Table::default();
+        for submission in earlier {
+            table.add(-HOUR, submission.clone());
+        }
+        judged("duplicate", options, &table, submission).is_some()
+    }
+
+    fn text(body: &str) -> Json {
+        json!({ "body": body })
+    }
+
+    #[test]
+    fn bodies_are_compared_in_their_normal_form() {
+        let earlier = [text("Buy  cheap PILLS\tnow ")];
+        for same in
+            ["buy cheap pills now", "BUY\ncheap\u{200B} pi\u{AD}lls  now", "ｂｕｙ cheap pills now"]
+        {
+            assert!(hits(&json!({}), &earlier, &text(same)), "{same}");
+        }
+        for other in ["buycheappillsnow", "buy cheap pills now!", "buy cheap pills"] {
+            assert!(!hits(&json!({}), &earlier, &text(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn short_bodies_are_not_compared_and_characters_count_not_bytes() {
+        assert!(!hits(&json!({}), &[text("+1 thanks")], &text("+1 thanks")));
+        assert!(hits(&json!({}), &[text("+1 thanks!")], &text("+1  thanks!")));
+        assert!(!hits(&json!({}), &[text("ありがとう")], &text("ありがとう")));
+        assert!(hits(&json!({"min_length": 5}), &[text("ありがとう")], &text("ありがとう")));
+        assert!(!hits(&json!({"min_length": null}), &[text("  ")], &text(" ")));
+        assert!(!hits(&json!({"min_length": 1}), &[json!({})], &json!({})));
+    }
+
+    #[test]
+    fn a_row_in_the_window_counts_and_an_older_one_does_not() {
+        let earlier = [text("buy cheap pills now")];
+        let window = |window: &str| hits(&json!({ "window": window }), &earlier, &earlier[0]);
+        assert!(window("61 minutes"));
+        assert!(!window("1 hour"));
+        assert!(!window("0 seconds"));
+    }
+
+    #[test]
+    fn same_narrows_it() {
+        let row = |author: &str, ip: &str, page: &str| json!({"body": "buy cheap pills now", "author": author, "ip": ip, "page": page});
+        let earlier = [row("Ann", "192.0.2.1", "/a"), row("Bob", "192.0.2.2", "/b")];
+        for (same, hit, miss) in [
+            ("author", row("ann ", "192.0.2.9", "/z"), row("Cy", "192.0.2.1", "/a")),
+            ("ip", row("Z", "192.0.2.2", "/z"), row("Ann", "192.0.2.9", "/a")),
+            ("article", row("Z", "192.0.2.9", "/b"), row("Ann", "192.0.2.1", "/z")),
+        ] {
+            assert!(hits(&json!({ "same": same }), &earlier, &hit), "{same}");
+            assert!(!hits(&json!({ "same": same }), &earlier, &miss), "{same}");
+        }
+        assert!(hits(&json!({"same": null}), &earlier, &row("Z", "192.0.2.9", "/z")));
+        // What no row has narrows nothing.
+        assert!(hits(
+            &json!({"same": "ip"}),
+            &[text("buy cheap pills now")],
+            &text("buy cheap pills now")
+        ));
+    }
+
+    #[test]
+    fn trackbacks_count_under_their_own_article_only() {
+        let ping = |kind: &str, to: &str| json!({"body": "read my own article", "type": kind, "permalink": to});
+        let earlier = [ping("trackback", "/a")];
+        assert!(!hits(&json!({}), &earlier, &ping("trackback", "/b")));
+        assert!(!hits(&json!({"same": "author"}), &earlier, &ping("PingBack", "/b")));
+        assert!(hits(&json!({}), &earlier, &ping("trackback", "/a")));
+        assert!(hits(&json!({}), &earlier, &ping("comment", "/b")));
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        assert!(refused("duplicate", &json!({"same": "page"})).contains("\"author\", \"ip\""));
+        assert!(refused("duplicate", &json!({"window": "a while"})).contains("\"window\""));
+        assert!(refused("duplicate", &json!({"min_length": 0})).contains("min_length"));
+    }
+}

@@ -1,0 +1,225 @@
+//! What is remembered of earlier rows: their traces, in `spamcheck._seen`. Answers how many of them count,
+//! exactly, also between sessions, whatever the table's size, without an index on it. A trace is only a
+//! promise: a row counts when it is found in its table by its key and the check, which sees it, says so.
+//! Must not know what a check looks for.
+//!
+//! The row at hand joins the chain of those with the same trace before it looks at them, so of two
+//! sessions the later waits until the earlier commits, and then sees it. What it joins with is an
+//! ordinary row, of the transaction at hand: it goes with a rollback, and it must not be written in a
+//! subtransaction, or a COPY of a million rows would take a million of their numbers.
+
+mod chain;
+pub mod remember;
+mod stored;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use spamcheck_engine::surroundings::{Earlier, Trace, TraceKind};
+use spamcheck_engine::{Facts, Field, Submission, Value};
+
+use crate::protection::Protection;
+use crate::row::Row;
+use crate::submission::{self, wall_clock};
+use crate::surroundings::Around;
+use crate::{key, settings, transaction};
+use chain::{Chain, PAGE, Seen, by_index};
+use stored::{Look, Table};
+
+/// A member that this session added: the chain, its number, the row's key.
+type Added = (Chain, i32, String);
+
+thread_local! {
+    /// The last one of each kind.
+    static ADDED: RefCell<[Option<Added>; 3]> = const { RefCell::new([None, None, None]) };
+}
+
+/// The number of a kind of trace, as the lowest bits of hashes hold it. Stored, so it must not change.
+pub fn number(kind: TraceKind) -> i64 {
+    match kind {
+        TraceKind::Body => 0,
+        TraceKind::Ip => 1,
+        TraceKind::Author => 2,
+    }
+}
+
+/// The hash of a trace, the same on every server.
+fn hash(kind: TraceKind, value: &str) -> i64 {
+    let hash = xxhash_rust::xxh3::xxh3_64(value.as_bytes()).cast_signed();
+    hash & !3 | number(kind)
+}
+
+/// How many rows count of those that left a trace, up to `wanted`; see
+/// `spamcheck_engine::Surroundings::earlier`.
+pub fn earlier(
+    around: &Around<'_>,
+    trace: Trace<'_>,
+    wanted: u32,
+    counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+) -> Result<u32, String> {
+    let protection = around.protection;
+    // An edit is no arrival; and without a key, the row could not be told from itself.
+    if around.edited && (trace.kind == TraceKind::Ip || protection.key.is_empty()) {
+        return Ok(0);
+    }
+    // By the clock: the transaction may have begun long ago, or may wait for another one now.
+    let clock = wall_clock();
+    let since = trace.since.map(|since| clock.saturating_sub(submission::now() - since));
+    let chain = Chain { hash: hash(trace.kind, trace.value), protection: protection.id };
+    let own = around.row.map(|row| key::compact(protection, row));
+    let newest = match &own {
+        Some(key) if !around.dry => join(chain, trace.kind, clock, key),
+        _ => by_index(|| chain.below(i32::MAX)),
+    };
+    if newest.is_empty() {
+        return Ok(0);
+    }
+    let own = own.filter(|_| !protection.key.is_empty());
+    let mut count = Count {
+        protection,
+        trace,
+        since,
+        own,
+        wanted,
+        counts,
+        found: 0,
+        hidden: false,
+        counted: HashSet::new(),
+        gone: Vec::new(),
+    };
+    let answer = count.all(chain, newest);
+    if !around.dry && !count.gone.is_empty() {
+        let gone = std::mem::take(&mut count.gone);
+        by_index(|| gone.iter().for_each(|(n, key)| chain.forget(*n, key)));
+    }
+    answer
+}
+
+/// Adds the row at hand to a chain; the newest of those that are in it already.
+fn join(chain: Chain, kind: TraceKind, clock: i64, key: &str) -> Vec<Seen> {
+    transaction::remembered();
+    let (n, earlier) = by_index(|| {
+        loop {
+            if chain.begin(clock, key) {
+                return (0, Vec::new());
+            }
+            let newest = chain.below(i32::MAX);
+            if let Some(last) = newest.first() {
+                // Whoever waited came before whoever was let in first.
+                let at = if last.n < 0 { clock } else { clock.max(last.at) };
+                if let Some(n) = chain.follow(last.n, at, key) {
+                    return (n, newest);
+                }
+            }
+            pgrx::check_for_interrupts!();
+        }
+    });
+    ADDED.with_borrow_mut(|added| {
+        added[number(kind) as usize] = Some((chain, n, key.to_owned()));
+    });
+    earlier
+}
+
+/// The row that was judged last is silently not inserted, while its transaction goes on.
+pub fn take_back(protection: &Protection, row: Row<'_>) {
+    let added = ADDED.take();
+    if protection.key.is_empty() || added.iter().all(Option::is_none) {
+        return;
+    }
+    let own = key::compact(protection, row);
+    by_index(|| {
+        for (chain, n, key) in added.into_iter().flatten() {
+            if chain.protection == protection.id && key == own {
+                chain.forget(n, &key);
+            }
+        }
+    });
+}
+
+/// Forgets all that is known of a protected table; as the extension.
+pub fn forget(protection: i32) {
+    chain::forget_all(protection);
+}
+
+/// Counting the rows of a chain.
+struct Count<'c> {
+    protection: &'c Protection,
+    trace: Trace<'c>,
+    since: Option<i64>,
+    /// The key of the row at hand: a row is not its own predecessor.
+    own: Option<String>,
+    wanted: u32,
+    counts: &'c mut dyn FnMut(&Earlier<'_>) -> bool,
+    found: u32,
+    hidden: bool,
+    /// Those that count: an edited row may be in a chain twice.
+    counted: HashSet<String>,
+    /// Members whose row is gone.
+    gone: Vec<(i32, String)>,
+}
+
+impl Count<'_> {
+    /// From the newest on down to the oldest that is asked for.
+    fn all(&mut self, chain: Chain, newest: Vec<Seen>) -> Result<u32, String> {
+        let mut table = None;
+        let mut page = newest;
+        loop {
+            let last = page.last().filter(|_| page.len() == PAGE).map(|last| last.n);
+            // Those that arrived did so in this order; those from remember() are in none.
+            let too_old = |seen: &Seen| self.since.is_some_and(|since| seen.at <= since);
+            let rest_is_old = last.is_some_and(|n| n >= 0) && page.last().is_some_and(too_old);
+            page.retain(|seen| !too_old(seen) && self.own.as_ref() != Some(&seen.key));
+            if self.protection.key.is_empty() {
+                page.iter().for_each(|seen| self.count_unseen(seen));
+            } else if !page.is_empty() {
+                let table = match &mut table {
+                    Some(table) => table,
+                    none => none.insert(Table::open(self.protection)?),
+                };
+                table.look_up(&page, &mut |seen, look| self.look(seen, look))?;
+            }
+            if self.found >= self.wanted {
+                return Ok(self.found);
+            }
+            let Some(last) = last else { break };
+            pgrx::check_for_interrupts!();
+            let before = if rest_is_old { 0 } else { last };
+            page = by_index(|| chain.below(before));
+        }
+        if self.hidden {
+            return Err("row-level security may hide earlier rows from the table's owner".into());
+        }
+        Ok(self.found)
+    }
+
+    /// Takes note of a row; whether more are wanted.
+    fn look(&mut self, seen: &Seen, look: Look<'_, '_>) -> bool {
+        match look {
+            Look::There(row) => {
+                if !self.counted.contains(&seen.key) && (self.counts)(row) {
+                    self.found += 1;
+                    self.counted.insert(seen.key.clone());
+                }
+            }
+            Look::Gone => self.gone.push((seen.n, seen.key.clone())),
+            Look::Hidden => self.hidden = true,
+        }
+        self.found < self.wanted
+    }
+
+    /// Without a key, the trace is all that is known of a row.
+    fn count_unseen(&mut self, seen: &Seen) {
+        let mut submission = Submission::new();
+        let value = Value::Text(self.trace.value.into());
+        match self.trace.kind {
+            TraceKind::Body => submission.set(Field::Body, value),
+            TraceKind::Ip => submission.set(Field::Ip, value),
+            TraceKind::Author => {}
+        }
+        let facts = Facts::new(&submission, settings::max_checked_chars(), seen.at);
+        let row = Earlier { facts: &facts, at: seen.at, ham: true };
+        if self.found < self.wanted && (self.counts)(&row) {
+            self.found += 1;
+        }
+    }
+}
