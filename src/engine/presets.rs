@@ -165,12 +165,14 @@ pub const PRESETS: &[Preset] = &[
                 options: r#"{"comment_days":null,"trackback_days":30,"trackback_action":"moderate"}"#,
                 ..on("article_age")
             },
-            // killswitch, checkmail, bloggdeblacklist, entrytitle, disable_api_comments,
-            // comment_timeout with timeout_value = 30, akismet
+            // killswitch, checkmail, bloggdeblacklist, bodyclone, entrytitle, ipflood,
+            // disable_api_comments, comment_timeout with timeout_value = 30, akismet
             ready("shutdown"),
             ready("email_syntax"),
             ready("url_blocklist"),
+            ready("duplicate"),
             ready("title_only"),
+            ready("ip_interval"),
             ready("api_source"),
             PresetCheck { options: r#"{"min_seconds":30}"#, ..ready("form_time") },
             PresetCheck { options: WAIT, ..ready("akismet") },

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::ip_interval::length;
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -50,6 +50,42 @@ impl Check for Duplicate {
                 meaning: "Bodies with fewer characters, once they are normalised, are not compared",
             },
         ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "The same text again, perhaps with other letter case, blanks or invisible characters, \
+         is an advertisement or a double click. It goes by what the extension remembers of the \
+         rows it has seen (hashes, addresses and times, no texts), confirmed against the table, \
+         so deleted rows do not count and your table needs no index. Of two sessions that send \
+         the same text at the same time one is found. `CALL spamcheck.remember('comments')` \
+         lets it know the rows that were there before."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: r#"action = 'spam', options = '{"same": "author"}'"#,
+            sql: r#"INSERT INTO comments (author, body) VALUES ('Ann', 'The crust is wonderful.') RETURNING status;
+INSERT INTO comments (author, body) VALUES ('Ann', 'The  CRUST is wonderful.'), ('Bob', 'The crust is wonderful.') RETURNING author, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+  status
+----------
+ approved
+(1 row)
+
+ author |  status
+--------+----------
+ Ann    | spam
+ Bob    | approved
+(2 rows)
+
+ check_name |  outcome   |                             why
+------------+------------+-------------------------------------------------------------
+ duplicate  | suppressed | the same body is already in the table, from the same author
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -37,6 +37,40 @@ impl Check for IpInterval {
             meaning: "An earlier row from this address less than this ago is a hit; exactly this \
                       is none. Edits are no rows of their own",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "One address need not write twice within a moment. Rows that were accepted or moderated \
+         count, refused ones do not. Mind that offices, schools and mobile networks share \
+         addresses: `moderate` is kinder than `reject`. It remembers earlier rows as \
+         `duplicate` does."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO comments (ip, body) VALUES ('198.51.100.20', 'Nice.') RETURNING status;
+INSERT INTO comments (ip, body) VALUES ('198.51.100.20', 'And nice again.'), ('198.51.100.21', 'Nice.') RETURNING ip, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+  status
+----------
+ approved
+(1 row)
+
+      ip       |  status
+---------------+----------
+ 198.51.100.20 | pending
+ 198.51.100.21 | approved
+(2 rows)
+
+ check_name  |  outcome  |                             why
+-------------+-----------+-------------------------------------------------------------
+ ip_interval | moderated | another row came from 198.51.100.20 less than 2 minutes ago
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(
