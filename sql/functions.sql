@@ -23,6 +23,11 @@ CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
 COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
 
+CREATE FUNCTION spamcheck.import_list(list text, entries text, format text DEFAULT 'lines') RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'import_list_wrapper';
+COMMENT ON FUNCTION spamcheck.import_list(text, text, text) IS
+    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new';
+
 CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
@@ -46,6 +51,12 @@ CREATE FUNCTION spamcheck.health() RETURNS TABLE (item text, state text, message
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'health_wrapper';
 COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what to do about it';
 
+CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
+    RETURNS TABLE (check_name text, action text, score real, why text, detail jsonb, microseconds real)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
+COMMENT ON FUNCTION spamcheck.explain(regclass, jsonb) IS
+    'What every enabled check of a protected table says about a submission that need not exist; nothing is written, counted or called';
+
 -- Internal ------------------------------------------------------------------------------------------
 
 CREATE FUNCTION spamcheck._guard() RETURNS trigger
@@ -65,6 +76,14 @@ CREATE FUNCTION spamcheck._valid() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_valid';
 COMMENT ON FUNCTION spamcheck._valid() IS 'Internal: checks what is written into policies, settings and lists';
 
+CREATE FUNCTION spamcheck._emptied() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_emptied';
+COMMENT ON FUNCTION spamcheck._emptied() IS 'Internal: a TRUNCATE of policies or lists is treated as a DELETE of all';
+
+CREATE FUNCTION spamcheck._completed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_completed';
+COMMENT ON FUNCTION spamcheck._completed() IS 'Internal: gives a new policy its row for each check';
+
 CREATE FUNCTION spamcheck._changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_changed';
 COMMENT ON FUNCTION spamcheck._changed() IS 'Internal: tells all sessions that policies, settings or lists changed';
@@ -76,6 +95,10 @@ COMMENT ON FUNCTION spamcheck._queued() IS 'Internal: wakes the worker once queu
 CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
 COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';
+
+CREATE FUNCTION spamcheck._attached() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_attached';
+COMMENT ON FUNCTION spamcheck._attached() IS 'Internal: no protected table becomes a partition of a protected one';
 
 CREATE FUNCTION spamcheck._dropped() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_dropped';

@@ -307,6 +307,11 @@ CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
 COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
 
+CREATE FUNCTION spamcheck.import_list(list text, entries text, format text DEFAULT 'lines') RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'import_list_wrapper';
+COMMENT ON FUNCTION spamcheck.import_list(text, text, text) IS
+    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new';
+
 CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
@@ -324,6 +329,12 @@ COMMENT ON FUNCTION spamcheck.revoke_access(regrole) IS 'Takes all access from a
 CREATE FUNCTION spamcheck.health() RETURNS TABLE (item text, state text, message text, hint text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'health_wrapper';
 COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what to do about it';
+
+CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
+    RETURNS TABLE (check_name text, action text, score real, why text, detail jsonb, microseconds real)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
+COMMENT ON FUNCTION spamcheck.explain(regclass, jsonb) IS
+    'What every enabled check of a protected table says about a submission that need not exist; nothing is written, counted or called';
 
 -- Internal ------------------------------------------------------------------------------------------
 
@@ -344,6 +355,14 @@ CREATE FUNCTION spamcheck._valid() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_valid';
 COMMENT ON FUNCTION spamcheck._valid() IS 'Internal: checks what is written into policies, settings and lists';
 
+CREATE FUNCTION spamcheck._emptied() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_emptied';
+COMMENT ON FUNCTION spamcheck._emptied() IS 'Internal: a TRUNCATE of policies or lists is treated as a DELETE of all';
+
+CREATE FUNCTION spamcheck._completed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_completed';
+COMMENT ON FUNCTION spamcheck._completed() IS 'Internal: gives a new policy its row for each check';
+
 CREATE FUNCTION spamcheck._changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_changed';
 COMMENT ON FUNCTION spamcheck._changed() IS 'Internal: tells all sessions that policies, settings or lists changed';
@@ -355,6 +374,10 @@ COMMENT ON FUNCTION spamcheck._queued() IS 'Internal: wakes the worker once queu
 CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
 COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';
+
+CREATE FUNCTION spamcheck._attached() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_attached';
+COMMENT ON FUNCTION spamcheck._attached() IS 'Internal: no protected table becomes a partition of a protected one';
 
 CREATE FUNCTION spamcheck._dropped() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_dropped';
@@ -449,6 +472,12 @@ COMMENT ON TRIGGER valid ON spamcheck.policy IS 'Refuses what makes no sense, wi
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.policy IS 'Tells all sessions at commit';
+CREATE TRIGGER emptied BEFORE TRUNCATE ON spamcheck.policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._emptied();
+ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER emptied;
+-- Not ALWAYS: what arrives by logical replication brings its own settings.
+CREATE TRIGGER completed AFTER INSERT ON spamcheck.policy FOR EACH ROW EXECUTE FUNCTION spamcheck._completed();
+COMMENT ON TRIGGER completed ON spamcheck.policy IS 'A policy made by plain INSERT has a row for each check, as preset default sets it';
+COMMENT ON TRIGGER emptied ON spamcheck.policy IS 'As for a DELETE of all: a policy in use stays, the settings of others go';
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.check_setting FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.check_setting ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.check_setting IS 'Refuses what makes no sense, with a sentence';
@@ -461,6 +490,9 @@ COMMENT ON TRIGGER valid ON spamcheck.list IS 'Refuses what makes no sense, with
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.list IS 'Tells all sessions at commit';
+CREATE TRIGGER emptied BEFORE TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._emptied();
+ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER emptied;
+COMMENT ON TRIGGER emptied ON spamcheck.list IS 'As for a DELETE of all: the entries go with their lists';
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.list_entry FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.list_entry ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.list_entry IS 'Refuses what makes no sense, with a sentence';
@@ -480,6 +512,9 @@ CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')
     EXECUTE FUNCTION spamcheck._renamed();
 COMMENT ON EVENT TRIGGER spamcheck_renamed IS 'Mappings of protected tables follow renamed columns and tables';
+CREATE EVENT TRIGGER spamcheck_attached ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION spamcheck._attached();
+COMMENT ON EVENT TRIGGER spamcheck_attached IS 'No protected table becomes a partition of a protected one';
 CREATE EVENT TRIGGER spamcheck_dropped ON sql_drop EXECUTE FUNCTION spamcheck._dropped();
 COMMENT ON EVENT TRIGGER spamcheck_dropped IS 'A protection goes with its table';
 
@@ -512,6 +547,12 @@ SELECT spamcheck._call_worker();
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/explain.rs
+-- pg_spamcheck::explain::explain
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/access.rs
 -- pg_spamcheck::access::grant_access
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -520,6 +561,12 @@ SELECT spamcheck._call_worker();
 /* <begin connected objects> */
 -- src/health.rs
 -- pg_spamcheck::health::health
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lists.rs
+-- pg_spamcheck::lists::import_list
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 

@@ -7,6 +7,12 @@ COMMENT ON TRIGGER valid ON spamcheck.policy IS 'Refuses what makes no sense, wi
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.policy IS 'Tells all sessions at commit';
+CREATE TRIGGER emptied BEFORE TRUNCATE ON spamcheck.policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._emptied();
+ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER emptied;
+-- Not ALWAYS: what arrives by logical replication brings its own settings.
+CREATE TRIGGER completed AFTER INSERT ON spamcheck.policy FOR EACH ROW EXECUTE FUNCTION spamcheck._completed();
+COMMENT ON TRIGGER completed ON spamcheck.policy IS 'A policy made by plain INSERT has a row for each check, as preset default sets it';
+COMMENT ON TRIGGER emptied ON spamcheck.policy IS 'As for a DELETE of all: a policy in use stays, the settings of others go';
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.check_setting FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.check_setting ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.check_setting IS 'Refuses what makes no sense, with a sentence';
@@ -19,6 +25,9 @@ COMMENT ON TRIGGER valid ON spamcheck.list IS 'Refuses what makes no sense, with
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.list IS 'Tells all sessions at commit';
+CREATE TRIGGER emptied BEFORE TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._emptied();
+ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER emptied;
+COMMENT ON TRIGGER emptied ON spamcheck.list IS 'As for a DELETE of all: the entries go with their lists';
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.list_entry FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.list_entry ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.list_entry IS 'Refuses what makes no sense, with a sentence';
@@ -38,6 +47,9 @@ CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')
     EXECUTE FUNCTION spamcheck._renamed();
 COMMENT ON EVENT TRIGGER spamcheck_renamed IS 'Mappings of protected tables follow renamed columns and tables';
+CREATE EVENT TRIGGER spamcheck_attached ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION spamcheck._attached();
+COMMENT ON EVENT TRIGGER spamcheck_attached IS 'No protected table becomes a partition of a protected one';
 CREATE EVENT TRIGGER spamcheck_dropped ON sql_drop EXECUTE FUNCTION spamcheck._dropped();
 COMMENT ON EVENT TRIGGER spamcheck_dropped IS 'A protection goes with its table';
 

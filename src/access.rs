@@ -23,7 +23,9 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker",
-            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.explain(regclass, jsonb), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+            // Who administers says who else does. All that can be given is in this table.
+            "EXECUTE ON FUNCTION spamcheck.grant_access(regrole, text), spamcheck.revoke_access(regrole)",
             "EXECUTE ON PROCEDURE spamcheck.remember(regclass)",
         ],
     },
@@ -32,7 +34,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT ON spamcheck.spam_checklog, spamcheck.recent, spamcheck.lookup, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.policy, spamcheck.check_setting",
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.list, spamcheck.list_entry",
-            "EXECUTE ON FUNCTION spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
+            "EXECUTE ON FUNCTION spamcheck.explain(regclass, jsonb), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state()",
         ],
     },
     Level {
@@ -65,6 +67,17 @@ fn grant_access(role: Option<pg_sys::Oid>, level: Option<&[u8]>) {
 
 #[pg_extern(sql = false)]
 fn revoke_access(role: Option<pg_sys::Oid>) {
+    // What the extension does, it does with its owner's rights.
+    if role == Some(rights::extension_owner()) {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Refusal::new(format!(
+                "role {} owns pg_spamcheck and keeps its access",
+                role_name(role)
+            ))
+            .with_hint("Take access from other roles only; \\dn+ spamcheck shows them."),
+        );
+    }
     let role = role_name(role);
     rights::as_extension(|| {
         for kind in ["TABLES", "ROUTINES", "SEQUENCES"] {

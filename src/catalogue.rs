@@ -3,9 +3,11 @@
 
 use pgrx::{AnyElement, JsonB, PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
-use spamcheck_engine::{Refusal, checks, presets};
+use spamcheck_engine::presets::{self, Preset};
+use spamcheck_engine::{Refusal, checks};
 
 use crate::protect::{self as protection, Wish};
+use crate::references;
 use crate::report;
 use crate::rights;
 use crate::row;
@@ -47,7 +49,7 @@ fn require_preload() {
 }
 
 /// Fails unless the library was preloaded.
-fn preloaded() {
+pub fn preloaded() {
     if shared::shared().is_none() {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -89,7 +91,7 @@ fn protect(
 }
 
 /// A jsonb argument. pgrx's own type reads UTF-8 only, and databases have other encodings.
-fn json(argument: AnyElement) -> Json {
+pub fn json(argument: AnyElement) -> Json {
     // SAFETY: the function is declared with a jsonb argument; jsonb_out gives a C string.
     let text = unsafe {
         pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(argument.datum())]).map(|c| {
@@ -104,7 +106,8 @@ fn unprotect(relation: Option<pg_sys::Oid>) {
     protection::unprotect(given(relation, "relation"));
 }
 
-fn given<T>(argument: Option<T>, name: &str) -> T {
+/// An argument that must be given; refused if it is NULL.
+pub fn given<T>(argument: Option<T>, name: &str) -> T {
     argument.unwrap_or_else(|| {
         report::refuse(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
@@ -128,19 +131,6 @@ fn create_policy(name: Option<&[u8]>, preset: Option<&[u8]>) {
         .unwrap_or_else(|refusal| report::refuse_value(refusal));
     let mut row = Json::Object(preset.policy_columns());
     row["name"] = json!(name);
-    let checks: Vec<Json> = preset
-        .check_settings()
-        .into_iter()
-        .map(|c| {
-            json!({ "policy": name, "check_name": c.check_name, "enabled": c.enabled,
-                    "action": c.action, "score": c.score, "options": c.options })
-        })
-        .collect();
-    let lists: Vec<Json> = preset
-        .lists
-        .iter()
-        .map(|l| json!({ "name": l.name, "kind": l.kind.name(), "entries": l.entries }))
-        .collect();
     rights::as_extension(|| {
         let taken = spi::text_now(
             "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p WHERE p.name = convert_from($1, 'UTF8')",
@@ -153,20 +143,51 @@ fn create_policy(name: Option<&[u8]>, preset: Option<&[u8]>) {
                     .with_hint("UPDATE its row in spamcheck.policy, or choose another name."),
             );
         }
-        write_lists(&Json::Array(lists).to_string());
-        write_policy(&row.to_string());
-        spi::write(
-            "INSERT INTO spamcheck.check_setting (policy, check_name, enabled, action, score, options)
-             SELECT r.policy, r.check_name, r.enabled, r.action, r.score, r.options
-               FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-                 AS r(policy text, check_name text, enabled boolean, action text, score real, options jsonb)",
-            &[Arg::Text(&Json::Array(checks).to_string())],
-        );
+        write_lists(preset);
+        // Not to be completed as if somebody had inserted it.
+        references::without_checks(|| write_policy(&row.to_string()));
+        write_settings(name, preset);
     });
 }
 
+/// Gives a policy that was made by plain INSERT the settings of preset `default` that it has not yet.
+pub fn complete_policy(name: &str) {
+    let preset = presets::find("default").unwrap_or_else(|refusal| report::refuse_value(refusal));
+    rights::as_extension(|| {
+        write_lists(preset);
+        write_settings(name, preset);
+    });
+}
+
+/// One row for each check; those that are there stay.
+fn write_settings(policy: &str, preset: &Preset) {
+    let settings: Vec<Json> = preset
+        .check_settings()
+        .into_iter()
+        .map(|c| {
+            json!({ "policy": policy, "check_name": c.check_name, "enabled": c.enabled,
+                    "action": c.action, "score": c.score, "options": c.options })
+        })
+        .collect();
+    spi::write(
+        "INSERT INTO spamcheck.check_setting (policy, check_name, enabled, action, score, options)
+         SELECT r.policy, r.check_name, r.enabled, r.action, r.score, r.options
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+             AS r(policy text, check_name text, enabled boolean, action text, score real, options jsonb)
+          WHERE NOT EXISTS (SELECT FROM spamcheck.check_setting s
+                             WHERE s.policy = r.policy AND s.check_name = r.check_name)",
+        &[Arg::Text(&Json::Array(settings).to_string())],
+    );
+}
+
 /// Lists belong to all policies: a preset makes those that are missing and leaves the others alone.
-fn write_lists(lists: &str) {
+fn write_lists(preset: &Preset) {
+    let lists: Vec<Json> = preset
+        .lists
+        .iter()
+        .map(|l| json!({ "name": l.name, "kind": l.kind.name(), "entries": l.entries }))
+        .collect();
+    let lists = &*Json::Array(lists).to_string();
     spi::write(
         "WITH wanted AS (
              SELECT r.name, r.kind, r.entries FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)

@@ -1,14 +1,20 @@
-//! The one writer of spam_checklog: findings become entries, entries become rows. Owns what the log
-//! keeps of a submission; when an entry is written, and by whom, is record.rs's and the worker's.
+//! The one writer of spam_checklog: findings become entries, entries become rows, or lines of the log
+//! file. Owns what the log keeps of a submission; when an entry is written, and by whom, is record.rs's
+//! and the worker's.
 
-use pgrx::pg_sys;
+use std::borrow::Cow;
+use std::ffi::CStr;
+
+use pgrx::{IntoDatum, pg_sys};
 use serde_json::{Value as Json, json};
-use spamcheck_engine::policy::{Keep, Mode};
-use spamcheck_engine::verdict::Judgement;
-use spamcheck_engine::{Facts, Field, Policy, Value};
+use spamcheck_engine::policy::{Keep, LogTo, Mode};
+use spamcheck_engine::verdict::{Finding, Judgement};
+use spamcheck_engine::{Facts, Field, Keeper, Policy, Value, time};
 
+use crate::logfile;
 use crate::rights;
-use crate::spi;
+use crate::spi::{self, Arg};
+use crate::submission::wall_clock;
 
 /// Characters of a text that policies with `keep = excerpt` log (interface section 5).
 const EXCERPT: usize = 200;
@@ -29,8 +35,12 @@ pub struct About<'a> {
 
 /// The next id that ties the findings of one submission together.
 pub fn next_submission_id() -> i64 {
+    next_id(c"_submission_id_seq")
+}
+
+fn next_id(sequence: &CStr) -> i64 {
     rights::as_extension(|| {
-        let sequence = rights::own_relation(c"_submission_id_seq");
+        let sequence = rights::own_relation(sequence);
         // SAFETY: nextval_oid takes one OID and returns an int8.
         let id = unsafe {
             pgrx::direct_function_call::<i64>(pg_sys::nextval_oid, &[Some(sequence.into())])
@@ -49,11 +59,17 @@ pub fn entries(
 ) -> Vec<Json> {
     let settings = &policy.settings;
     let texts = Texts::of(settings.keep, facts, about);
+    // A row and a line of the same finding have the same id and time. A line alone has no id.
+    let id = || (settings.log_to == LogTo::Both).then(|| next_id(c"spam_checklog_id_seq"));
+    let logged_at = (settings.log_to != LogTo::Table).then(|| time::iso(wall_clock()));
     judgement
         .findings
         .iter()
         .map(|finding| {
             json!({
+                "id": id(),
+                "logged_at": logged_at,
+                "log_to": settings.log_to.name(),
                 "relation": about.relation,
                 "row_key": about.row_key,
                 "submission_id": submission_id,
@@ -64,7 +80,7 @@ pub fn entries(
                 "score": finding.score,
                 "total_score": judgement.total,
                 "why": finding.why,
-                "detail": with_notes(&finding.detail, facts),
+                "detail": with_notes(finding, facts, &texts, settings.keep),
                 "allowed": finding.allowed,
                 "author": facts.text(Field::Author),
                 "email": facts.text(Field::Email),
@@ -73,7 +89,6 @@ pub fn entries(
                 "user_agent": facts.text(Field::UserAgent),
                 "page": facts.text(Field::Page).or_else(|| facts.text(Field::ArticleTitle)),
                 "comment": texts.comment,
-                "hash": settings.keep == Keep::Hash,
                 "submission": texts.submission,
                 "_protection": about.protection,
                 "_former": about.former,
@@ -82,72 +97,183 @@ pub fn entries(
         .collect()
 }
 
-fn outcome(judgement: &Judgement, finding: &spamcheck_engine::Finding, mode: Mode) -> &'static str {
+/// About how many bytes an entry has.
+pub fn bytes(entry: &Json) -> usize {
+    let texts = ["comment", "author", "email", "url", "user_agent", "page", "why"];
+    1_000 + texts.iter().filter_map(|text| entry[text].as_str()).map(str::len).sum::<usize>()
+}
+
+fn outcome(judgement: &Judgement, finding: &Finding, mode: Mode) -> &'static str {
     judgement.outcome(finding, mode).name()
 }
 
-/// What the facts have to say about how they were read goes into the detail.
-fn with_notes(detail: &Json, facts: &Facts<'_>) -> Json {
+/// What the facts have to say about how they were read goes into the detail, and what was too long to
+/// be kept. A policy that keeps a hash alone keeps no quotation of the text either.
+fn with_notes(finding: &Finding, facts: &Facts<'_>, texts: &Texts, keep: Keep) -> Json {
     let notes = facts.notes();
-    if notes.is_empty() {
-        return detail.clone();
+    let quotes = keep == Keep::Hash && finding.detail.get(QUOTATION).is_some();
+    if notes.is_empty() && texts.cuts.is_none() && !quotes {
+        return finding.detail.clone();
     }
-    let mut detail = if detail.is_object() { detail.clone() } else { json!({}) };
-    detail["notes"] = json!(notes);
+    let mut detail = if finding.detail.is_object() { finding.detail.clone() } else { json!({}) };
+    if let Some(detail) = detail.as_object_mut().filter(|_| quotes) {
+        detail.remove(QUOTATION);
+    }
+    if !notes.is_empty() {
+        detail["notes"] = json!(notes);
+    }
+    if let Some(cuts) = &texts.cuts {
+        detail["kept"] = cuts.clone();
+    }
     detail
 }
+
+/// The key of a detail that quotes the submission's text, by which checks agree.
+const QUOTATION: &str = "matched";
 
 /// What is kept of the texts.
 struct Texts {
     comment: Option<String>,
     submission: Option<Json>,
+    /// What was too long: name to bytes kept.
+    cuts: Option<Json>,
 }
 
 impl Texts {
     fn of(keep: Keep, facts: &Facts<'_>, about: &About<'_>) -> Self {
-        let text = comment(facts);
+        let mut keeper = Keeper::new(facts.max_chars());
+        let comment = comment(facts).map(|(name, text)| match keep {
+            Keep::Excerpt => text.chars().take(EXCERPT).collect(),
+            Keep::Hash => sha256(&text),
+            Keep::Full => keeper.keep(&name, &text).to_owned(),
+        });
+        let mut cuts = keeper.cuts();
         // Only a rejected submission is kept whole: it is nowhere else.
         let whole = about.whole_row.as_ref().filter(|_| keep == Keep::Full).map(|row| {
-            let mut submission = facts.to_json();
-            submission["row"] = row.clone();
+            let mut keeper = Keeper::new(facts.max_chars());
+            let mut submission = facts.kept(&mut keeper);
+            submission["row"] = kept_row(row, facts.max_chars(), &mut keeper);
+            cuts = keeper.cuts();
+            if let Some(cuts) = &cuts {
+                submission["kept"] = cuts.clone();
+            }
             submission
         });
-        let comment = match keep {
-            Keep::Excerpt => text.map(|t| t.chars().take(EXCERPT).collect()),
-            Keep::Full | Keep::Hash => text,
-        };
-        Self { comment, submission: whole }
+        Self { comment, submission: whole, cuts }
     }
 }
 
-/// The submission's text, uncut: its body, or else its title, or else its further texts.
-fn comment(facts: &Facts<'_>) -> Option<String> {
+/// The row as far as it is kept: one that was cut cannot be inserted again, and the note tells.
+fn kept_row(row: &Json, max_chars: usize, notes: &mut Keeper) -> Json {
+    let Some(columns) = row.as_object() else { return Json::Null };
+    let mut keeper = Keeper::new(max_chars);
+    let kept = columns.iter().map(|(name, value)| {
+        let value = match value {
+            Json::String(text) => {
+                let kept = keeper.keep(name, text);
+                if kept.len() < text.len() {
+                    notes.note(format!("row.{name}"), kept.len());
+                }
+                Json::from(kept)
+            }
+            other => other.clone(),
+        };
+        (name.clone(), value)
+    });
+    Json::Object(kept.collect())
+}
+
+/// The submission's text, uncut, with its name: its body, or else its title, or else its further texts.
+fn comment<'f>(facts: &'f Facts<'_>) -> Option<(String, Cow<'f, str>)> {
     for field in [Field::Body, Field::Title] {
         if let Value::Text(text) = facts.value(field) {
-            return Some(text.to_string());
+            return Some((field.name().to_owned(), Cow::Borrowed(text)));
         }
     }
     let texts: Vec<&str> = facts.submission().fields().iter().map(|(_, t)| t.as_ref()).collect();
-    (!texts.is_empty()).then(|| texts.join("\n"))
+    (!texts.is_empty()).then(|| (Field::Fields.name().to_owned(), texts.join("\n").into()))
+}
+
+/// The hash of a text in UTF-8, as hexadecimal digits.
+fn sha256(text: &str) -> String {
+    // SAFETY: sha256_bytea takes one bytea and returns one.
+    let hash = unsafe {
+        pgrx::direct_function_call::<Vec<u8>>(pg_sys::sha256_bytea, &[text.as_bytes().into_datum()])
+    };
+    hash.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const INSERT: &str =
     "INSERT INTO spamcheck.spam_checklog
-                (relation, row_key, submission_id, policy, check_name, action, outcome, score, total_score,
+                (id, logged_at, relation, row_key, submission_id, policy, check_name, action, outcome, score, total_score,
                  why, detail, allowed, author, email, ip, url, user_agent, page, comment, submission,
                  _protection, _former)
-         SELECT r.relation, nullif(r.row_key, 'null'), r.submission_id, r.policy, r.check_name, r.action, r.outcome,
+         SELECT coalesce(r.id, nextval('spamcheck.spam_checklog_id_seq')), coalesce(r.logged_at, clock_timestamp()),
+                r.relation, nullif(r.row_key, 'null'), r.submission_id, r.policy, r.check_name, r.action, r.outcome,
                 r.score, r.total_score, r.why, nullif(r.detail, 'null'), r.allowed, r.author, r.email, r.ip, r.url,
-                r.user_agent, r.page,
-                CASE WHEN r.hash THEN encode(sha256(convert_to(r.comment, 'UTF8')), 'hex') ELSE r.comment END,
-                nullif(r.submission, 'null'), r._protection, nullif(r._former, 'null')
+                r.user_agent, r.page, r.comment, nullif(r.submission, 'null'), r._protection, nullif(r._former, 'null')
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-             AS r(relation text, row_key jsonb, submission_id bigint, policy text, check_name text, action text,
-                  outcome text, score real, total_score real, why text, detail jsonb, allowed boolean,
-                  author text, email text, ip inet, url text, user_agent text, page text, comment text,
-                  hash boolean, submission jsonb, _protection integer, _former jsonb)";
+             AS r(id bigint, logged_at timestamptz, relation text, row_key jsonb, submission_id bigint, policy text,
+                  check_name text, action text, outcome text, score real, total_score real, why text, detail jsonb,
+                  allowed boolean, author text, email text, ip inet, url text, user_agent text, page text,
+                  comment text, submission jsonb, _protection integer, _former jsonb)";
 
-/// Writes entries, a JSON array of them, with the rights of the extension.
+/// Logs entries in the transaction at hand, where their policies say: as rows, as lines of the log file
+/// once it is committed, or both. What the file cannot take becomes rows.
+pub fn log(entries: Vec<Json>) {
+    let rows: Vec<Json> = entries
+        .into_iter()
+        .filter(|entry| match log_to(entry) {
+            LogTo::Table => true,
+            LogTo::Both => {
+                logfile::wait(entry, false);
+                true
+            }
+            LogTo::File => !logfile::wait(entry, true),
+        })
+        .collect();
+    if !rows.is_empty() {
+        write(&Json::Array(rows).to_string());
+    }
+}
+
+/// Logs entries of a rejected row, whose transaction is about to be rolled back, as lines at once, where
+/// their policy says so. Gives those that are still to become rows.
+pub fn log_past_rollback(entries: Vec<Json>) -> Vec<Json> {
+    let lines: Vec<&Json> = entries.iter().filter(|e| log_to(e) != LogTo::Table).collect();
+    if lines.is_empty() {
+        return entries;
+    }
+    if let Err(why) = logfile::write_now(&lines) {
+        // A row stands in for a line alone; one that there is besides does not.
+        logfile::lost(lines.iter().filter(|e| log_to(e) == LogTo::Both).count(), &why);
+        return entries;
+    }
+    entries.into_iter().filter(|entry| log_to(entry) != LogTo::File).collect()
+}
+
+fn log_to(entry: &Json) -> LogTo {
+    entry["log_to"].as_str().and_then(LogTo::from_name).unwrap_or_default()
+}
+
+/// Writes entries, a JSON array of them, as rows, with the rights of the extension.
 pub fn write(entries: &str) {
     rights::as_extension(|| spi::write_json(INSERT, entries));
+}
+
+const REFUSED: &str = "UPDATE spamcheck.spam_checklog l
+            SET detail = jsonb_set(l.detail, '{refused}', to_jsonb(r.refused))
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(id bigint, refused bigint)
+          WHERE l.submission_id = r.id AND l.check_name = 'rate_limit'
+      RETURNING convert_to(r.id::text, 'UTF8')";
+
+/// Writes how many submissions the blocks of rate limits have refused by now, into the entries of those
+/// blocks; which of them have one.
+pub fn count_refused(blocks: impl Iterator<Item = (i64, u64)>) -> Vec<i64> {
+    let blocks: Vec<Json> =
+        blocks.map(|(id, refused)| json!({ "id": id, "refused": refused })).collect();
+    let written = rights::as_extension(|| {
+        spi::write_returning(REFUSED, &[Arg::Text(&Json::Array(blocks).to_string())])
+    });
+    written.into_iter().flatten().filter_map(|id| id.parse().ok()).collect()
 }

@@ -2,6 +2,7 @@
 //! and nothing that comes after it: what was found waits in the stash until the row is stored. The path
 //! of a ham row runs no SQL, takes no lock and allocates nothing worth naming.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -13,14 +14,15 @@ use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, FieldSet, Submission};
 
 use crate::protection::Protection;
-use crate::report::{self, Rejection};
+use crate::rate::Claim;
+use crate::report::{self, Ground, Rejection};
 use crate::row::{self, Column, Row};
 use crate::rulebook::{self, Unusable};
 use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{memory, record, settings, shared};
+use crate::{memory, record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -97,7 +99,8 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
             return unchanged;
         }
     }
-    judge(&trigger, protection, row)
+    let edited = trigger.event == Event::Update || arrived.is_some();
+    judge(&trigger, protection, row, edited)
 }
 
 /// The protection, looked up once a statement.
@@ -171,12 +174,11 @@ fn edited(protection: &Protection, trigger: &Trigger, new: Row<'_>) -> bool {
     })
 }
 
-fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decision {
+fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: bool) -> Decision {
     let policy = &protection.policy;
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, protection.needs(), &elsewhere);
-    let edited = trigger.event == Event::Update;
-    let around = Around { protection, row: Some(row), edited, dry: false };
+    let around = Around { protection, row: Some(row), dry: false, edited, claim: Cell::default() };
     let mut judgement = {
         let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now())
             .within(&around);
@@ -198,10 +200,15 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>) -> Decisi
         judgement.findings.push(failure("akismet", why));
         judgement = Judgement { lookups: false, ..policy.weigh(judgement.findings) };
     }
+    if judgement.lookups {
+        // SAFETY: the slot holds the new row; all its columns are read now.
+        let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
+        judgement = wait::with_answer(protection, whole, judgement);
+    }
     if judgement.findings.is_empty() && !judgement.lookups {
         return Decision::Pass(trigger.unchanged());
     }
-    follow(trigger, protection, row, judgement)
+    follow(trigger, protection, row, judgement, around.claim.take())
 }
 
 /// A check that could not be made.
@@ -221,6 +228,7 @@ fn follow(
     protection: &Rc<Protection>,
     row: Row<'_>,
     mut judgement: Judgement,
+    claim: Option<Claim>,
 ) -> Decision {
     if judgement.verdict == Verdict::Challenge {
         // Nobody is there to be asked: a moderator looks.
@@ -229,16 +237,13 @@ fn follow(
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
-        return reject(trigger, protection, &judgement);
+        return reject(trigger, protection, &judgement, claim);
     }
     let lookup = judgement.lookups;
     let held = enforced
         && lookup
         && judgement.verdict == Verdict::Ham
-        && protection
-            .policy
-            .akismet()
-            .is_some_and(|akismet| akismet.options.mode == spamcheck_engine::akismet::Mode::Hold);
+        && protection.policy.akismet().is_some_and(|akismet| akismet.options.holds());
     let writes = match judgement.verdict {
         _ if !enforced => None,
         Verdict::Spam | Verdict::Reject => protection.status.spam.as_deref(),
@@ -316,8 +321,49 @@ fn status_datum(column: Column, value: &StatusValue) -> pg_sys::Datum {
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no
 /// rollback, so its entry is written in the transaction.
-fn reject(trigger: &Trigger, protection: &Rc<Protection>, judgement: &Judgement) -> Decision {
+fn reject(
+    trigger: &Trigger,
+    protection: &Rc<Protection>,
+    judgement: &Judgement,
+    claim: Option<Claim>,
+) -> Decision {
     let settings = &protection.policy.settings;
+    let ground = ground(judgement);
+    // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
+    match ground {
+        Ground::Content => log_refused(trigger, protection, judgement, None),
+        Ground::TooOften(_) if claim.is_some() => {
+            log_refused(trigger, protection, judgement, claim);
+        }
+        Ground::TooOften(_) => {}
+    }
+    match settings.on_reject {
+        OnReject::Drop => Decision::Pass(pg_sys::Datum::null()),
+        OnReject::Error => Decision::Refuse(report::rejection(
+            ground,
+            &protection.relation,
+            &protection.schema,
+            &protection.table,
+            &settings.reject_sqlstate,
+        )),
+    }
+}
+
+/// A refusal by rate_limit ends the judgement, so it is the last finding.
+fn ground(judgement: &Judgement) -> Ground {
+    let last = judgement.findings.last();
+    match last.filter(|last| last.check == "rate_limit" && last.action == Action::Reject) {
+        Some(last) => Ground::TooOften(last.detail["retry_after"].as_i64().unwrap_or(1)),
+        None => Ground::Content,
+    }
+}
+
+fn log_refused(
+    trigger: &Trigger,
+    protection: &Rc<Protection>,
+    judgement: &Judgement,
+    claim: Option<Claim>,
+) {
     // SAFETY: the slot holds the new row; all its columns are read now.
     let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
     let elsewhere = Elsewhere::new(protection, row);
@@ -325,20 +371,12 @@ fn reject(trigger: &Trigger, protection: &Rc<Protection>, judgement: &Judgement)
         submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let whole_row = trigger.row_as_json(row);
-    match settings.on_reject {
-        OnReject::Drop => {
+    match (claim, protection.policy.settings.on_reject) {
+        (Some(claim), _) => record::log_block(protection, &facts, judgement, whole_row, claim),
+        (None, OnReject::Drop) => {
             memory::take_back(protection, row);
             record::log_dropped(protection, &facts, judgement, whole_row);
-            Decision::Pass(pg_sys::Datum::null())
         }
-        OnReject::Error => {
-            record::log_rejected(protection, &facts, judgement, whole_row);
-            Decision::Refuse(report::rejection(
-                &protection.relation,
-                &protection.schema,
-                &protection.table,
-                &settings.reject_sqlstate,
-            ))
-        }
+        (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),
     }
 }

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use pgrx::{JsonB, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 
+use crate::logfile;
+use crate::rate;
 use crate::rights;
 use crate::row::EPOCH_OFFSET;
 use crate::rulebook;
 use crate::settings;
-use crate::shared::{self, Database, Lane};
+use crate::shared::{self, Database, Lane, Refused};
 use crate::spi;
 
 struct Item {
@@ -38,6 +40,8 @@ fn health() -> TableIterator<
         items.push(worker(entry));
         items.push(akismet(entry));
         items.push(rejections(entry));
+        items.push(senders());
+        items.push(log_file(entry));
     }
     items.push(queue());
     items.push(checks());
@@ -73,18 +77,51 @@ fn preload() -> Item {
     }
 }
 
+fn senders() -> Item {
+    match rate::displaced() {
+        0 => ok("rate_limit", "the table of senders has room for all that count"),
+        displaced => bad(
+            "rate_limit",
+            "warning",
+            format!(
+                "the table of senders was full: {displaced} were forgotten while they still counted"
+            ),
+            "Raise pg_spamcheck.rate_limit_entries; it takes effect when the server starts.",
+        ),
+    }
+}
+
 fn worker(entry: Option<&Database>) -> Item {
     // SAFETY: plain call.
     if unsafe { pg_sys::RecoveryInProgress() } {
         return ok("worker", "this server is a standby; the worker starts when it is promoted");
     }
-    match entry.map(|e| e.pid.load(Ordering::Acquire)) {
-        Some(pid) if pid != 0 => ok("worker", format!("runs with process id {pid}")),
-        _ => bad(
+    if let Some(pid) = entry.map(|e| e.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0) {
+        return ok("worker", format!("runs with process id {pid}"));
+    }
+    let none =
+        "no pg_spamcheck worker runs in this database: no lookups, and rejections are not logged";
+    let most = settings::max_workers();
+    match entry.map_or(Refused::No, |e| Refused::of(e.refused.load(Ordering::Acquire))) {
+        Refused::No => bad(
             "worker",
             "error",
-            "no pg_spamcheck worker runs in this database: no lookups, and rejections are not logged",
-            "It starts within a second or two. If it does not, see the server's log: max_worker_processes or pg_spamcheck.max_workers may be too small.",
+            none,
+            "It starts within a second or two. If it does not, see the server's log.",
+        ),
+        Refused::MaxWorkers => bad(
+            "worker",
+            "error",
+            format!("{none}. Other databases have all {most} that pg_spamcheck.max_workers allows"),
+            format!(
+                "Set pg_spamcheck.max_workers to the number of databases with the extension (it is {most}), max_worker_processes to have room for that, and restart the server."
+            ),
+        ),
+        Refused::MaxWorkerProcesses => bad(
+            "worker",
+            "error",
+            format!("{none}. The server has no free one of its max_worker_processes"),
+            "Raise max_worker_processes by the number of databases with the extension and one more for the launcher, and restart the server.",
         ),
     }
 }
@@ -134,6 +171,35 @@ fn rejections(entry: Option<&Database>) -> Item {
             format!("{n} rejections since the server started could not be logged"),
             "The server's log names each; see the worker's state, and pg_spamcheck.mailbox_slots.",
         ),
+    }
+}
+
+fn log_file(entry: Option<&Database>) -> Item {
+    let wanted = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.policy p WHERE p.log_to <> 'table' LIMIT 1",
+            &[],
+        )
+    });
+    let unfiled = entry.map_or(0, |e| e.unfiled.load(Ordering::Relaxed));
+    let fault = wanted.as_ref().and_then(|_| logfile::fault());
+    match (wanted, fault) {
+        (_, Some(why)) => bad(
+            "log_file",
+            "error",
+            format!("the log file cannot be written: {why}; findings are logged in the table"),
+            "Set pg_spamcheck.log_file to a file in a folder where the server's user may write.",
+        ),
+        _ if unfiled > 0 => bad(
+            "log_file",
+            "warning",
+            format!(
+                "{unfiled} findings since the server started could not be written to the log file"
+            ),
+            "The server's log says why: a full disk, a prepared transaction, or a very large one.",
+        ),
+        (None, None) => ok("log_file", "no policy logs to a file"),
+        (Some(_), None) => ok("log_file", "the log file can be written"),
     }
 }
 

@@ -23,20 +23,27 @@ mod row;
 mod submission;
 mod surroundings;
 mod memory;
+mod rate;
+mod custom;
 mod stash;
 mod nesting;
 mod report;
 mod record;
 mod key;
 mod checklog;
+mod logfile;
 mod lookups;
 mod mailbox;
+mod wait;
 
 // What the DBA calls.
 mod protect;
 mod catalogue;
+mod explain;
+mod lists;
 mod validation;
 mod references;
+mod attaching;
 mod renames;
 mod restore;
 mod access;

@@ -16,7 +16,7 @@ use crate::stash::Pending;
 use crate::submission::fingerprints;
 
 /// A lookup that is due, as the worker claims it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Claimed {
     /// Its id.
     pub id: i64,

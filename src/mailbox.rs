@@ -1,6 +1,7 @@
 //! The mailbox: letters from backends to the worker of their database, each answered within a bounded
-//! time. Owns the slots' protocol. It carries bytes and must not know what they say: today they are
-//! log entries of rejected rows, which have to outlive the rollback of their transaction.
+//! time. Owns the slots' protocol. It carries bytes and must not know what they say: they are log
+//! entries of rejected rows, which have to outlive the rollback of their transaction, and questions of
+//! inserts that wait for their answer.
 //!
 //! A slot's state says whose turn it is. FREE -> (sender) FILLING -> FULL -> (worker) TAKEN -> either
 //! CONSUMED, and the sender writes the next piece, or DONE/FAILED, and the sender frees the slot. A
@@ -96,7 +97,28 @@ pub fn send(database: &'static Database, letter: &[u8]) -> Result<(), Unsettled>
     if !worker_comes(database) {
         return Err(Unsettled::NoWorker);
     }
-    let mut held = take_slot(database, deadline)?;
+    let held = take_slot(database, usize::MAX, deadline)?;
+    deliver(database, held, letter, deadline).map(drop)
+}
+
+/// Hands a question to the worker of this database and waits until `deadline` for the answer. Questions
+/// never take more than three slots in four, so that log entries find one.
+pub fn ask(
+    database: &'static Database,
+    question: &[u8],
+    deadline: Instant,
+) -> Result<Vec<u8>, Unsettled> {
+    let slots = shared::shared().map_or(0, |shared| shared.slots().len());
+    let held = take_slot(database, slots - slots / 4, deadline)?;
+    deliver(database, held, question, deadline)
+}
+
+fn deliver(
+    database: &'static Database,
+    mut held: Held<'_>,
+    letter: &[u8],
+    deadline: Instant,
+) -> Result<Vec<u8>, Unsettled> {
     let mut pieces = letter.chunks(PIECE).zip(0..).peekable();
     while let Some((piece, number)) = pieces.next() {
         let slot = held.slot;
@@ -111,7 +133,11 @@ pub fn send(database: &'static Database, letter: &[u8]) -> Result<(), Unsettled>
         database.wake();
         match wait_for_answer(slot, database, deadline) {
             Some(CONSUMED) => {}
-            Some(DONE) => return Ok(()),
+            Some(DONE) => {
+                let length = (slot.length.load(Ordering::Relaxed) as usize).min(PIECE);
+                // SAFETY: in state DONE the piece belongs to the sender again.
+                return Ok(unsafe { &(&*slot.piece.get())[..length] }.to_vec());
+            }
             Some(_) => return Err(Unsettled::Failed),
             None if held.whole => return Err(Unsettled::Late),
             None => return Err(Unsettled::Slow),
@@ -137,11 +163,16 @@ fn worker_comes(database: &'static Database) -> bool {
     true
 }
 
-fn take_slot(database: &'static Database, deadline: Instant) -> Result<Held<'static>, Unsettled> {
+/// One of the first `slots` slots, once one is free.
+fn take_slot(
+    database: &'static Database,
+    slots: usize,
+    deadline: Instant,
+) -> Result<Held<'static>, Unsettled> {
     static LETTERS: AtomicU64 = AtomicU64::new(0);
     let shared = shared::shared().ok_or(Unsettled::NoWorker)?;
     loop {
-        let free = shared.slots().iter().find(|s| {
+        let free = shared.slots().iter().take(slots).find(|s| {
             s.state.compare_exchange(FREE, FILLING, Ordering::AcqRel, Ordering::Acquire).is_ok()
         });
         if let Some(slot) = free {
@@ -267,11 +298,33 @@ impl Reader {
         }
         (letters, lost)
     }
+}
+
+impl Letter {
+    /// Whether the sender does not wait any more.
+    pub fn is_forgotten(&self) -> bool {
+        shared::shared().is_none_or(|shared| {
+            shared.slots()[self.slot].state.load(Ordering::Acquire) == TAKEN_ORPHAN
+        })
+    }
 
     /// Tells the sender how it went; true: it does not wait any more.
-    pub fn settle(&mut self, letter: Letter, written: bool) -> bool {
+    pub fn settle(self, written: bool) -> bool {
+        self.reply(written.then_some(&[]))
+    }
+
+    /// Answers the sender, at most a slot's piece; None: there is no answer. True: it does not wait any
+    /// more.
+    pub fn reply(self, reply: Option<&[u8]>) -> bool {
         let Some(shared) = shared::shared() else { return true };
-        answer(&shared.slots()[letter.slot], if written { DONE } else { FAILED })
+        let slot = &shared.slots()[self.slot];
+        let Some(reply) = reply.filter(|reply| reply.len() <= PIECE) else {
+            return answer(slot, FAILED);
+        };
+        // SAFETY: the letter was taken, so the piece belongs to the worker until it is answered.
+        unsafe { (&mut *slot.piece.get())[..reply.len()].copy_from_slice(reply) };
+        slot.length.store(reply.len() as u32, Ordering::Relaxed);
+        answer(slot, DONE)
     }
 }
 

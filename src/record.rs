@@ -15,19 +15,25 @@ use spamcheck_engine::{Facts, Field, FieldSet};
 use crate::checklog::{self, About};
 use crate::mailbox::{self, Unsettled};
 use crate::protection::Protection;
+use crate::rate::Claim;
 use crate::row::Row;
 use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::trigger::{Event, Trigger, VERSION_1};
-use crate::{key, lookups, rulebook, settings, shared};
+use crate::{key, logfile, lookups, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
+
+/// Bytes of texts that are written at once at most.
+const BYTES_AT_ONCE: usize = 16 << 20;
 
 struct Gathered {
     subtransaction: pg_sys::SubTransactionId,
     entries: Vec<Json>,
     lookup: Option<Json>,
+    /// Bytes of texts in both.
+    bytes: usize,
 }
 
 thread_local! {
@@ -128,12 +134,25 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
         )
     });
     let subtransaction = stash::current();
+    let bytes = entries.iter().map(checklog::bytes).sum::<usize>()
+        + lookup.as_ref().map_or(0, |lookup| text_bytes(&lookup["submission"]));
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Gathered { subtransaction, entries, lookup });
-        all.iter().filter(|g| g.subtransaction == subtransaction).count() >= AT_ONCE
+        all.push(Gathered { subtransaction, entries, lookup, bytes });
+        let ours = all.iter().filter(|g| g.subtransaction == subtransaction);
+        let (count, bytes) = ours.fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
+        count >= AT_ONCE || bytes >= BYTES_AT_ONCE
     });
     if full {
         flush();
+    }
+}
+
+/// The bytes of the texts in a submission.
+fn text_bytes(submission: &Json) -> usize {
+    match submission {
+        Json::String(text) => text.len(),
+        Json::Object(all) => all.values().map(text_bytes).sum(),
+        _ => 0,
     }
 }
 
@@ -157,7 +176,7 @@ fn flush() {
         queue.extend(one.lookup);
     }
     if !entries.is_empty() {
-        checklog::write(&Json::Array(entries).to_string());
+        checklog::log(entries);
     }
     if !queue.is_empty() {
         lookups::enqueue(queue);
@@ -166,14 +185,24 @@ fn flush() {
 
 /// Before a commit: writes what a statement's AFTER triggers did not get to. Nothing in the server is
 /// known to leave them out, but a log that lacks a row is worse than one look at an empty list.
-pub fn flush_leftovers() {
+///
+/// Then the log file's turn comes: what cannot go there goes to the table while there is time.
+pub fn flush_leftovers(prepared: bool) {
     if GATHERED.with_borrow(|all| !all.is_empty()) {
-        // SAFETY: the transaction still runs; SPI needs a snapshot.
-        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
-        flush();
-        // SAFETY: pairs with the push above.
-        unsafe { pg_sys::PopActiveSnapshot() };
+        with_snapshot(flush);
     }
+    let unfiled = logfile::before_commit(prepared);
+    if !unfiled.is_empty() {
+        with_snapshot(|| checklog::write(&Json::Array(unfiled).to_string()));
+    }
+}
+
+fn with_snapshot(work: impl FnOnce()) {
+    // SAFETY: the transaction still runs; SPI needs a snapshot.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    work();
+    // SAFETY: pairs with the push above.
+    unsafe { pg_sys::PopActiveSnapshot() };
 }
 
 /// The transaction is rolled back.
@@ -202,7 +231,8 @@ pub fn log_dropped(
     judgement: &Judgement,
     whole_row: Json,
 ) {
-    checklog::write(&rejected_entries(protection, facts, judgement, whole_row));
+    let id = checklog::next_submission_id();
+    checklog::log(rejected_entries(protection, facts, judgement, whole_row, id));
 }
 
 /// Logs a row whose rejection is about to roll its transaction back: by way of the worker, which
@@ -213,15 +243,40 @@ pub fn log_rejected(
     judgement: &Judgement,
     whole_row: Json,
 ) {
+    let id = checklog::next_submission_id();
+    post(protection, rejected_entries(protection, facts, judgement, whole_row, id));
+}
+
+/// Logs the refusal that stands for a block of a rate limit. Also when rows are dropped it goes by way of
+/// the worker: the block lasts, whatever becomes of the transaction.
+pub fn log_block(
+    protection: &Rc<Protection>,
+    facts: &Facts<'_>,
+    judgement: &Judgement,
+    whole_row: Json,
+    claim: Claim,
+) {
+    let id = checklog::next_submission_id();
+    if post(protection, rejected_entries(protection, facts, judgement, whole_row, id)) {
+        claim.logged(id);
+    }
+}
+
+/// Hands entries to the worker, as far as they become rows; whether they are safe.
+fn post(protection: &Protection, entries: Vec<Json>) -> bool {
     // SAFETY: a static that is set for the life of the backend.
     let database = unsafe { pg_sys::MyDatabaseId };
     let entry = shared::shared().and_then(|shared| shared.enlist(database));
-    let letter = rejected_entries(protection, facts, judgement, whole_row);
+    let letter = checklog::log_past_rollback(entries);
+    if letter.is_empty() {
+        return true;
+    }
+    let letter = Json::Array(letter).to_string();
     let sent = match entry {
         Some(entry) => mailbox::send(entry, letter.as_bytes()),
         None => Err(Unsettled::NoWorker),
     };
-    let Err(unsettled) = sent else { return };
+    let Err(unsettled) = sent else { return true };
     if let Some(entry) = entry
         && unsettled != Unsettled::Late
     {
@@ -237,6 +292,7 @@ pub fn log_rejected(
     )
     .set_detail(format!("{}.", first_upper(unsettled.reason())))
     .report(PgLogLevel::LOG);
+    unsettled == Unsettled::Late
 }
 
 fn first_upper(text: &str) -> String {
@@ -249,7 +305,8 @@ fn rejected_entries(
     facts: &Facts<'_>,
     judgement: &Judgement,
     whole_row: Json,
-) -> String {
+    id: i64,
+) -> Vec<Json> {
     let about = About {
         protection: protection.id,
         relation: &protection.relation,
@@ -257,6 +314,5 @@ fn rejected_entries(
         former: None,
         whole_row: Some(whole_row),
     };
-    let id = checklog::next_submission_id();
-    Json::Array(checklog::entries(&protection.policy, &about, facts, judgement, id)).to_string()
+    checklog::entries(&protection.policy, &about, facts, judgement, id)
 }

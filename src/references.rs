@@ -73,13 +73,26 @@ pub fn drop_dependents(table: &str, name: &str) {
     });
 }
 
+/// All rows of a table are about to go at once: what hangs on each goes, or it stays.
+pub fn drop_all_dependents(table: &str) {
+    let names = match table {
+        "policy" => "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p ORDER BY p.name",
+        "list" => "SELECT convert_to(l.name, 'UTF8') FROM spamcheck.list l ORDER BY l.name",
+        _ => return,
+    };
+    let names = rights::as_extension(|| spi::texts_now(names, &[]));
+    for name in names.into_iter().flatten() {
+        drop_dependents(table, &name);
+    }
+}
+
 /// A check without its list fails on every submission: that is said, and allowed.
 fn warn_if_named(list: &str) {
     let named = spi::text_now(
         "SELECT convert_to(string_agg(DISTINCT s.check_name, ', '), 'UTF8') FROM spamcheck.check_setting s,
                 jsonb_array_elements(spamcheck._catalogue()) c, jsonb_array_elements(c -> 'options') o
-          WHERE s.enabled AND c ->> 'name' = s.check_name AND o ->> 'name' = 'lists'
-            AND coalesce(s.options -> 'lists', o -> 'default') ? convert_from($1, 'UTF8')",
+          WHERE s.enabled AND c ->> 'name' = s.check_name AND o ->> 'type' = 'lists'
+            AND coalesce(s.options -> (o ->> 'name'), o -> 'default') ? convert_from($1, 'UTF8')",
         &[Arg::Text(list)],
     );
     if let Some(checks) = named {
@@ -87,7 +100,7 @@ fn warn_if_named(list: &str) {
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             format!("list \"{list}\" is named by the settings of check {checks}"),
             "Without it the check fails on every submission, and on_error decides.".into(),
-            "Take it out of the option \"lists\", or make the list again.",
+            "Take it out of the check's options, or make the list again.",
         );
     }
 }

@@ -10,6 +10,9 @@ use spamcheck_engine::refusal::Refusal;
 /// The constraint that a rejection names.
 pub const REJECT_CONSTRAINT: &str = "spamcheck_reject";
 
+/// The constraint that the refusal of a sender who tries too often names.
+pub const RATE_LIMIT_CONSTRAINT: &str = "spamcheck_rate_limit";
+
 /// A rejection, in memory of the server: raising it must leave no Rust value behind.
 #[derive(Clone, Copy)]
 pub struct Rejection {
@@ -22,18 +25,46 @@ pub struct Rejection {
     table: *mut c_char,
 }
 
+/// What a submission is refused for.
+#[derive(Clone, Copy)]
+pub enum Ground {
+    /// What is in it.
+    Content,
+    /// Its sender tried too often, and may try again after so many seconds.
+    TooOften(i64),
+}
+
 /// Prepares the rejection of a submission to `relation` (its display name, and its two parts).
 /// `sqlstate` is the policy's five characters.
-pub fn rejection(relation: &str, schema: &str, table: &str, sqlstate: &str) -> Rejection {
-    let detail = serde_json::json!({ "code": REJECT_CONSTRAINT, "relation": relation });
-    Rejection {
-        sqlstate: pack_sqlstate(sqlstate),
-        message: palloc_text("This submission was refused as spam."),
-        detail: palloc_text(&detail.to_string()),
-        hint: palloc_text(
+pub fn rejection(
+    ground: Ground,
+    relation: &str,
+    schema: &str,
+    table: &str,
+    sqlstate: &str,
+) -> Rejection {
+    let (constraint, message, hint) = match ground {
+        Ground::Content => (
+            REJECT_CONSTRAINT,
+            "This submission was refused as spam.",
             "Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.",
         ),
-        constraint: palloc_text(REJECT_CONSTRAINT),
+        Ground::TooOften(_) => (
+            RATE_LIMIT_CONSTRAINT,
+            "Sorry, please wait a minute and try again",
+            "The DETAIL has the seconds to wait as retry_after. The limit is check rate_limit in spamcheck.check_setting.",
+        ),
+    };
+    let mut detail = serde_json::json!({ "code": constraint, "relation": relation });
+    if let Ground::TooOften(seconds) = ground {
+        detail["retry_after"] = seconds.into();
+    }
+    Rejection {
+        sqlstate: pack_sqlstate(sqlstate),
+        message: palloc_text(message),
+        detail: palloc_text(&detail.to_string()),
+        hint: palloc_text(hint),
+        constraint: palloc_text(constraint),
         schema: palloc_text(schema),
         table: palloc_text(table),
     }

@@ -15,6 +15,10 @@ use crate::transaction;
 
 const SHIPPED: &str =
     "t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')";
+/// A setting that nobody has touched since its policy was made, as nobody has touched the policy: what a
+/// script that makes both itself then writes counts.
+const AS_MADE: &str =
+    "EXISTS (SELECT FROM spamcheck.policy p WHERE p.name = t.policy AND p.xmin = t.xmin)";
 /// The tables whose triggers sql/triggers.sql makes.
 const TABLES: [&str; 6] =
     ["check_setting", "policy", "list_entry", "list", "_protection", "lookup"];
@@ -29,27 +33,33 @@ pub fn running() -> bool {
 
 /// Without the checks, so that nothing that hangs on the shipped rows goes along.
 fn delete_shipped(table: &str, condition: &str, args: &[Arg<'_>]) {
+    delete(table, &format!("{condition} AND {SHIPPED}"), args);
+}
+
+fn delete(table: &str, condition: &str, args: &[Arg<'_>]) {
     references::without_checks(|| {
-        spi::write(
-            &format!("DELETE FROM spamcheck.{table} t WHERE {condition} AND {SHIPPED}"),
-            args,
-        )
+        spi::write(&format!("DELETE FROM spamcheck.{table} t WHERE {condition}"), args)
     });
 }
 
 /// A row is inserted: the shipped one of the same key gives way.
 pub fn give_way(table: &str, row: &Json) {
     let text = |column: &str| row[column].as_str().unwrap_or_default();
-    let (condition, args) = match table {
-        "policy" | "list" => ("t.name = convert_from($1, 'UTF8')", vec![Arg::Text(text("name"))]),
-        "check_setting" => (
-            "t.policy = convert_from($1, 'UTF8') AND t.check_name = convert_from($2, 'UTF8')",
-            vec![Arg::Text(text("policy")), Arg::Text(text("check_name"))],
+    match table {
+        "policy" | "list" => {
+            delete_shipped(table, "t.name = convert_from($1, 'UTF8')", &[Arg::Text(text("name"))])
+        }
+        "check_setting" => delete(
+            table,
+            &format!(
+                "t.policy = convert_from($1, 'UTF8') AND t.check_name = convert_from($2, 'UTF8')
+                 AND ({SHIPPED} OR {AS_MADE})"
+            ),
+            &[Arg::Text(text("policy")), Arg::Text(text("check_name"))],
         ),
         // Lists are shipped empty.
-        _ => return,
-    };
-    delete_shipped(table, condition, &args);
+        _ => {}
+    }
 }
 
 /// Looks at a statement that ended: `pg_restore --disable-triggers` switches our triggers off and on
@@ -110,7 +120,7 @@ fn enable_always(table: &str) {
         let triggers: Vec<String> = spi::json_now(
             "SELECT convert_to(coalesce(json_agg(t.tgname), '[]')::text, 'UTF8') FROM pg_trigger t
               WHERE t.tgrelid = to_regclass('spamcheck.' || convert_from($1, 'UTF8'))
-                AND t.tgname IN ('valid', 'changed', 'queued') AND t.tgenabled = 'O'",
+                AND t.tgname IN ('valid', 'changed', 'emptied', 'queued') AND t.tgenabled = 'O'",
             &[Arg::Text(table)],
         )
         .unwrap_or_default();

@@ -22,19 +22,30 @@ pub fn as_reader_of<T>(relation: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
 
 /// Runs `work` as the owner of a table. The owner's own triggers find what is in the table's schema.
 pub fn as_owner_of<T>(relation: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
+    as_role(owner_of(relation), &path_of(relation), work)
+}
+
+/// Runs `work` as a role that has no more rights than a table's owner: who calls makes sure of that.
+pub fn as_lesser_than_owner_of<T>(
+    relation: pg_sys::Oid,
+    role: pg_sys::Oid,
+    work: impl FnOnce() -> T,
+) -> T {
+    as_role(role, &path_of(relation), work)
+}
+
+/// The server's own names and those of the table's schema.
+fn path_of(relation: pg_sys::Oid) -> CString {
     // SAFETY: catalog look-ups by OID; both give null or InvalidOid for what is not there.
-    let (owner, path) = unsafe {
+    unsafe {
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        let path = if schema.is_null() {
-            c"pg_catalog, pg_temp".to_owned()
-        } else {
-            let quoted = std::ffi::CStr::from_ptr(pg_sys::quote_identifier(schema));
-            let path = format!("pg_catalog, {}, pg_temp", quoted.to_string_lossy());
-            CString::new(path).unwrap_or_else(|_| c"pg_catalog, pg_temp".to_owned())
-        };
-        (owner_of(relation), path)
-    };
-    as_role(owner, &path, work)
+        if schema.is_null() {
+            return c"pg_catalog, pg_temp".to_owned();
+        }
+        let quoted = std::ffi::CStr::from_ptr(pg_sys::quote_identifier(schema));
+        let path = format!("pg_catalog, {}, pg_temp", quoted.to_string_lossy());
+        CString::new(path).unwrap_or_else(|_| c"pg_catalog, pg_temp".to_owned())
+    }
 }
 
 fn as_role<T>(role: pg_sys::Oid, search_path: &std::ffi::CStr, work: impl FnOnce() -> T) -> T {
@@ -106,7 +117,8 @@ pub fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
     }
 }
 
-fn extension_owner() -> pg_sys::Oid {
+/// The owner of the extension's tables.
+pub fn extension_owner() -> pg_sys::Oid {
     owner_of(own_relation(c"policy"))
 }
 

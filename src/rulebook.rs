@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 use spamcheck_engine::lists::{List, ListKind};
-use spamcheck_engine::policy::{Backing, CheckSetting, Policy, PolicySettings};
+use spamcheck_engine::policy::{Backing, CheckSetting, Mode, Policy, PolicySettings};
 
 use crate::nesting;
 use crate::protection::{Described, Protection, Stored};
@@ -180,6 +180,19 @@ pub fn kept_list_kind(name: &str, read: impl FnOnce() -> Option<ListKind>) -> Op
     Some(kind)
 }
 
+/// [`policy`] as it would be if its mode were not `off`: what its checks would say.
+pub fn policy_as_if_on(name: &str) -> Option<Rc<Policy>> {
+    let policy = policy(name)?;
+    if policy.settings.mode != Mode::Off {
+        return Some(policy);
+    }
+    rights::as_extension(|| {
+        let (settings, checks) = read_settings(name)?;
+        let settings = PolicySettings { mode: Mode::Enforce, ..settings };
+        Some(Rc::new(Policy::compile(settings, checks, &mut Lists)))
+    })
+}
+
 fn drop_stale() {
     let expired = RULEBOOK.with_borrow(|book| {
         // SAFETY: plain call.
@@ -295,19 +308,24 @@ fn read_policy(name: &str) -> Option<Rc<Policy>> {
     if let Some(known) = RULEBOOK.with_borrow(|book| book.policies.get(name).cloned()) {
         return Some(known);
     }
-    let settings: PolicySettings = spi::json_now(
+    let (settings, checks) = read_settings(name)?;
+    let policy = Rc::new(Policy::compile(settings, checks, &mut Lists));
+    RULEBOOK.with_borrow_mut(|book| book.policies.insert(name.to_owned(), policy.clone()));
+    Some(policy)
+}
+
+fn read_settings(name: &str) -> Option<(PolicySettings, Vec<CheckSetting>)> {
+    let settings = spi::json_now(
         "SELECT convert_to(to_jsonb(p)::text, 'UTF8') FROM spamcheck.policy p
           WHERE p.name = convert_from($1, 'UTF8')",
         &[Arg::Text(name)],
     )?;
-    let checks: Vec<CheckSetting> = spi::json_now(
+    let checks = spi::json_now(
         "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.check_name), '[]')::text, 'UTF8')
            FROM spamcheck.check_setting s WHERE s.policy = convert_from($1, 'UTF8')",
         &[Arg::Text(name)],
     )?;
-    let policy = Rc::new(Policy::compile(settings, checks, &mut Lists));
-    RULEBOOK.with_borrow_mut(|book| book.policies.insert(name.to_owned(), policy.clone()));
-    Some(policy)
+    Some((settings, checks))
 }
 
 /// Lists as the engine asks for them: only those that an enabled check names are read.
@@ -325,21 +343,26 @@ impl Backing for Lists {
         .ok_or_else(|| format!("there is no list \"{name}\""))?;
         let kind = ListKind::from_name(&kind)
             .ok_or_else(|| format!("list \"{name}\" is of no known kind"))?;
-        // Entries hold no line breaks (validation.rs), so one text carries them all.
-        let entries = spi::text_now(
-            "SELECT convert_to(string_agg(e.value, E'\\n' ORDER BY e.value), 'UTF8') FROM spamcheck.list_entry e
+        // Entries hold no line breaks (validation.rs), so one text carries them all; before them
+        // stands when the first of them expires. One pass, and no sorting by the server's collation:
+        // both are felt in the first statement of a session.
+        let text = spi::text_now(
+            "SELECT convert_to(concat(
+                        (extract(epoch FROM min(e.expires_at) FILTER (WHERE e.expires_at < 'infinity')) * 1000000)::bigint,
+                        E'\\n', string_agg(e.value, E'\\n')), 'UTF8')
+               FROM spamcheck.list_entry e
               WHERE e.list = convert_from($1, 'UTF8') AND (e.expires_at IS NULL OR e.expires_at > now())",
             &[Arg::Text(name)],
         )
         .unwrap_or_default();
-        let expires: Option<i64> = spi::json_now(
-            "SELECT convert_to(coalesce((extract(epoch FROM min(e.expires_at)) * 1000000)::bigint::text, 'null'), 'UTF8')
-               FROM spamcheck.list_entry e
-              WHERE e.list = convert_from($1, 'UTF8') AND e.expires_at > now() AND e.expires_at < 'infinity'",
-            &[Arg::Text(name)],
-        )
-        .flatten();
-        let mut lines = entries.lines().filter(|line| !line.is_empty());
+        let (expires, entries) = text.split_once('\n').unwrap_or_default();
+        let expires: Option<i64> = expires.parse().ok();
+        let mut entries: Vec<&str> = entries.lines().filter(|line| !line.is_empty()).collect();
+        // Of several patterns that match, the first is told: let it be the same one each time.
+        if kind == ListKind::Regex {
+            entries.sort_unstable();
+        }
+        let mut lines = entries.into_iter();
         let list = List::compile(kind, &mut lines).map_err(|refusal| refusal.message)?;
         let list = Rc::new(list);
         RULEBOOK.with_borrow_mut(|book| {

@@ -11,8 +11,8 @@ static ALLOW_PRIVATE_HOSTS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(3_000);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
-static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(8);
-static RATE_LIMIT_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(65_536);
+static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
+static RATE_LIMIT_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
 static MAILBOX_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(64);
 static MAX_CHECKED_CHARS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
 static SECRETS_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -120,7 +120,7 @@ fn numbers() {
         Number {
             name: c"pg_spamcheck.max_workers",
             short: c"Databases that can have a worker at the same time.",
-            long: c"Each takes one of max_worker_processes.",
+            long: c"Each takes one of max_worker_processes, and the launcher one more. Leave room there for parallel queries and other extensions.",
             setting: &MAX_WORKERS,
             limits: (1, 64),
             context: GucContext::Postmaster,
@@ -128,8 +128,8 @@ fn numbers() {
         },
         Number {
             name: c"pg_spamcheck.rate_limit_entries",
-            short: c"Addresses that rate_limit can count at the same time.",
-            long: c"Each takes a few bytes of shared memory.",
+            short: c"Senders that rate_limit can count at the same time.",
+            long: c"Each takes about 220 bytes of shared memory.",
             setting: &RATE_LIMIT_ENTRIES,
             limits: (1_024, 16_777_216),
             context: GucContext::Postmaster,
@@ -295,9 +295,21 @@ pub fn max_checked_chars() -> usize {
     MAX_CHECKED_CHARS.get().max(0) as usize
 }
 
+/// The file that policies with log_to file write to; None: none is set.
+pub fn log_file() -> Option<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let path = LOG_FILE.get().map(CString::into_bytes).filter(|path| !path.is_empty())?;
+    Some(std::ffi::OsString::from_vec(path).into())
+}
+
 /// Databases that can have a worker.
 pub fn max_workers() -> usize {
     MAX_WORKERS.get().max(1) as usize
+}
+
+/// Senders that can be counted; fixed at server start.
+pub fn rate_limit_entries() -> usize {
+    RATE_LIMIT_ENTRIES.get().max(1) as usize
 }
 
 /// Slots of the mailbox; fixed at server start.

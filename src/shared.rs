@@ -1,12 +1,13 @@
 //! The shared memory of the extension: which databases have work for a worker, the counters of each,
 //! and the slots of the mailbox. Owns layout, reservation and start-up only; atomics everywhere, no
-//! lock is ever held, so a process that dies leaves nothing locked. Protocols live with their users.
+//! lock is ever held, so a process that dies leaves nothing locked. Protocols live with their users. The
+//! table of senders is reserved here, too, and is rate.rs's own.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use pgrx::pg_sys;
 
-use crate::settings;
+use crate::{rate, settings};
 
 /// Databases that can be served at the same time. The launcher frees entries of databases that do not
 /// have the extension.
@@ -26,12 +27,16 @@ pub struct Database {
     pub lookups: AtomicBool,
     /// Letters wait in the mailbox.
     pub letters: AtomicBool,
+    /// Senders were refused oftener than the log knows.
+    pub refusals: AtomicBool,
     /// A prepared transaction holds lookups: they will show up without a word.
     pub prepared: AtomicBool,
     /// Rows were remembered that the worker has not looked at.
     pub memory: AtomicBool,
     /// The worker waits: to end now is no failure.
     pub served: AtomicBool,
+    /// What stood against the last start of a worker; see [`Refused`].
+    pub refused: AtomicU32,
     /// The worker's process id; 0: no worker runs.
     pub pid: AtomicU32,
     /// The worker's latch, valid while pid is not 0 (a stale one costs a spurious wake-up).
@@ -52,6 +57,8 @@ pub struct Database {
     pub unlogged: AtomicU64,
     /// Requests that are out now.
     pub in_flight: AtomicU32,
+    /// Findings that were not written to the log file although their policy says so.
+    pub unfiled: AtomicU64,
 }
 
 /// State of a database's Akismet lane.
@@ -79,6 +86,29 @@ impl Lane {
             3 => Lane::Down,
             4 => Lane::BadSecrets,
             _ => Lane::Open,
+        }
+    }
+}
+
+/// What stood against starting a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Refused {
+    /// Nothing.
+    No = 0,
+    /// As many run as pg_spamcheck.max_workers allows.
+    MaxWorkers = 1,
+    /// The server has no free one of max_worker_processes.
+    MaxWorkerProcesses = 2,
+}
+
+impl Refused {
+    /// Reads the stored number.
+    pub fn of(number: u32) -> Refused {
+        match number {
+            1 => Refused::MaxWorkers,
+            2 => Refused::MaxWorkerProcesses,
+            _ => Refused::No,
         }
     }
 }
@@ -139,7 +169,7 @@ pub fn reserve() {
             pg_sys::shmem_request_hook = Some(request);
         }
         #[cfg(any(feature = "pg13", feature = "pg14"))]
-        pg_sys::RequestAddinShmemSpace(size());
+        pg_sys::RequestAddinShmemSpace(size() + rate::size());
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(startup);
     }
@@ -153,7 +183,7 @@ unsafe extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(size());
+        pg_sys::RequestAddinShmemSpace(size() + rate::size());
     }
 }
 
@@ -173,6 +203,7 @@ unsafe extern "C-unwind" fn startup() {
             (*segment).slots.store(settings::mailbox_slots() as u32, Ordering::Relaxed);
         }
         SEGMENT.store(segment, Ordering::Release);
+        rate::start();
     }
 }
 
@@ -232,6 +263,11 @@ impl Database {
         }
     }
 
+    /// The state of its Akismet lane.
+    pub fn lane(&self) -> Lane {
+        Lane::of(self.lane.load(Ordering::Acquire))
+    }
+
     /// Whether a worker runs.
     pub fn runs(&self) -> bool {
         self.pid.load(Ordering::Acquire) != 0
@@ -242,8 +278,10 @@ impl Database {
         self.wanted.store(false, Ordering::Relaxed);
         self.lookups.store(false, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
+        self.refusals.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);
         self.memory.store(false, Ordering::Relaxed);
+        self.refused.store(Refused::No as u32, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         for counter in

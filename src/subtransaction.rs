@@ -20,6 +20,15 @@ pub struct Failure {
 /// Runs `work` in a subtransaction: its result is kept, an error rolls back what it did and is
 /// returned. A cancel, a statement_timeout and a shutdown are not caught: they are not about `work`.
 pub fn attempt<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> {
+    within(work, true)
+}
+
+/// [`attempt`] whose doings are rolled back in any case: its result is all that stays.
+pub fn rehearse<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> {
+    within(work, false)
+}
+
+fn within<T>(work: impl FnOnce() -> T + UnwindSafe, keep: bool) -> Result<T, Failure> {
     // SAFETY: the sequence is that of PL/pgSQL's exception blocks: begin, run, release or roll back,
     // then restore the memory context and resource owner that the caller had.
     unsafe {
@@ -39,7 +48,11 @@ pub fn attempt<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> {
             .execute();
         match outcome {
             Ok(value) => {
-                pg_sys::ReleaseCurrentSubTransaction();
+                if keep {
+                    pg_sys::ReleaseCurrentSubTransaction();
+                } else {
+                    pg_sys::RollbackAndReleaseCurrentSubTransaction();
+                }
                 pg_sys::MemoryContextSwitchTo(context);
                 pg_sys::CurrentResourceOwner = owner;
                 Ok(value)

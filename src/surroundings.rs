@@ -2,12 +2,16 @@
 //! about counters, handed to the files that can answer. Owns which row it is and whether anything may be
 //! written or counted; it must not answer by itself what another file knows.
 
+use std::cell::Cell;
+
 use pgrx::pg_sys;
 use serde_json::Value as Json;
 use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
 
+use crate::custom;
 use crate::memory;
 use crate::protection::Protection;
+use crate::rate::{self, Claim};
 use crate::row::{self, Row};
 
 /// The surroundings of one row of a protected table.
@@ -16,10 +20,12 @@ pub struct Around<'a> {
     pub protection: &'a Protection,
     /// The row; None: it need not exist (`explain`).
     pub row: Option<Row<'a>>,
-    /// Whether it is an edit of a row that was there before.
-    pub edited: bool,
     /// Whether it is only asked what would be: then nothing is written and nothing counted.
     pub dry: bool,
+    /// Whether the row was there before: then it is nobody's try, and no arrival.
+    pub edited: bool,
+    /// A refusal by a rate limit that is to be logged.
+    pub claim: Cell<Option<Claim>>,
 }
 
 impl Surroundings for Around<'_> {
@@ -33,8 +39,17 @@ impl Surroundings for Around<'_> {
         }
     }
 
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
+    fn count_try(&self, key: &str, limit: RateLimit) -> Result<Option<Refused>, String> {
+        let policy = &self.protection.policy.settings.name;
+        if self.edited {
+            return Ok(None);
+        }
+        if self.dry {
+            return rate::peek(policy, key, limit);
+        }
+        let (refused, claim) = rate::count(policy, key, limit)?;
+        self.claim.set(claim);
+        Ok(refused)
     }
 
     fn earlier(
@@ -46,7 +61,7 @@ impl Surroundings for Around<'_> {
         memory::earlier(self, trace, wanted, counts)
     }
 
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} cannot be called"))
+    fn call(&self, function: &str, submission: &Json) -> Result<Json, String> {
+        custom::call(self.protection, function, submission, self.dry)
     }
 }

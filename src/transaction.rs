@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
-use crate::{nesting, record, rulebook, shared, stash};
+use crate::{logfile, nesting, record, rulebook, shared, stash};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -72,8 +72,10 @@ unsafe extern "C-unwind" fn at_transaction(
         XACT_EVENT_PREPARE,
     };
     match event {
-        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE => record::flush_leftovers(),
+        XACT_EVENT_PRE_COMMIT => record::flush_leftovers(false),
+        XACT_EVENT_PRE_PREPARE => record::flush_leftovers(true),
         XACT_EVENT_COMMIT => {
+            logfile::committed();
             stash::clear();
             nesting::clear(false);
             if REMEMBERED.replace(false) {
@@ -97,6 +99,7 @@ unsafe extern "C-unwind" fn at_transaction(
             stash::clear();
             nesting::clear(true);
             record::discard();
+            logfile::discard();
             CALL_WORKER.set(false);
             REMEMBERED.set(false);
         }
@@ -130,11 +133,13 @@ unsafe extern "C-unwind" fn at_subtransaction(
             nesting::end(subtransaction, true);
             stash::forget_from(subtransaction);
             record::discard_from(subtransaction);
+            logfile::discard_from(subtransaction);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             nesting::end(subtransaction, false);
             stash::hand_up(subtransaction, parent);
             record::hand_up(subtransaction, parent);
+            logfile::hand_up(subtransaction, parent);
         }
         _ => {}
     }

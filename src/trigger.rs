@@ -197,6 +197,29 @@ impl Trigger {
     }
 }
 
+/// The table that a TRUNCATE is about to empty.
+///
+/// # Safety
+/// `fcinfo` must be that of the running call.
+pub unsafe fn table_to_empty(fcinfo: pg_sys::FunctionCallInfo) -> String {
+    // SAFETY: the caller's promise; `context` is a node or null, names are C strings.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            protocol("this function of pg_spamcheck is only for its triggers");
+        }
+        let data = context.cast::<pg_sys::TriggerData>();
+        let before = pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_OPMASK;
+        if (*data).tg_event & before
+            != pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_TRUNCATE
+        {
+            protocol("this function of pg_spamcheck is for triggers BEFORE TRUNCATE");
+        }
+        let name = CStr::from_ptr((*(*(*data).tg_relation).rd_rel).relname.data.as_ptr());
+        row::from_server(name.to_bytes()).into_owned()
+    }
+}
+
 fn protocol(message: &str) -> ! {
     report::refuse(
         PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,

@@ -2,23 +2,29 @@
 //! session hears of it at commit. Owns the way from a row to the engine's checks; what a policy, an
 //! option or an entry may be is the engine's to say.
 
+use std::borrow::Cow;
+use std::ffi::CStr;
+
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
 use spamcheck_engine::lists::{self, ListKind};
+use spamcheck_engine::options::OptionKind;
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
+use crate::catalogue;
+use crate::custom;
 use crate::lookups;
 use crate::references;
 use crate::report;
 use crate::restore;
 use crate::rights;
-use crate::row;
+use crate::row::{self, Column, Reader, Row};
 use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
 use crate::transaction;
-use crate::trigger::{Event, Trigger, VERSION_1};
+use crate::trigger::{self, Event, Trigger, VERSION_1};
 
 /// The version-1 calling convention's record for `spamcheck_valid`.
 #[unsafe(no_mangle)]
@@ -29,6 +35,18 @@ pub extern "C" fn pg_finfo_spamcheck_valid() -> &'static pg_sys::Pg_finfo_record
 /// The version-1 calling convention's record for `spamcheck_changed`.
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_spamcheck_changed() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_emptied`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_emptied() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// The version-1 calling convention's record for `spamcheck_completed`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_completed() -> &'static pg_sys::Pg_finfo_record {
     &VERSION_1
 }
 
@@ -67,6 +85,38 @@ pub unsafe extern "C-unwind" fn spamcheck_changed(
     pg_sys::Datum::null()
 }
 
+/// AFTER ROW: a policy made by plain INSERT gets its settings. Those of a dump come with it.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_completed(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: Trigger checks the protocol.
+    let trigger = unsafe { Trigger::of(fcinfo) };
+    if !references::unchecked() && !restore::running() {
+        catalogue::complete_policy(text(&trigger.new_row_json(), "name"));
+    }
+    pg_sys::Datum::null()
+}
+
+/// BEFORE TRUNCATE of policies or lists: as if each row were deleted.
+///
+/// # Safety
+/// To be called by the server, as a trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_emptied(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the function checks the protocol.
+    let table = unsafe { trigger::table_to_empty(fcinfo) };
+    references::drop_all_dependents(&table);
+    pg_sys::Datum::null()
+}
+
 /// BEFORE ROW: refuses what makes no sense, with a sentence.
 ///
 /// # Safety
@@ -79,6 +129,18 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
     if references::unchecked() {
         return trigger.unchanged();
     }
+    if trigger.table_name() == "list_entry" {
+        // Lists come by the hundred thousand.
+        // SAFETY: the row is of the relation's type, and both columns are text.
+        let (list, value) = unsafe {
+            let row = Row::of_tuple(trigger.new_tuple(), trigger.tupdesc());
+            (text_of(&trigger, row, c"list"), text_of(&trigger, row, c"value"))
+        };
+        if let Err(refusal) = valid_list_entry(&list, &value) {
+            report::refuse_value(refusal);
+        }
+        return trigger.unchanged();
+    }
     let row = trigger.new_row_json();
     if trigger.event == Event::Delete {
         references::drop_dependents(&trigger.table_name(), text(&row, "name"));
@@ -88,7 +150,6 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
         "policy" => valid_policy(&row),
         "check_setting" => valid_check_setting(&row),
         "list" => valid_list(&trigger, &row),
-        "list_entry" => valid_list_entry(&row),
         other => Err(Refusal::new(format!("table \"{other}\" is not checked by this trigger"))),
     };
     if let Err(refusal) = checked {
@@ -112,13 +173,17 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
     if let Some(interval) = row["retention"].as_str() {
         positive(interval, "policy column \"retention\"")?;
     }
-    for column in ["unsubscribe", "log_to", "retention", "notify_channel", "mail_to"] {
-        let set = match &row[column] {
-            Json::Null | Json::Bool(false) => false,
-            Json::String(text) => text != "table",
-            _ => true,
-        };
-        if set {
+    if text(row, "log_to") != "table" && settings::log_file().is_none() {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("log_to is {} and there is no log file", text(row, "log_to")),
+            "Until pg_spamcheck.log_file is set, findings are logged in spamcheck.spam_checklog."
+                .into(),
+            "Set pg_spamcheck.log_file in postgresql.conf and reload; it is relative to the data directory.",
+        );
+    }
+    for column in ["unsubscribe", "retention", "notify_channel", "mail_to"] {
+        if !matches!(&row[column], Json::Null | Json::Bool(false)) {
             not_served(&format!("policy column \"{column}\""));
         }
     }
@@ -147,6 +212,9 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     if name == "akismet" {
         valid_akismet(&row["options"])?;
     }
+    if name == "custom" && !restore::running() {
+        custom::must_exist(&row["options"])?;
+    }
     let mut all_there = true;
     for list in named_lists(name, &row["options"]) {
         // Not refused: a dump may bring the list later than the setting.
@@ -168,7 +236,12 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
         options: row["options"].clone(),
     };
     if all_there && let Some(why) = rulebook::failure_of(setting) {
-        return Err(Refusal::new(why).with_hint("spamcheck.list shows the lists and their kinds."));
+        let hint = if row["check_name"] == "rate_limit" {
+            "Write intervals as PostgreSQL does: \"90 seconds\"."
+        } else {
+            "spamcheck.list shows the lists and their kinds."
+        };
+        return Err(Refusal::new(why).with_hint(hint));
     }
     Ok(())
 }
@@ -207,25 +280,18 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
     if options["discard_blatant"] == true {
         not_served("option \"discard_blatant\" of check akismet");
     }
-    if options["mode"] == "wait" {
-        return Err(Refusal::new(
-            "option \"mode\" of check akismet is not served as \"wait\" in this version",
-        )
-        .with_hint("Use \"hold\" to keep a row moderated until Akismet answers, or \"async\"."));
-    }
     Ok(())
 }
 
 /// The lists that a check's options name, its defaults included.
 fn named_lists(check: &str, options: &Json) -> Vec<String> {
     let Some(check) = CHECKS.iter().find(|c| c.name() == check) else { return Vec::new() };
-    let spec = check.options().iter().find(|o| o.name == "lists");
-    let Some(spec) = spec else { return Vec::new() };
-    let given = options.get("lists").filter(|l| !l.is_null()).cloned();
-    let lists = given.or_else(|| serde_json::from_str(spec.default).ok()).unwrap_or_default();
-    lists.as_array().map_or_else(Vec::new, |all| {
-        all.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect()
-    })
+    let of_lists = check.options().iter().filter(|option| option.kind == OptionKind::Lists);
+    let names = of_lists.flat_map(|option| {
+        let lists = options.get(option.name).cloned().unwrap_or_else(|| option.default_value());
+        lists.as_array().cloned().unwrap_or_default()
+    });
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 fn policy_exists(name: &str) -> bool {
@@ -299,16 +365,12 @@ fn has_entries(list: &str) -> bool {
     })
 }
 
-fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
-    let (list, value) = (text(row, "list"), text(row, "value"));
+fn valid_list_entry(list: &str, value: &str) -> Result<(), Refusal> {
     if value.contains(['\n', '\r']) {
         return Err(Refusal::new(format!("an entry of list \"{list}\" holds a line break"))
             .with_hint("Write one row for each entry."));
     }
-    if value.contains(char::REPLACEMENT_CHARACTER) && !row::any_text_fits() {
-        return Err(Refusal::new(format!("an entry of list \"{list}\" is not valid UTF-8"))
-            .with_hint("A database of encoding SQL_ASCII takes any bytes; lists take UTF-8."));
-    }
+    storable(list, value)?;
     let Some(kind) = list_kind_kept(list) else {
         // A parallel restore may bring the entries before their list. They were checked once.
         if restore::running() {
@@ -321,6 +383,30 @@ fn valid_list_entry(row: &Json) -> Result<(), Refusal> {
         refusal.message = format!("list \"{list}\": {}", refusal.message);
         refusal
     })
+}
+
+/// Whether an entry is text that the list gives back as it was.
+pub fn storable(list: &str, value: &str) -> Result<(), Refusal> {
+    if value.contains(char::REPLACEMENT_CHARACTER) && !row::any_text_fits() {
+        return Err(Refusal::new(format!("an entry of list \"{list}\" is not valid UTF-8"))
+            .with_hint("A database of encoding SQL_ASCII takes any bytes; lists take UTF-8."));
+    }
+    Ok(())
+}
+
+/// A text column of our own tables; empty: NULL.
+///
+/// # Safety
+/// The row must be the trigger's, and the column of type text.
+unsafe fn text_of<'r>(trigger: &Trigger, row: Row<'r>, name: &CStr) -> Cow<'r, str> {
+    // SAFETY: the caller's promise; the relation is open.
+    unsafe {
+        let number = pg_sys::SPI_fnumber(trigger.tupdesc(), name.as_ptr());
+        let Ok(index) = usize::try_from(number - 1) else { return Cow::Borrowed("") };
+        let column =
+            Column { index, type_oid: pg_sys::TEXTOID, modifier: -1, reader: Reader::Text };
+        row.text_borrowed(column).unwrap_or_default()
+    }
 }
 
 /// The kind of a list, asked once for the many rows of a COPY; forgotten with every invalidation.

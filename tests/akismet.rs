@@ -25,3 +25,5 @@ mod secrets;
 mod site;
 #[path = "akismet/verdicts.rs"]
 mod verdicts;
+#[path = "akismet/waiting.rs"]
+mod waiting;

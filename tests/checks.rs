@@ -19,5 +19,9 @@ mod sizes;
 mod sources;
 #[path = "checks/verdicts.rs"]
 mod verdicts;
+#[path = "checks/people.rs"]
+mod people;
+#[path = "checks/submissions.rs"]
+mod submissions;
 #[path = "checks/words.rs"]
 mod words;

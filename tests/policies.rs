@@ -13,3 +13,5 @@ mod sessions;
 mod site;
 #[path = "policies/snapshots.rs"]
 mod snapshots;
+#[path = "policies/whole.rs"]
+mod whole;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value as Json};
 
+use crate::kept::Keeper;
 use crate::links::{self, Link};
 use crate::submission::{Field, Submission, Value};
 use crate::surroundings::{Nothing, Surroundings};
@@ -223,13 +224,10 @@ impl<'a> Facts<'a> {
     /// The submission's type, case-folded; `comment` when it is absent, empty, `normal` or
     /// `regular`.
     pub fn kind(&self) -> &str {
-        let kind = self.text(Field::Type).unwrap_or_default().trim();
-        let kind = if kind.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-            kind
-        } else {
-            self.rare().kind.get_or_init(|| text::normalise(kind).into_owned())
-        };
-        if matches!(kind, "" | "normal" | "regular") { "comment" } else { kind }
+        match kind(self.text(Field::Type).unwrap_or_default()) {
+            Cow::Borrowed(kind) => kind,
+            Cow::Owned(kind) => self.rare().kind.get_or_init(|| kind),
+        }
     }
 
     /// The author's roles: the members of the comma-separated `user_role`.
@@ -284,15 +282,28 @@ impl<'a> Facts<'a> {
         self.failures.borrow().len()
     }
 
-    /// The whole submission as the log and a lookup keep it: field to text or number, uncut;
-    /// times are ISO 8601 in UTC, `fields` is an object. Absent fields are left out; values of
-    /// other tables are fetched.
+    /// The submission as the log and a lookup keep it: field to text or number; times are ISO 8601
+    /// in UTC, `fields` is an object. Absent fields are left out; values of other tables are fetched.
     pub fn to_json(&self) -> Json {
+        self.kept(&mut Keeper::new(self.max_chars))
+    }
+
+    /// [`Facts::to_json`] with a note of what was too long to be kept.
+    pub fn kept(&self, keeper: &mut Keeper) -> Json {
+        self.json(|name, text| keeper.keep(name, text).to_owned())
+    }
+
+    /// [`Facts::to_json`] with of every text only what checks look at.
+    pub fn checked(&self) -> Json {
+        self.json(|_, text| text[..cut(text, self.max_chars)].to_owned())
+    }
+
+    fn json(&self, mut shown: impl FnMut(&str, &str) -> String) -> Json {
         let mut object = Map::new();
         for field in Field::ALL {
             let value = match self.value(field) {
                 Value::Absent | Value::Later => continue,
-                Value::Text(text) => Json::from(text.as_ref()),
+                Value::Text(text) => Json::from(shown(field.name(), text)),
                 Value::Ip(address) => Json::from(address.to_string()),
                 Value::Time(time) => Json::from(time::iso(*time)),
                 Value::Number(number) => number_json(*number),
@@ -302,16 +313,29 @@ impl<'a> Facts<'a> {
         if !self.submission.fields().is_empty() {
             let mut texts: Map<String, Json> = Map::new();
             for (name, text) in self.submission.fields() {
-                texts.insert(name.to_string(), Json::from(text.as_ref()));
+                texts.insert(name.to_string(), Json::from(shown(&format!("fields.{name}"), text)));
             }
             object.insert(Field::Fields.name().to_owned(), Json::Object(texts));
         }
         Json::Object(object)
     }
 
+    /// The characters of a text that checks look at.
+    #[must_use]
+    pub const fn max_chars(&self) -> usize {
+        self.max_chars
+    }
+
     fn rare(&self) -> &Rare<'a> {
         self.rare.get_or_init(Box::default)
     }
+}
+
+/// A type as it is compared: case-folded; empty, `normal` and `regular` are `comment`.
+#[must_use]
+pub fn kind(written: &str) -> Cow<'_, str> {
+    let kind = text::normalise(written.trim());
+    if matches!(&*kind, "" | "normal" | "regular") { "comment".into() } else { kind }
 }
 
 /// The bytes of the first `max_chars` characters.

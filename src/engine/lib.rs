@@ -62,15 +62,20 @@ pub mod text;
 pub mod time;
 
 pub mod facts;
+pub mod rate;
+pub mod kept;
 pub mod surroundings;
 
 pub mod domains;
+pub mod hosts;
+pub mod import;
 pub mod json_text;
 pub mod lists;
 pub mod networks;
 pub mod patterns;
 mod phrases;
 mod pieces;
+mod punycode;
 mod python;
 pub mod words;
 
@@ -78,6 +83,7 @@ pub mod checks;
 pub mod options;
 pub mod refusal;
 
+pub mod page;
 pub mod policy;
 pub mod presets;
 pub mod verdict;
@@ -85,8 +91,12 @@ pub mod verdict;
 pub mod akismet;
 pub mod mapping;
 
+#[cfg(test)]
+mod offsets;
+
 pub use checks::{CHECKS, Check, Seed};
 pub use facts::Facts;
+pub use kept::Keeper;
 pub use lists::{List, ListKind};
 pub use policy::{
     Backing, CheckSetting, Keep, LogTo, Mode, OnError, OnReject, Policy, PolicySettings,

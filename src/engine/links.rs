@@ -267,13 +267,29 @@ fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     start..start + inner.trim().len()
 }
 
-/// The host of an address: behind scheme and user, before port and path.
+/// The host of an address: behind scheme and user, before port and path, as browsers find it: they
+/// take a backslash for a slash, and any number of slashes behind `http:`.
 fn host(text: &str, url: &Range<usize>) -> Range<usize> {
     let written = &text[url.clone()];
-    let start = match (written.find("//"), written.find([':', '/', '?', '#'])) {
-        // `//` counts where a scheme or nothing stands before it.
-        (Some(slashes), Some(first)) if first == slashes || first + 1 == slashes => slashes + 2,
-        (None, Some(0)) => return url.start..url.start,
+    let none = url.start..url.start;
+    let slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let slashes = |from: usize| written.as_bytes()[from..].iter().take_while(|b| slash(b)).count();
+    let start = match written.find([':', '/', '\\', '?', '#']) {
+        // Relative to the page's scheme, or to the page.
+        Some(0) if slashes(0) >= 2 => slashes(0),
+        Some(0) => return none,
+        Some(colon) if written.as_bytes()[colon] == b':' => {
+            let (scheme, behind) = (&written[..colon], colon + 1 + slashes(colon + 1));
+            let web = ["http", "https"].iter().any(|web| web.eq_ignore_ascii_case(scheme));
+            let named = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+            match behind - colon - 1 {
+                2.. => behind,
+                _ if web => behind,
+                // A host and its port, as in `[url]a.example:8080[/url]`.
+                0 if named && scheme.contains('.') => 0,
+                _ => return none,
+            }
+        }
         _ => 0,
     };
     let authority = &written[start..];
@@ -404,6 +420,28 @@ mod tests {
             ("<a href='//bad.example/x'>", "bad.example"),
             ("<a href='/about'>", ""),
             ("www.a.example?q=1", "www.a.example"),
+            ("http://good.example:80@bad.example/", "bad.example"),
+            ("http://good.example%2F@bad.example/", "bad.example"),
+            ("http://good.example@also.good@bad.example?x@y", "bad.example"),
+            ("http://bad.example\\@good.example/", "bad.example"),
+            ("http://bad.example#@good.example/", "bad.example"),
+            ("http://bad.example?@good.example/", "bad.example"),
+            ("<a href='http:\\\\bad.example\\x'>", "bad.example"),
+            ("<a href='http:/bad.example'>", "bad.example"),
+            ("<a href='HTTPS:bad.example'>", "bad.example"),
+            ("<a href='http:////bad.example'>", "bad.example"),
+            ("<a href='\\\\bad.example/x'>", "bad.example"),
+            ("<a href='/\\bad.example/x'>", "bad.example"),
+            ("<a href='ftp://bad.example/x'>", "bad.example"),
+            ("<a href='mailto:me@a.example'>", ""),
+            ("<a href='javascript:alert(1)'>", ""),
+            ("<a href='?page=2'>", ""),
+            ("[url]bad.example:8080/x[/url]", "bad.example"),
+            ("[url=//bad.example/x]here[/url]", "bad.example"),
+            ("HTTP://BAD.EXAMPLE:80", "BAD.EXAMPLE"),
+            ("http://b%61d.example/", "b%61d.example"),
+            ("http://xn--e1afmkfd.xn--p1ai/", "xn--e1afmkfd.xn--p1ai"),
+            ("http://пример.рф", "пример.рф"),
         ] {
             assert_eq!(hosts(text), [host], "{text}");
         }

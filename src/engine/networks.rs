@@ -3,21 +3,16 @@
 
 use std::net::IpAddr;
 
-use crate::refusal::Refusal;
+use ipnetwork::IpNetwork;
 
-/// A network: its first address and the length of its prefix in bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
+use crate::refusal::Refusal;
 
 /// Reads an entry: an address, or a network as `10.0.0.0/8`. Host bits are cleared, as inet's
 /// `network()` does; an IPv4 address written as IPv6 is the IPv4 address.
 ///
 /// # Errors
 /// Refuses anything else with a sentence.
-pub fn parse(entry: &str) -> Result<Network, Refusal> {
+pub fn parse(entry: &str) -> Result<IpNetwork, Refusal> {
     let refusal = || {
         Refusal::new(format!("{} is neither an address nor a network", Refusal::quote(entry)))
             .with_hint("Write 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or 2001:db8::/32.")
@@ -53,13 +48,17 @@ pub fn parse(entry: &str) -> Result<Network, Refusal> {
         },
         IpAddr::V4(_) => (address, prefix),
     };
-    Ok(Network { address: masked(address, prefix), prefix })
+    let network = IpNetwork::new(address, prefix).map_err(|_| refusal())?;
+    IpNetwork::new(network.network(), prefix).map_err(|_| refusal())
 }
 
-fn masked(address: IpAddr, prefix: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & !host_bits_v4(prefix)).into()),
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !host_bits_v6(prefix)).into()),
+/// The network of an address as an entry: `2001:db8::/64`; the address itself when the prefix is all of it.
+#[must_use]
+pub fn around(address: IpAddr, prefix: u8) -> String {
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    match IpNetwork::new(address, prefix) {
+        Ok(network) if prefix < bits => format!("{}/{prefix}", network.network()),
+        _ => address.to_string(),
     }
 }
 
@@ -128,9 +127,9 @@ impl Networks {
         for entry in entries {
             let network = parse(entry)?;
             // Wider networks first among equals: the sort puts the shorter prefix in front.
-            match network.address {
-                IpAddr::V4(address) => v4.push((address.to_bits(), network.prefix)),
-                IpAddr::V6(address) => v6.push((address.to_bits(), network.prefix)),
+            match network {
+                IpNetwork::V4(v4_network) => v4.push((v4_network.ip().to_bits(), network.prefix())),
+                IpNetwork::V6(v6_network) => v6.push((v6_network.ip().to_bits(), network.prefix())),
             }
         }
         Ok(Self { v4: Ranges::new(v4, last_v4), v6: Ranges::new(v6, last_v6) })
@@ -199,6 +198,16 @@ mod tests {
         assert_eq!(found(&["192.0.2.77/24"], "192.0.2.1").unwrap(), "192.0.2.0/24");
         assert_eq!(found(&["::ffff:10.0.0.0/104"], "10.9.9.9").unwrap(), "10.0.0.0/8");
         assert_eq!(found(&[" 2001:db8::1 "], "2001:db8::1").unwrap(), "2001:db8::1");
+    }
+
+    #[test]
+    fn the_network_around_an_address_is_written_as_an_entry() {
+        let written = |address: &str, prefix| around(address.parse().unwrap(), prefix);
+        assert_eq!(written("2001:db8:1:2:3::4", 64), "2001:db8:1:2::/64");
+        assert_eq!(written("2001:db8:1:2ff::4", 56), "2001:db8:1:200::/56");
+        assert_eq!(written("2001:db8::4", 128), "2001:db8::4");
+        assert_eq!(written("192.0.2.7", 32), "192.0.2.7");
+        assert_eq!(written("ffff::", 0), "::/0");
     }
 
     #[test]

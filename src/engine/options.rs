@@ -51,6 +51,8 @@ pub enum OptionKind {
     Fields(&'static [&'static str]),
     /// An array of texts, or null for none.
     Texts,
+    /// An array of texts or integers, or null for none.
+    Keys,
     /// An object.
     Object,
 }
@@ -68,6 +70,7 @@ impl OptionKind {
             Self::Lists => "lists",
             Self::Fields(_) => "fields",
             Self::Texts => "texts",
+            Self::Keys => "keys",
             Self::Object => "object",
         }
     }
@@ -86,6 +89,7 @@ impl OptionKind {
             Self::Lists => "an array of list names".to_owned(),
             Self::Fields(fields) => format!("an array of fields out of {}", quoted(fields)),
             Self::Texts => "an array of texts".to_owned(),
+            Self::Keys => "an array of texts or integers".to_owned(),
             Self::Object => "an object".to_owned(),
         }
     }
@@ -107,6 +111,7 @@ impl OptionKind {
                 value.as_str().is_some_and(|word| words.contains(&word))
             }
             Self::Lists | Self::Texts => texts(value).is_some(),
+            Self::Keys => keys(value).is_some(),
             Self::Fields(fields) => texts(value)
                 .is_some_and(|given| given.iter().all(|name| fields.contains(&name.as_str()))),
             Self::Object => value.is_object(),
@@ -233,10 +238,16 @@ impl OptionValues {
         self.values.get(name)?.as_str()
     }
 
-    /// An array option; empty when it is off.
+    /// An array option; empty when it is off. Integers are written out.
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<String> {
-        self.values.get(name).and_then(texts).unwrap_or_default()
+        self.values.get(name).and_then(keys).unwrap_or_default()
+    }
+
+    /// Whether an option is off.
+    #[must_use]
+    pub fn is_off(&self, name: &str) -> bool {
+        self.values.get(name).is_none_or(Json::is_null)
     }
 }
 
@@ -261,6 +272,15 @@ fn integer(value: &Json) -> Option<i64> {
 
 fn texts(value: &Json) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|item| Some(item.as_str()?.to_owned())).collect()
+}
+
+fn keys(value: &Json) -> Option<Vec<String>> {
+    let key = |item: &Json| match item {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(_) => integer(item).map(|number| number.to_string()),
+        _ => None,
+    };
+    value.as_array()?.iter().map(key).collect()
 }
 
 fn quoted(words: &[&str]) -> String {

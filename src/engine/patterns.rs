@@ -69,6 +69,10 @@ fn sentence(fault: &str) -> String {
 /// # Errors
 /// Says what is wrong with it, and for what the `regex` crate lacks, that it does.
 pub fn validate(entry: &str) -> Result<(), Refusal> {
+    // What is as plain as that always compiles, and long lists are mostly plain.
+    if pieces::of_plain(entry).is_some() {
+        return Ok(());
+    }
     build(entry).map(drop)
 }
 
@@ -136,6 +140,10 @@ impl Patterns {
     /// # Errors
     /// When an entry turns out not to compile.
     pub fn find(&self, text: &str) -> Result<Option<&str>, Refusal> {
+        Ok(self.first_in(text)?.map(|number| &*self.entries[number as usize]))
+    }
+
+    fn first_in(&self, text: &str) -> Result<Option<u32>, Refusal> {
         let mut first: Option<u32> = None;
         let mut fault = None;
         self.pieces.each_in(text, |number| {
@@ -155,10 +163,20 @@ impl Patterns {
             }
         }
         match (first, fault) {
-            (Some(number), _) => Ok(Some(&self.entries[number as usize])),
+            (Some(number), _) => Ok(Some(number)),
             (None, Some(fault)) => Err(fault),
             (None, None) => Ok(None),
         }
+    }
+
+    /// The first entry that is found in the text, and the byte where its leftmost match begins.
+    ///
+    /// # Errors
+    /// When an entry turns out not to compile.
+    pub fn find_at(&self, text: &str) -> Result<Option<(&str, usize)>, Refusal> {
+        let Some(number) = self.first_in(text)? else { return Ok(None) };
+        let at = self.compiled(number)?.find(text).map_or(0, |found| found.start());
+        Ok(Some((&self.entries[number as usize], at)))
     }
 
     fn compiled(&self, number: u32) -> Result<&Regex, Refusal> {
@@ -211,6 +229,28 @@ mod tests {
             ("a(?#note)b", "ab", "a"),
             (r"[\]x]y", "]y", "y"),
             ("страна", "СТРАНА", "стран"),
+            // Python's `$` also stands before a line break at the end, `\Z` does not.
+            ("spam$", "buy spam\n", "spam\n\n"),
+            ("spam$", "buy spam", "spam\nmore"),
+            (r"spam\Z", "buy spam", "buy spam\n"),
+            ("(?m)spam$", "spam\nmore", "spam!\nmore"),
+            ("(?m:^spam$)", "x\nspam\nmore", "x spam\n"),
+            (r"a\$b", "a$b", "a"),
+            ("[$]b", "$b", "b"),
+            (r"\d{3}", "٣٤٥", "12"),
+            (r"^\w+$", "пример", "при мер"),
+            ("{spin|tax}", "{spin", "spin"),
+            ("x{,2}y$", "xxy", "x"),
+            ("a{2}b", "aab", "ab b"),
+            ("a{2,}?b", "aaab", "ab"),
+            ("a{x}", "a{x}", "a"),
+            (r"[\b]a", "\u{8}a", "ba"),
+            ("a+?b", "aab", "b"),
+            ("(?i)A(?-i)B", "aB", "ab"),
+            ("(?s)a.b", "a\nb", "ab"),
+            ("a.b", "axb", "a\nb"),
+            ("(?x) a  b # note", "ab", "a b"),
+            (r"\bcasino\b", "a casino.", "casinos"),
         ] {
             assert!(found(entry, hit), "{entry} {hit}");
             assert!(!found(entry, miss), "{entry} {miss}");
@@ -228,12 +268,24 @@ mod tests {
             ("(?P<x>a)(?P=x)", "a back-reference"),
             ("(a)?(?(1)b)", "a conditional"),
             ("(?>a)", "an atomic group"),
+            ("a++b", "a possessive quantifier"),
+            ("a*+", "a possessive quantifier"),
+            ("a?+", "a possessive quantifier"),
+            ("a{2,3}+", "a possessive quantifier"),
+            (r"(?<x>a)\k<x>", "a back-reference"),
+            (r"(a)\g1", "a back-reference"),
+            ("(a(?R)?b)", "a recursion"),
+            ("(?1)(a)", "a recursion"),
+            ("(*SKIP)a", "a verb of PCRE"),
         ] {
             let refusal = validate(entry).unwrap_err();
             assert_eq!(refusal.message, format!("pattern \"{entry}\" uses {part}"));
             assert!(refusal.hint.unwrap().contains("look-around"));
         }
         validate(r"[(?=]\\1\(?=").unwrap();
+        for taken in [r"a\++", "[+]+", "(a+)+", "a+?", "(?:a*)?", "a{1,2}b+", "[a*]+", r"\{2}+"] {
+            validate(taken).unwrap();
+        }
     }
 
     #[test]
@@ -266,6 +318,16 @@ mod tests {
         assert_eq!(patterns.find("q1100z").unwrap(), Some("[a-b]1100y|q1100z"));
         assert_eq!(patterns.find("PLAIN").unwrap(), Some("plain"));
         assert_eq!(patterns.find("q1200z").unwrap(), None);
+    }
+
+    #[test]
+    fn the_byte_found_is_where_the_leftmost_match_begins() {
+        let entries = ["cas[i1]no", "[0-9]{4}", "жар.*"];
+        let patterns = Patterns::compile(&mut entries.into_iter()).unwrap();
+        assert_eq!(patterns.find_at("é Casino cas1no").unwrap(), Some(("cas[i1]no", 3)));
+        assert_eq!(patterns.find_at("12 1234").unwrap(), Some(("[0-9]{4}", 3)));
+        assert_eq!(patterns.find_at("пожар").unwrap(), Some(("жар.*", 4)));
+        assert_eq!(patterns.find_at("nothing").unwrap(), None);
     }
 
     const ENTRY: &str =

@@ -72,14 +72,27 @@ pub fn token(text: &str, start: usize) -> Token {
             break;
         };
         let class = class(character);
-        if class != Class::Word && at > start {
+        let goes_on = match class {
+            Class::Word => true,
+            Class::Mark => at > start,
+            _ => false,
+        };
+        if !goes_on && at > start {
             break;
         }
         let next = at + character.len_utf8();
         hash = mix(hash, character as u32);
         at = next;
-        if class != Class::Word {
-            return Token { end: at, hash: finish(hash), symbol: class == Class::Symbol };
+        if !goes_on {
+            // A vowel sign or a tone belongs to the character that carries it.
+            while class == Class::Character
+                && let Some(mark) = text[at..].chars().next()
+                && crate::text::class(mark) == Class::Mark
+            {
+                hash = mix(hash, mark as u32);
+                at += mark.len_utf8();
+            }
+            return Token { end: at, hash: finish(hash), symbol: class != Class::Character };
         }
     }
     if at == start {

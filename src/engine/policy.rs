@@ -1,6 +1,7 @@
 //! Owns the way from settings to a verdict: it compiles a policy's check settings once and then
 //! judges submissions by precedence and thresholds. It must not know what a single check looks for.
 
+mod explained;
 mod settings;
 
 use std::rc::Rc;
@@ -8,16 +9,17 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use crate::akismet;
 use crate::checks::{self, Check, Compiled, LocalCheck};
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::lists::List;
 use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
 use crate::surroundings::Memory;
 use crate::verdict::{Action, Finding, Judgement, Verdict};
-use crate::{akismet, text};
 
+pub use explained::Enabled;
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
 /// A row of `spamcheck.check_setting`; columns that it does not know are ignored.
@@ -61,6 +63,16 @@ pub struct AkismetSetting {
     pub score: f32,
     /// Its options.
     pub options: akismet::Options,
+}
+
+impl AkismetSetting {
+    /// The finding on a submission that Akismet calls spam.
+    #[must_use]
+    pub fn finding(&self, detail: Json) -> Finding {
+        let score = if self.action == Action::Score { self.score } else { 0.0 };
+        let why = "Akismet calls it spam".to_owned();
+        Finding { check: "akismet", action: self.action, score, why, detail, allowed: false }
+    }
 }
 
 /// An enabled check that answers by itself.
@@ -108,7 +120,8 @@ impl EnabledCheck {
             action = Action::Log;
         }
         // What the finding adds to the sum: the log's scores add up to its total.
-        let score = if action == Action::Score { self.score } else { 0.0 };
+        let score = hit.score.unwrap_or(self.score);
+        let score = if action == Action::Score { score } else { 0.0 };
         let (why, detail) = (hit.why, hit.detail);
         Some(Finding { check: self.name, action, score, why, detail, allowed: false })
     }
@@ -130,6 +143,8 @@ pub struct Policy {
     allowing: usize,
     /// Those that are asked before the others, of every type.
     first: Vec<EnabledCheck>,
+    /// Those that can never hit as they are set, and their actions.
+    idle: Vec<(&'static str, Action)>,
     akismet: Option<AkismetSetting>,
     types: Option<Vec<String>>,
     needs: FieldSet,
@@ -145,14 +160,16 @@ impl Policy {
         checks: Vec<CheckSetting>,
         backing: &mut dyn Backing,
     ) -> Self {
-        let types = settings.types.as_ref().map(|types| {
-            types.iter().map(|kind| text::normalise(kind.trim()).into_owned()).collect()
-        });
+        let types = settings
+            .types
+            .as_ref()
+            .map(|types| types.iter().map(|kind| facts::kind(kind).into_owned()).collect());
         let mut policy = Self {
             settings,
             checks: Vec::new(),
             allowing: 0,
             first: Vec::new(),
+            idle: Vec::new(),
             akismet: None,
             types,
             needs: FieldSet::default(),
@@ -183,7 +200,10 @@ impl Policy {
             check.compile(&options, backing)
         });
         let check = match compiled {
-            Ok(Compiled::Nothing) => return,
+            Ok(Compiled::Nothing) => {
+                self.idle.push((name, action.unwrap_or(check_action)));
+                return;
+            }
             Ok(Compiled::Akismet(options)) => {
                 let action = action.unwrap_or(check_action);
                 self.akismet = Some(AkismetSetting { action, score: setting.score, options });

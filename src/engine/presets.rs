@@ -1,6 +1,8 @@
 //! Owns the presets: what a new policy starts with, as data. It must not know how settings are
 //! stored. A preset names every difference from the defaults; what it does not name is off.
 
+mod serendipity;
+
 use serde_json::{Map, Value as Json};
 
 use crate::checks::CHECKS;
@@ -34,7 +36,7 @@ pub struct PresetCheck {
     pub options: &'static str,
 }
 
-/// A list that a preset's checks name. It is created if it is not there, and only then filled:
+/// A list that a preset's checks name. It is created if it is not there, and filled if it is empty:
 /// lists belong to all policies.
 #[derive(Clone, Copy, Debug)]
 pub struct PresetList {
@@ -42,7 +44,7 @@ pub struct PresetList {
     pub name: &'static str,
     /// Its kind.
     pub kind: ListKind,
-    /// What a new list of that name holds.
+    /// What an empty list of that name is filled with.
     pub entries: &'static [&'static str],
 }
 
@@ -50,16 +52,33 @@ const fn on(name: &'static str) -> PresetCheck {
     PresetCheck { name, enabled: true, action: None, options: "{}" }
 }
 
+/// Off, and set to reject once somebody switches it on.
+const fn ready(name: &'static str) -> PresetCheck {
+    PresetCheck { name, enabled: false, action: Some("reject"), options: "{}" }
+}
+
 const fn empty(name: &'static str, kind: ListKind) -> PresetList {
     PresetList { name, kind, entries: &[] }
 }
 
+const fn patterns(name: &'static str, entries: &'static [&'static str]) -> PresetList {
+    PresetList { name, kind: ListKind::Regex, entries }
+}
+
+/// The three systems ask Akismet while the visitor waits.
+const WAIT: &str = r#"{"mode":"wait"}"#;
+
 /// The lists that the options of the catalogue name.
-const SHARED: [PresetList; 4] = [
+const SHARED: [PresetList; 9] = [
     empty("ip_allow", ListKind::Ip),
     empty("ip_block", ListKind::Ip),
     empty("email_block", ListKind::Regex),
     empty("banned_words", ListKind::Word),
+    empty("author_filter", ListKind::Regex),
+    empty("url_filter", ListKind::Regex),
+    empty("body_filter", ListKind::Regex),
+    empty("email_filter", ListKind::Regex),
+    empty("url_block", ListKind::Domain),
 ];
 
 /// Every preset.
@@ -70,10 +89,12 @@ pub const PRESETS: &[Preset] = &[
         checks: &[
             on("ip_allow"),
             on("ip_block"),
+            on("email_syntax"),
             on("email_pattern"),
             on("content"),
             // Nothing is rejected until somebody asks for it.
             PresetCheck { options: r#"{"over":7,"reject_over":null}"#, ..on("links") },
+            on("honeypot"),
         ],
         lists: &SHARED,
     },
@@ -81,7 +102,9 @@ pub const PRESETS: &[Preset] = &[
         name: "actionkit",
         policy: &[("mode", r#""trial""#), ("types", r#"["petition","letter","signup","survey"]"#)],
         checks: &[
-            on("akismet"),
+            on("rate_limit"),
+            // Its time limit; what is not answered by then gets its verdict in a second pass.
+            PresetCheck { options: WAIT, ..on("akismet") },
             // Its own list: `http` among the shared words would surprise every other policy.
             PresetCheck {
                 enabled: false,
@@ -98,15 +121,72 @@ pub const PRESETS: &[Preset] = &[
                 kind: ListKind::Word,
                 entries: &["http", "https"],
             },
+            SHARED[4],
+            SHARED[5],
+            SHARED[6],
+            SHARED[7],
+            SHARED[8],
         ],
     },
     Preset {
         name: "gitlab",
         policy: &[],
-        checks: &[PresetCheck { action: Some("reject"), ..on("akismet") }],
+        checks: &[PresetCheck { action: Some("reject"), options: WAIT, ..on("akismet") }],
         lists: &SHARED,
     },
-    Preset { name: "serendipity", policy: &[], checks: &[on("links")], lists: &SHARED },
+    Preset {
+        // What the plugin's form shows before anything is changed. Until it is saved the plugin has
+        // other defaults; here there is one set.
+        name: "serendipity",
+        policy: &[],
+        checks: &[
+            // hide_for_authors = all: the names of its groups, whoever is an author there.
+            PresetCheck {
+                options: r#"{"user_roles":["author","editor","standard editor","chief editor","administrator"]}"#,
+                ..on("bypass")
+            },
+            // required_fields = name,comment
+            PresetCheck {
+                action: Some("reject"),
+                options: r#"{"fields":["author","body"],"types":["comment"]}"#,
+                ..on("required")
+            },
+            // contentfilter_activate = moderate
+            PresetCheck { action: Some("moderate"), ..on("wordfilter") },
+            // links_moderate = 7, links_reject = 13
+            PresetCheck {
+                action: Some("moderate"),
+                options: r#"{"over":7,"reject_over":13}"#,
+                ..on("links")
+            },
+            // moderation_auto = false, forcemoderationt = 30, forcemoderationt_treat = moderate
+            PresetCheck {
+                action: Some("moderate"),
+                options: r#"{"comment_days":null,"trackback_days":30,"trackback_action":"moderate"}"#,
+                ..on("article_age")
+            },
+            // killswitch, checkmail, bloggdeblacklist, entrytitle, disable_api_comments,
+            // comment_timeout with timeout_value = 30, akismet
+            ready("shutdown"),
+            ready("email_syntax"),
+            ready("url_blocklist"),
+            ready("title_only"),
+            ready("api_source"),
+            PresetCheck { options: r#"{"min_seconds":30}"#, ..ready("form_time") },
+            PresetCheck { options: WAIT, ..ready("akismet") },
+        ],
+        lists: &[
+            SHARED[0],
+            SHARED[1],
+            SHARED[2],
+            SHARED[3],
+            patterns("author_filter", serendipity::AUTHOR_FILTER),
+            patterns("url_filter", serendipity::URL_FILTER),
+            patterns("body_filter", serendipity::BODY_FILTER),
+            SHARED[7],
+            SHARED[8],
+        ],
+    },
 ];
 
 /// The preset of that name.
@@ -157,7 +237,7 @@ fn parsed(json: &str) -> Json {
 mod tests {
     use super::*;
     use crate::lists::validate_entry;
-    use crate::options::OptionValues;
+    use crate::options::{OptionKind, OptionValues};
     use crate::policy::{Mode, PolicySettings, validate_check_setting, validate_policy};
     use std::collections::HashSet;
 
@@ -180,7 +260,8 @@ mod tests {
                 validate_check_setting(check.name(), &setting.action, &setting.options).unwrap();
                 let options =
                     OptionValues::read(check.name(), check.options(), &setting.options).unwrap();
-                for list in options.texts("lists") {
+                let named = check.options().iter().filter(|o| o.kind == OptionKind::Lists);
+                for list in named.flat_map(|option| options.texts(option.name)) {
                     assert!(lists.contains(list.as_str()), "{}: {list}", preset.name);
                 }
             }
@@ -196,11 +277,22 @@ mod tests {
     fn presets_do_as_documented() {
         assert_eq!(
             enabled("default"),
-            ["ip_allow", "ip_block", "email_pattern", "content", "links"]
+            [
+                "ip_allow",
+                "ip_block",
+                "email_syntax",
+                "email_pattern",
+                "content",
+                "links",
+                "honeypot"
+            ]
         );
-        assert_eq!(enabled("actionkit"), ["akismet"]);
+        assert_eq!(enabled("actionkit"), ["rate_limit", "akismet"]);
         assert_eq!(enabled("gitlab"), ["akismet"]);
-        assert_eq!(enabled("serendipity"), ["links"]);
+        assert_eq!(
+            enabled("serendipity"),
+            ["bypass", "required", "wordfilter", "links", "article_age"]
+        );
         let columns = find("actionkit").unwrap().policy_columns();
         let settings: PolicySettings = serde_json::from_value(Json::Object(columns)).unwrap();
         assert_eq!(settings.mode, Mode::Trial);
@@ -208,10 +300,41 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_policies_share_start_empty() {
-        for preset in PRESETS {
-            for list in preset.lists {
-                assert_eq!(list.entries.is_empty(), !list.name.starts_with(preset.name));
+    fn akismet_is_asked_while_the_visitor_waits_where_it_was() {
+        let mode = |preset: &str| {
+            let settings = find(preset).unwrap().check_settings();
+            let akismet = settings.into_iter().find(|check| check.check_name == "akismet").unwrap();
+            (akismet.action, akismet.options["mode"].as_str().map(str::to_owned))
+        };
+        let wait = |action: &str| (action.to_owned(), Some("wait".to_owned()));
+        assert_eq!(mode("actionkit"), wait("spam"));
+        assert_eq!(mode("gitlab"), wait("reject"));
+        assert_eq!(mode("serendipity"), wait("reject"));
+        assert_eq!(mode("default").1, None);
+    }
+
+    #[test]
+    fn only_what_a_preset_brings_is_in_its_lists() {
+        let filled = |preset: &str| {
+            let lists = find(preset).unwrap().lists.iter();
+            let filled = lists.filter(|list| !list.entries.is_empty());
+            filled.map(|list| list.name).collect::<Vec<_>>()
+        };
+        assert_eq!(filled("default"), [""; 0]);
+        assert_eq!(filled("gitlab"), [""; 0]);
+        assert_eq!(filled("actionkit"), ["actionkit_banned_words"]);
+        assert_eq!(filled("serendipity"), ["author_filter", "url_filter", "body_filter"]);
+    }
+
+    #[test]
+    fn what_serendipity_has_switched_off_rejects_once_it_is_on() {
+        for setting in find("serendipity").unwrap().check_settings() {
+            let check = crate::checks::find(&setting.check_name).unwrap();
+            // The form time is a feature of the plugin that its page does not tell of.
+            let its =
+                check.seeds().contains(&crate::Seed::Serendipity) || check.name() == "form_time";
+            if its && !setting.enabled {
+                assert_eq!(setting.action, "reject", "{}", check.name());
             }
         }
     }

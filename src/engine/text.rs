@@ -19,6 +19,9 @@ pub enum Class {
     Symbol,
     /// Part of a word: what a regular expression's `\w` matches.
     Word,
+    /// Part of the word or character before it, and of none that only follows: a combining mark.
+    /// (NFKC turns the accents around `´word´` into blanks with a mark on them.)
+    Mark,
     /// A word by itself: a character of a script that is written without spaces.
     Character,
 }
@@ -57,6 +60,7 @@ impl Classes {
                     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー&&\w]",
                     Class::Character,
                 ),
+                (r"\p{M}", Class::Mark),
                 (r"\s", Class::Space),
             ];
             let mut plane = Box::new([Class::Symbol; 0x1_0000]);
@@ -98,21 +102,45 @@ fn members(pattern: &str) -> Vec<(u32, u32)> {
     }
 }
 
-/// Whether normalising removes the character: zero-width characters, soft hyphens, joiners, marks
-/// of writing direction, variation selectors.
+/// Whether normalising removes the character: what Unicode calls default ignorable (zero-width
+/// characters, soft hyphens, joiners, marks of writing direction, variation selectors), and the
+/// lines through, under and over letters that make a word look struck out or underlined.
 #[must_use]
 pub const fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
-        | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}'
+        | '\u{305}' | '\u{332}'..='\u{337}' | '\u{33F}')
 }
 
-/// Full case folding, and a little more: what shares its upper case is one (`ß` and `ss`, `ı` and
-/// `i`, both forms of sigma).
+/// Full case folding, and a little more: what shares its upper or lower case is one (`ß`, `ẞ` and
+/// `ss`, `ı`, `İ` and `i`, both forms of sigma).
 fn fold(character: char) -> impl Iterator<Item = char> {
-    character.to_uppercase().flat_map(char::to_lowercase)
+    let lower = character.to_lowercase();
+    lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+}
+
+/// Without the dot above that an `i` has anyway: the lower case of `İ` is an `i` with one more.
+fn without_second_dot(text: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    let mut before = None;
+    text.filter(move |character| {
+        let second = *character == '\u{307}' && before == Some('i');
+        if !second {
+            before = Some(*character);
+        }
+        !second
+    })
+}
+
+/// The normal form of what stands together, by the book.
+fn normal_form(text: &str) -> impl Iterator<Item = char> {
+    let visible = text.chars().filter(|character| !is_ignorable(*character));
+    // A double low line becomes a blank with a line under it.
+    let composed = visible.nfkc().filter(|character| !is_ignorable(*character));
+    without_second_dot(composed.flat_map(fold)).nfkc()
 }
 
 /// The end of the scripts that have a table: up to and with Thai, Lao, Tibetan and Myanmar.
@@ -204,8 +232,7 @@ fn each(text: &str, mut sink: impl FnMut(usize, char) -> bool) {
         {
             end = next + more.len_utf8();
         }
-        let visible = text[start..end].chars().filter(|character| !is_ignorable(*character));
-        if !visible.nfkc().flat_map(fold).nfkc().all(|character| sink(start, character)) {
+        if !normal_form(&text[start..end]).all(|character| sink(start, character)) {
             return;
         }
     }
@@ -259,11 +286,11 @@ pub fn original_offset(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
     /// The same normal form by the book, without the tables.
     fn by_the_book(text: &str) -> String {
-        let visible = text.chars().filter(|character| !is_ignorable(*character));
-        visible.nfkc().flat_map(fold).nfkc().collect()
+        normal_form(text).collect()
     }
 
     #[test]
@@ -280,6 +307,11 @@ mod tests {
             ("ガ", "ガ"),
             ("か\u{3099}", "が"),
             ("e\u{200B}\u{301}x", "éx"),
+            ("STRAẞE", "strasse"),
+            ("CASİNO casıno CASINO I\u{307}x i\u{307}x", "casino casino casino ix ix"),
+            ("v\u{336}i\u{336}a\u{332}g\u{305}ra", "viagra"),
+            ("ﬀ ﬁ ﬂ ½ ㎏ ⒱ 𝓿𝕚𝐚𝗴𝚛𝒶 ⓋⒾⒶⒼⓇⒶ", "ff fi fl 1⁄2 kg (v) viagra viagra"),
+            ("Ｋ K ſ", "k k s"),
         ] {
             assert_eq!(normalise(text), normal, "{text}");
         }
@@ -300,6 +332,44 @@ mod tests {
         }
     }
 
+    /// All characters but those of the planes of Han and of private use, which are as they are.
+    fn every() -> impl Iterator<Item = char> {
+        (0..0x3400)
+            .chain(0x9F00..0xAC10)
+            .chain(0xD790..0x2_0000)
+            .chain(0xE_0000..0xE_0200)
+            .filter_map(char::from_u32)
+    }
+
+    #[test]
+    fn what_is_one_letter_in_two_cases_has_one_normal_form() {
+        for character in every() {
+            let normal = by_the_book(&character.to_string());
+            let range = ClassUnicodeRange::new(character, character);
+            let mut class = ClassUnicode::new([range]);
+            class.case_fold_simple();
+            let orbit = class.iter().flat_map(|range| range.start()..=range.end());
+            let cases = character.to_uppercase().collect::<String>();
+            for other in orbit.map(String::from).chain([cases]) {
+                assert_eq!(normal, by_the_book(&other), "{character:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_ignorable_is_left_and_normal_is_normal() {
+        let ignorable = members(r"\p{Default_Ignorable_Code_Point}");
+        for character in every() {
+            let code = character as u32;
+            if ignorable.iter().any(|(first, last)| (*first..=*last).contains(&code)) {
+                assert!(is_ignorable(character), "{code:x}");
+            }
+            let normal = by_the_book(&character.to_string());
+            assert!(!normal.contains(is_ignorable), "{code:x}");
+            assert_eq!(by_the_book(&normal), normal, "{code:x}");
+        }
+    }
+
     #[test]
     fn classes_follow_the_script() {
         for (character, expected) in [
@@ -308,7 +378,9 @@ mod tests {
             ('é', Class::Word),
             ('ж', Class::Word),
             ('한', Class::Word),
-            ('\u{301}', Class::Word),
+            ('\u{301}', Class::Mark),
+            ('\u{E31}', Class::Mark),
+            ('\u{94D}', Class::Mark),
             ('赌', Class::Character),
             ('の', Class::Character),
             ('ー', Class::Character),

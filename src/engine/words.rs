@@ -343,6 +343,24 @@ mod tests {
     }
 
     #[test]
+    fn combining_marks_belong_to_what_carries_them() {
+        for text in
+            ["´casino´", "¨casino¨", "\u{301}casino", "c\u{336}a\u{336}s\u{336}ino", "CASİNO"]
+        {
+            assert_eq!(found(&["casino"], text).as_deref(), Some("casino"), "{text}");
+        }
+        assert_eq!(found(&["casino"], "casino\u{301}"), None);
+        assert_eq!(found(&["casinó"], "casino\u{301}").unwrap(), "casinó");
+        // A tone makes another syllable; Devanagari's vowel signs are part of its words.
+        assert_eq!(found(&["กา"], "กา\u{E48}"), None);
+        assert_eq!(found(&["ก"], "กั"), None);
+        assert_eq!(found(&["हिन्दी"], "यह हिन्दी है").unwrap(), "हिन्दी");
+        assert_eq!(found(&["हिन्द"], "यह हिन्दी है"), None);
+        assert_eq!(found(&["كازينو"], "أفضل كازينو!").unwrap(), "كازينو");
+        assert_eq!(found(&["קזינו"], "(קזינו)").unwrap(), "קזינו");
+    }
+
+    #[test]
     fn the_byte_found_is_where_the_entry_begins() {
         assert_eq!(words(&["b c", "x"]).find("a\tB  C x"), Some(("b c", 2)));
         assert_eq!(words(&["场"]).find("赌场"), Some(("场", 3)));

@@ -11,8 +11,9 @@ use pgrx::bgworkers::{
 };
 use pgrx::{IntoDatum, pg_sys, prelude::*};
 
+use crate::rate;
 use crate::settings;
-use crate::shared::{self, Database, Shared};
+use crate::shared::{self, Database, Refused, Shared};
 use crate::worker::process;
 
 /// Before a worker that ended is started again; doubled with each start that came to nothing.
@@ -91,6 +92,7 @@ impl Launcher {
                 continue;
             };
             if !databases().contains(&oid.into()) {
+                rate::forget(oid.into());
                 entry.free();
                 continue;
             }
@@ -150,7 +152,7 @@ impl Launcher {
             return true;
         }
         let started = if self.children.len() >= settings::max_workers() {
-            Err("pg_spamcheck.max_workers")
+            Err((Refused::MaxWorkers, "pg_spamcheck.max_workers"))
         } else {
             BackgroundWorkerBuilder::new("pg_spamcheck worker")
                 .set_type("pg_spamcheck worker")
@@ -162,21 +164,26 @@ impl Launcher {
                 .set_notify_pid(unsafe { pg_sys::MyProcPid })
                 .enable_spi_access()
                 .load_dynamic()
-                .map_err(|_| "max_worker_processes")
+                .map_err(|_| (Refused::MaxWorkerProcesses, "max_worker_processes"))
         };
+        // health() tells it to whoever asks in that database.
+        if let Some(entry) = shared::shared().and_then(|s| s.database(oid)) {
+            let refused = started.as_ref().err().map_or(Refused::No, |(refused, _)| *refused);
+            entry.refused.store(refused as u32, Ordering::Release);
+        }
         match started {
             Ok(handle) => {
                 self.children.insert(oid.to_u32(), Child { handle });
                 true
             }
-            Err(setting) => {
+            Err((_, setting)) => {
                 if !std::mem::replace(&mut self.full, true) {
                     ereport!(
                         WARNING,
                         PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
                         "pg_spamcheck could not start a worker for a database",
                         format!(
-                            "{setting} is too small. Its lookups wait until another worker ends."
+                            "{setting} is too small. Its lookups wait until another worker ends, and its rejections are not logged."
                         )
                     );
                 }

@@ -11,9 +11,12 @@ mod letters;
 mod pipeline;
 mod presence;
 mod process;
+mod questions;
+mod refusals;
 mod secrets;
 mod settle;
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -22,7 +25,9 @@ use spamcheck_engine::Refusal;
 
 use crate::lookups;
 use crate::mailbox::{Letter, Reader};
+use crate::rate;
 use crate::report;
+use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
@@ -30,6 +35,7 @@ use forgetting::Forgetting;
 use lane::Lane;
 use pipeline::Pipeline;
 use presence::{in_the_way, installed, settle_in, transaction};
+use questions::Asked;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -62,6 +68,7 @@ pub extern "C-unwind" fn spamcheck_worker(argument: pg_sys::Datum) {
     let Some(shared) = shared::shared() else { return };
     let Some(mut worker) = Worker::enter(oid, shared) else { return };
     while worker.turn() {}
+    rate::forget(oid);
     worker.database.free();
 }
 
@@ -70,6 +77,7 @@ impl Worker {
     fn enter(oid: pg_sys::Oid, shared: &'static Shared) -> Option<Worker> {
         match transaction("starting", presence::only_one) {
             None => {
+                rate::forget(oid);
                 shared.database(oid).inspect(|entry| entry.free());
                 return None;
             }
@@ -118,6 +126,7 @@ impl Worker {
         };
         worker.letters.reclaim(oid);
         worker.database.letters.store(true, Ordering::Release);
+        worker.database.refusals.store(true, Ordering::Release);
         // A transaction may have been prepared before the server was restarted.
         worker.database.prepared.store(true, Ordering::Release);
         transaction("reclaiming lookups", lookups::reclaim)?;
@@ -128,12 +137,17 @@ impl Worker {
     fn turn(&mut self) -> bool {
         // Told to end while it waits, it has not failed; what ends it in the middle of work has.
         self.database.served.store(true, Ordering::Release);
-        process::wait(self.sleep(), self.pipeline.bell());
+        process::sleep(self.sleep(), self.pipeline.bell());
+        if process::told_to_end() {
+            process::before_the_end(|| self.last_entries());
+        }
+        pgrx::check_for_interrupts!();
         self.database.served.store(false, Ordering::Release);
         if process::reload_if_asked() {
             self.reconfigure();
         }
-        if self.ticked.elapsed() >= TICK {
+        let tick = self.ticked.elapsed() >= TICK;
+        if tick {
             self.ticked = Instant::now();
             if in_the_way(self.oid) {
                 // Non-zero: the launcher comes back when the database is still there afterwards.
@@ -153,7 +167,19 @@ impl Worker {
             // A key may have been put into its file.
             let _ = self.lane.key(&self.network);
         }
-        self.write_letters() && self.answers() && self.claim()
+        self.read_letters()
+            && (!tick || refusals::bring_up_to_date(self.database))
+            && self.answers()
+            && self.claim()
+    }
+
+    /// What shared memory has for the log, and would take with it.
+    fn last_entries(&mut self) {
+        let entry = self.database;
+        if entry.letters.load(Ordering::Acquire) || entry.refusals.load(Ordering::Acquire) {
+            presence::set(c"lock_timeout", c"500ms", pg_sys::GucAction::GUC_ACTION_SET);
+            let _ = self.read_letters() && refusals::bring_up_to_date(self.database);
+        }
     }
 
     fn sleep(&self) -> Duration {
@@ -188,13 +214,19 @@ impl Worker {
         self.due = Some(Instant::now());
     }
 
-    /// Log entries of rejected rows: written at once, one commit for all that wait.
-    fn write_letters(&mut self) -> bool {
+    /// What came by the mailbox. Log entries of rejected rows are written at once, one commit for all
+    /// that wait; questions of inserts that wait go to the pipeline.
+    fn read_letters(&mut self) -> bool {
         if !self.database.letters.swap(false, Ordering::AcqRel) {
             return true;
         }
         let (letters, lost) = self.letters.collect(self.oid);
         self.database.unlogged.fetch_add(lost as u64, Ordering::Relaxed);
+        let (questions, letters): (Vec<_>, Vec<_>) =
+            letters.into_iter().partition(|letter| letter.text.first() == Some(&b'{'));
+        if !questions.is_empty() && !self.take_questions(questions) {
+            return false;
+        }
         if letters.is_empty() {
             return true;
         }
@@ -207,9 +239,43 @@ impl Worker {
         true
     }
 
+    fn take_questions(&mut self, letters: Vec<Letter>) -> bool {
+        let parsed: Vec<(Letter, Option<Asked>)> = letters
+            .into_iter()
+            .map(|letter| {
+                let asked = serde_json::from_slice(&letter.text).ok();
+                (letter, asked)
+            })
+            .collect();
+        let options = transaction("reading policies", || {
+            let policies = parsed.iter().filter_map(|(_, asked)| Some(&asked.as_ref()?.policy));
+            policies
+                .map(|name| {
+                    let policy = rulebook::policy(name);
+                    let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
+                    (name.clone(), options)
+                })
+                .collect::<HashMap<_, _>>()
+        });
+        let there = options.is_some();
+        let options = options.unwrap_or_default();
+        for (letter, asked) in parsed {
+            match asked {
+                Some(asked) => {
+                    let options = options.get(&asked.policy).cloned().flatten();
+                    self.pipeline.questions.take(letter, asked, options);
+                }
+                None => {
+                    letter.reply(None);
+                }
+            }
+        }
+        there
+    }
+
     fn answer_letters(&mut self, letters: Vec<Letter>, written: impl Fn(usize) -> bool) {
         for (n, letter) in letters.into_iter().enumerate() {
-            let forgotten = self.letters.settle(letter, written(n));
+            let forgotten = letter.settle(written(n));
             match (written(n), forgotten) {
                 (true, _) => self.database.logged.fetch_add(1, Ordering::Relaxed),
                 // Who still waits counts it.
@@ -227,7 +293,10 @@ impl Worker {
             Some(key) if self.lane.is_open() => {
                 self.pipeline.send(&mut self.lane, key, &self.network);
             }
-            _ => self.pipeline.give_back(),
+            _ => {
+                self.pipeline.questions.refuse();
+                self.pipeline.give_back();
+            }
         }
         match self.pipeline.settle() {
             None => false,

@@ -18,6 +18,7 @@ use crate::worker::akismet::{self, Verdict};
 use crate::worker::http::{Done, Http};
 use crate::worker::lane::Lane;
 use crate::worker::presence::transaction;
+use crate::worker::questions::{Known, Questions};
 use crate::worker::settle::{self, Answered};
 
 /// How long an answer waits for others.
@@ -44,6 +45,8 @@ pub struct Pipeline {
     answered: Vec<Answered>,
     postponed: Vec<Postponed>,
     unwanted: Vec<i64>,
+    /// Those of inserts that wait.
+    pub questions: Questions,
     /// When the first of these came.
     since: Option<Instant>,
     /// Somebody else has lookups locked: not tried again before.
@@ -61,6 +64,7 @@ impl Pipeline {
             answered: Vec::new(),
             postponed: Vec::new(),
             unwanted: Vec::new(),
+            questions: Questions::default(),
             since: None,
             not_before: None,
         }
@@ -107,6 +111,14 @@ impl Pipeline {
                 self.gather().answered.push(Answered { lookup, spam, detail });
                 continue;
             }
+            let lookup = match self.questions.known(lookup) {
+                Known::Nothing(lookup) => lookup,
+                Known::Answer(lookup, verdict) => {
+                    self.take_verdict(lookup, verdict);
+                    continue;
+                }
+                Known::Asked => continue,
+            };
             let policy = rulebook::policy(&lookup.policy);
             let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
             self.ready.push_front(Ready { lookup, options });
@@ -116,19 +128,26 @@ impl Pipeline {
     /// Sends what is ready, as far as the lane and the window let it. Network settings that cannot be
     /// used close the lane; they are no reason to die, since letters have to be written.
     pub fn send(&mut self, lane: &mut Lane, key: &Key, network: &Network) {
-        if self.http.is_none() && !self.ready.is_empty() {
+        if self.http.is_none() && (self.questions.any_ready() || !self.ready.is_empty()) {
             match Http::new(network, &akismet::user_agent()) {
                 Ok(http) => self.http = Some(http),
                 Err(why) => {
                     lane.asked_to_wait(&format!("pg_spamcheck cannot make requests: {why}"), RETRY);
+                    self.questions.refuse();
                     return self.give_back();
                 }
             }
         }
+        // Somebody sits and waits for these, so they go first.
+        while self.is_out() < network.max_in_flight
+            && let (Some(http), Some(question)) = (&self.http, self.questions.next())
+        {
+            http.send(akismet::request(&question.lookup, &question.options, key.clone(), network));
+        }
         while let Some(next) = self.ready.front() {
             if next.options.is_some()
-                && (lane.room(network.max_in_flight) <= self.out.len()
-                    || self.out.len() >= network.max_in_flight)
+                && (lane.room(network.max_in_flight) <= self.is_out()
+                    || self.is_out() >= network.max_in_flight)
             {
                 break;
             }
@@ -164,32 +183,54 @@ impl Pipeline {
     pub fn collect(&mut self, lane: &mut Lane, key: Option<&Key>) {
         let Some(http) = &self.http else { return };
         for Done { id, answer } in http.collect() {
+            if id < 0 {
+                let Some(lookup) = self.questions.answered(id) else { continue };
+                let verdict = match key {
+                    Some(key) => akismet::read(lookup, answer, key, lane),
+                    None => Verdict::None(put_back(lookup, Some("the key was taken away".into()))),
+                };
+                self.database.answered.fetch_add(1, Ordering::Relaxed);
+                if let Some((lookup, verdict)) = self.questions.settle(id, verdict) {
+                    self.take_verdict(lookup, verdict);
+                }
+                continue;
+            }
             let Some(lookup) = self.out.remove(&id) else { continue };
             let Some(key) = key else {
                 let postponed = put_back(&lookup, Some("the key was taken away".into()));
                 self.gather().postponed.push(postponed);
                 continue;
             };
-            match akismet::read(&lookup, answer, key, lane) {
-                Verdict::Spam { detail } => {
-                    self.gather().answered.push(Answered { lookup, spam: true, detail });
-                }
-                Verdict::Ham => {
-                    let detail = Json::Null;
-                    self.gather().answered.push(Answered { lookup, spam: false, detail });
-                }
-                Verdict::Provisional(postponed) => {
-                    self.database.answered.fetch_add(1, Ordering::Relaxed);
-                    self.gather().postponed.push(postponed);
-                }
-                Verdict::None(postponed) => {
-                    self.database.unanswered.fetch_add(1, Ordering::Relaxed);
-                    let postponed = expire(&lookup, postponed);
-                    self.gather().postponed.push(postponed);
-                }
-            }
+            let verdict = akismet::read(&lookup, answer, key, lane);
+            self.take_verdict(lookup, verdict);
         }
         self.count();
+    }
+
+    fn take_verdict(&mut self, lookup: Claimed, verdict: Verdict) {
+        match verdict {
+            Verdict::Spam { detail } => {
+                self.gather().answered.push(Answered { lookup, spam: true, detail });
+            }
+            Verdict::Ham => {
+                let detail = Json::Null;
+                self.gather().answered.push(Answered { lookup, spam: false, detail });
+            }
+            Verdict::Provisional(postponed) => {
+                self.database.answered.fetch_add(1, Ordering::Relaxed);
+                self.gather().postponed.push(postponed);
+            }
+            Verdict::None(postponed) => {
+                self.database.unanswered.fetch_add(1, Ordering::Relaxed);
+                let postponed = expire(&lookup, postponed);
+                self.gather().postponed.push(postponed);
+            }
+        }
+    }
+
+    /// Requests that are out.
+    fn is_out(&self) -> usize {
+        self.out.len() + self.questions.out()
     }
 
     /// What is ready goes back into the queue: the lane is closed, and nobody knows for how long.
@@ -244,7 +285,7 @@ impl Pipeline {
     }
 
     fn count(&self) {
-        self.database.in_flight.store(self.out.len() as u32, Ordering::Relaxed);
+        self.database.in_flight.store(self.is_out() as u32, Ordering::Relaxed);
     }
 }
 

@@ -28,6 +28,12 @@ pub fn start() {
 
 /// Sleeps until the latch is set, `bell` rings (a descriptor becomes readable) or the time is over.
 pub fn wait(time: Duration, bell: Option<RawFd>) {
+    sleep(time, bell);
+    pgrx::check_for_interrupts!();
+}
+
+/// [`wait`], without heeding that the process is told to end.
+pub fn sleep(time: Duration, bell: Option<RawFd>) {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     if bell.is_some() {
         events |= pg_sys::WL_SOCKET_READABLE;
@@ -43,7 +49,23 @@ pub fn wait(time: Duration, bell: Option<RawFd>) {
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
-    pgrx::check_for_interrupts!();
+}
+
+/// Whether the process is told to end, and has not heeded it yet.
+pub fn told_to_end() -> bool {
+    // SAFETY: a flag that the server's signal handler sets.
+    unsafe { std::ptr::read_volatile(&raw const pg_sys::ProcDiePending) != 0 }
+}
+
+/// Runs `work` as if nobody had told the process to end yet; told a second time, it heeds that.
+pub fn before_the_end(work: impl FnOnce()) {
+    // SAFETY: the flags of the server's signal handler, put back as it sets them.
+    unsafe {
+        std::ptr::write_volatile(&raw mut pg_sys::ProcDiePending, 0);
+        work();
+        std::ptr::write_volatile(&raw mut pg_sys::ProcDiePending, 1);
+        std::ptr::write_volatile(&raw mut pg_sys::InterruptPending, 1);
+    }
 }
 
 /// Reads the configuration again if SIGHUP came; whether it did.

@@ -12,7 +12,7 @@ use pgrx::{Spi, pg_sys};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
-use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
+use spamcheck_engine::verdict::{Judgement, Verdict};
 use spamcheck_engine::{Facts, Policy, Submission};
 
 use crate::checklog::{self, About};
@@ -137,8 +137,8 @@ fn judgement(policy: &Policy, one: &Answered) -> Judgement {
         lookups: false,
     };
     let Some(akismet) = policy.akismet().filter(|_| one.spam) else { return judgement };
-    let score = if akismet.action == Action::Score { akismet.score } else { 0.0 };
-    judgement.total += score;
+    let finding = akismet.finding(one.detail.clone());
+    judgement.total += finding.score;
     let verdict = akismet.action.verdict().max(policy.threshold(judgement.total));
     judgement.verdict = match verdict {
         // There is no undoing an insert that the app has seen, and nobody is there to be asked.
@@ -146,14 +146,7 @@ fn judgement(policy: &Policy, one: &Answered) -> Judgement {
         Verdict::Challenge => Verdict::Moderate,
         other => other,
     };
-    judgement.findings.push(Finding {
-        check: "akismet",
-        action: akismet.action,
-        score,
-        why: "Akismet calls it spam".into(),
-        detail: one.detail.clone(),
-        allowed: false,
-    });
+    judgement.findings.push(finding);
     judgement
 }
 
@@ -355,6 +348,5 @@ fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Jud
         whole_row: None,
     };
     let id = lookup.submission_id.unwrap_or_else(checklog::next_submission_id);
-    let entries = checklog::entries(policy, &about, &facts, judgement, id);
-    checklog::write(&Json::Array(entries).to_string());
+    checklog::log(checklog::entries(policy, &about, &facts, judgement, id));
 }

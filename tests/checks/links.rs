@@ -101,7 +101,7 @@ fn links_outside_the_body_do_not_count() {
     site.check("links", r#"options = '{"over": 0, "reject_over": null}'"#);
     site.run(
         "INSERT INTO comments (title, url, author, email, body) VALUES ('http://a.example', \
-        'http://b.example', 'www.c.example', 'http://d.example', 'hi')",
+        'http://b.example', 'www.c.example', 'www@http.d.example', 'hi')",
     );
     assert_eq!(site.log(), "");
 }

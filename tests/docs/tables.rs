@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value as Json;
-use support::cluster::Cluster;
+use support::cluster::{Cluster, ClusterOptions};
 
 use super::pages::{Page, root};
 
@@ -74,7 +74,9 @@ fn the_readme_names_every_option_of_akismet() {
 
 #[test]
 fn the_readme_names_every_setting_and_its_defaults_are_true() {
-    let database = Cluster::shared().database();
+    // One whose settings nobody has touched.
+    let cluster = Cluster::start(ClusterOptions::default());
+    let database = cluster.database();
     let query = "SELECT name, current_setting(name),
                         CASE context WHEN 'user' THEN 'any session' WHEN 'superuser' THEN 'superuser'
                                      WHEN 'sighup' THEN 'reload' ELSE 'restart' END

@@ -1,5 +1,8 @@
 //! The view spamcheck.checks: what there is, with defaults that are true.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde_json::Value as Json;
 
 use crate::site::Site;
@@ -28,6 +31,27 @@ fn the_view_lists_every_check_with_its_options() {
                       WHERE NOT o ?& ARRAY['name', 'type', 'default', 'meaning'] OR o ->> \
                       'meaning' = ''";
     assert_eq!(site.ask(incomplete), "");
+}
+
+/// The other way round, that a corpus file has a check and enough examples, the engine's tests say.
+#[test]
+fn every_check_of_the_view_but_those_that_need_a_server_has_a_corpus_of_examples() {
+    let mut site = Site::bare();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let files: BTreeSet<String> = std::fs::read_dir(corpus)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap().replace(".txt", ""))
+        .collect();
+    let checks: BTreeSet<String> =
+        site.ask("SELECT name FROM spamcheck.checks").lines().map(str::to_owned).collect();
+    let without: Vec<&String> = checks.difference(&files).collect();
+    assert_eq!(without, ["akismet", "custom"]);
+    assert!(files.is_subset(&checks), "{files:?}");
+    // Each of them has a row in every policy, and its default options are good ones.
+    let lacking = "SELECT p.name, c.name FROM spamcheck.policy p, spamcheck.checks c
+                    WHERE NOT EXISTS (SELECT FROM spamcheck.check_setting s
+                                       WHERE s.policy = p.name AND s.check_name = c.name)";
+    assert_eq!(site.ask(lacking), "");
 }
 
 #[test]
@@ -73,6 +97,27 @@ fn the_defaults_are_those_of_the_documented_interface() {
         ("content", "fields", r#"["title", "author", "body", "fields"]"#),
         ("links", "over", "7"),
         ("links", "reject_over", "13"),
+        ("bypass", "db_roles", "[]"),
+        ("bypass", "user_roles", "[]"),
+        ("bypass", "user_ids", "[]"),
+        ("bypass", "approved_before", "null"),
+        ("shutdown", "types", "null"),
+        ("required", "fields", r#"["author", "body"]"#),
+        ("required", "types", r#"["comment"]"#),
+        ("wordfilter", "author", r#"["author_filter"]"#),
+        ("wordfilter", "url", r#"["url_filter"]"#),
+        ("wordfilter", "body", r#"["body_filter"]"#),
+        ("wordfilter", "email", r#"["email_filter"]"#),
+        ("url_blocklist", "lists", r#"["url_block"]"#),
+        ("url_blocklist", "scan", r#"["url", "body"]"#),
+        ("title_only", "ignore_case", "true"),
+        ("article_age", "comment_days", "30"),
+        ("article_age", "comment_action", r#""moderate""#),
+        ("article_age", "trackback_days", "30"),
+        ("article_age", "trackback_action", r#""moderate""#),
+        ("api_source", "sources", r#"["api"]"#),
+        ("api_source", "types", r#"["trackback", "pingback"]"#),
+        ("form_time", "min_seconds", "3"),
         ("akismet", "mode", r#""async""#),
         ("akismet", "wait_ms", "1500"),
         ("akismet", "on_failure", r#""accept""#),

@@ -282,3 +282,51 @@ fn a_foreign_partition_is_judged_on_its_way() {
     );
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "4");
 }
+
+#[test]
+fn a_protected_table_is_not_attached_to_a_protected_one() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    let part = "(id int NOT NULL, region text NOT NULL, body text,
+        status text DEFAULT 'approved' CONSTRAINT states CHECK (status IN ('approved', 'pending', 'spam')))";
+    run(
+        &mut client,
+        &format!(
+            "CREATE TABLE plain {part}; CREATE TABLE nested {part} PARTITION BY LIST (region);
+             CREATE TABLE inner_part PARTITION OF nested FOR VALUES IN ('jp')"
+        ),
+    );
+    protect(&mut client, "'plain'");
+    protect(&mut client, "'inner_part'");
+    for (table, values, named) in [
+        ("plain", "'us'", "table public.plain is protected by itself and so is public.notes"),
+        ("nested", "'jp'", "table public.inner_part is protected by itself and so is public.notes"),
+    ] {
+        let attach = format!("ALTER TABLE notes ATTACH PARTITION {table} FOR VALUES IN ({values})");
+        let error = refusal(&mut client, &attach);
+        assert_eq!(error.message(), named);
+        assert_eq!(error.code().code(), "55000");
+        assert!(error.hint().unwrap().contains("spamcheck.unprotect()"), "{error:?}");
+        // The hint is true.
+        let protected = named.split(' ').nth(1).unwrap();
+        run(&mut client, &format!("SELECT spamcheck.unprotect('{protected}'); {attach}"));
+    }
+    run(&mut client, "INSERT INTO notes VALUES (1, 'us', 'casino'), (2, 'jp', 'casino')");
+    assert_eq!(text(&mut client, "SELECT string_agg(status, ' ') FROM notes"), "spam spam");
+    // Where only one of the two is protected, nobody interferes.
+    run(
+        &mut client,
+        &format!(
+            "CREATE TABLE free {part} PARTITION BY LIST (region); CREATE TABLE guarded {part}"
+        ),
+    );
+    protect(&mut client, "'guarded'");
+    run(&mut client, "ALTER TABLE free ATTACH PARTITION guarded FOR VALUES IN ('us')");
+    run(&mut client, "INSERT INTO free VALUES (1, 'us', 'casino')");
+    assert_eq!(text(&mut client, "SELECT status FROM free"), "spam");
+    // What is not there is the server's to say.
+    let error =
+        refusal(&mut client, "ALTER TABLE notes ATTACH PARTITION nowhere FOR VALUES IN ('xx')");
+    assert_eq!(error.code().code(), "42P01");
+}

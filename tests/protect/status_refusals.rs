@@ -131,3 +131,27 @@ fn a_status_column_whose_values_nothing_tells_is_asked_for() {
     let error = refusal(&mut client, "SELECT spamcheck.protect('replies')");
     assert!(error.hint().unwrap().contains("\"moderate\": 0"), "{error:?}");
 }
+
+#[test]
+fn a_status_of_numbers_is_asked_for_with_what_is_known_of_it() {
+    let (_database, mut client) = start();
+    for (name, column, detail, example) in [
+        ("a", "int DEFAULT 1 CHECK (status IN (0, 1, 2))", "takes 0, 1, 2", "\"moderate\": 0"),
+        ("b", "smallint CHECK (status IN (10, 20, 30))", "takes 10, 20, 30", "\"moderate\": 20"),
+        ("c", "int CHECK (status = ANY ('{5,9}'))", "takes 5, 9", "\"spam\": 9"),
+        ("d", "int CHECK (status >= 0)", "a number does not say", "\"moderate\": 0"),
+    ] {
+        run(
+            &mut client,
+            &format!("CREATE TABLE {name} (id int PRIMARY KEY, body text, status {column})"),
+        );
+        let error = refusal(&mut client, &format!("SELECT spamcheck.protect('{name}')"));
+        let (said, hint) = (error.detail().unwrap(), error.hint().unwrap());
+        assert!(said.contains(detail) && !said.contains("no CHECK"), "{name}: {said}");
+        assert!(hint.contains(example), "{name}: {hint}");
+        // The hint's own example is a call that works.
+        let example =
+            hint.split("status => '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+        run(&mut client, &format!("SELECT spamcheck.protect('{name}', status => '{example}')"));
+    }
+}

@@ -157,6 +157,52 @@ fn nobody_without_access_gives_access() {
 }
 
 #[test]
+fn an_admin_says_who_else_has_access() {
+    let mut site = Site::new();
+    let (admin, other) = (site.role("admin"), site.role("other"));
+    site.run(&format!("SELECT spamcheck.grant_access('{admin}', 'admin')"));
+    let mut client = site.db.client_as(&admin);
+    for level in ["moderator", "analyst", "app", "admin"] {
+        run(&mut client, &format!("SELECT spamcheck.grant_access('{other}', '{level}')"));
+        let mut given = site.db.client_as(&other);
+        for (deed, levels) in DEEDS {
+            assert_eq!(may(&mut given, deed), levels.contains(&level), "{level}: {deed}");
+        }
+        run(&mut client, &format!("SELECT spamcheck.revoke_access('{other}')"));
+        for (deed, _) in DEEDS {
+            denied(&mut given, deed);
+        }
+    }
+    // It is no way to more than the levels give: not to the rights of the extension's owner, and not
+    // out of the database's own.
+    for beyond in [
+        "TRUNCATE spamcheck.policy",
+        "ALTER TABLE spamcheck.policy ADD COLUMN x int",
+        "DELETE FROM spamcheck.spam_checklog",
+    ] {
+        denied(&mut client, beyond);
+    }
+    // An admin may go, too.
+    run(&mut client, &format!("SELECT spamcheck.revoke_access('{admin}')"));
+    denied(&mut client, &format!("SELECT spamcheck.grant_access('{other}', 'app')"));
+}
+
+#[test]
+fn nobody_takes_access_from_the_owner_of_the_extension() {
+    let mut site = Site::new();
+    let admin = site.role("admin");
+    site.run(&format!("SELECT spamcheck.grant_access('{admin}', 'admin')"));
+    let mut client = site.db.client_as(&admin);
+    let error = refused(&mut client, "SELECT spamcheck.revoke_access('postgres')");
+    assert!(error.message().contains("owns pg_spamcheck") && error.hint().is_some(), "{error:?}");
+    assert_eq!(
+        site.ask("SELECT has_table_privilege('postgres', 'spamcheck.policy', 'SELECT'), relacl IS NULL OR
+            relacl::text LIKE '%postgres=arwdDxt/postgres%' FROM pg_class WHERE oid = 'spamcheck.policy'::regclass"),
+        "t|t"
+    );
+}
+
+#[test]
 fn a_moderators_change_of_a_list_counts_like_a_superusers() {
     let mut site = Site::new();
     let role = site.role("mod");

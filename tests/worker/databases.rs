@@ -234,15 +234,46 @@ fn too_few_workers_are_complained_about_and_the_next_starts_when_one_ends() {
     wait::until(SOON, "the complaint", || {
         world.cluster.log().contains("pg_spamcheck.max_workers is too small")
     });
-    let worker = "SELECT state || hint FROM spamcheck.health() WHERE item = 'worker'";
+    let worker =
+        "SELECT concat_ws(' ', state, message, hint) FROM spamcheck.health() WHERE item = 'worker'";
     let health = second.get(worker);
-    assert!(health.starts_with("error") && health.contains("max_workers"), "{health}");
+    assert!(
+        health.starts_with("error") && health.contains("all 1 that pg_spamcheck.max_workers"),
+        "{health}"
+    );
+    assert!(health.contains("(it is 1)"), "{health}");
     assert_eq!(second.get("SELECT state FROM spamcheck.lookup"), "queued");
     let Site { client, database, .. } = first;
     drop(client);
     drop(database);
     second.until_all_answered();
     assert_eq!(second.status(id), "spam");
+    assert!(second.get(worker).starts_with("ok"), "{}", second.get(worker));
+}
+
+#[test]
+fn by_default_workers_leave_room_among_the_servers_processes() {
+    // What PostgreSQL gives itself: parallel queries take from it too.
+    let world = World::new(
+        ClusterOptions::default().with("max_worker_processes", 8).with("max_connections", 200),
+    );
+    let sites: Vec<_> = (0..6).map(|_| world.site("{}")).collect();
+    wait::until(SOON, "the complaint", || {
+        world.cluster.log().contains("pg_spamcheck.max_workers is too small")
+    });
+    assert!(!world.cluster.log().contains("max_worker_processes is too small"));
+    let mut superuser = world.cluster.connect("postgres", SUPERUSER);
+    superuser
+        .batch_execute(
+            "SET max_parallel_workers_per_gather = 2; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+             SET min_parallel_table_scan_size = 0; CREATE TABLE wide AS SELECT n FROM generate_series(1, 10000) n",
+        )
+        .expect("it is set");
+    let explain = "EXPLAIN (ANALYZE, COSTS OFF, FORMAT JSON) SELECT count(*) FROM wide";
+    let plan: serde_json::Value = superuser.query_one(explain, &[]).expect("a plan").get(0);
+    let plan = plan.to_string();
+    assert!(plan.contains("\"Workers Launched\":2"), "{plan}");
+    drop(sites);
 }
 
 #[test]
@@ -254,8 +285,9 @@ fn too_few_worker_processes_are_complained_about_and_nothing_is_lost() {
     wait::until(SOON, "the complaint", || {
         world.cluster.log().contains("max_worker_processes is too small")
     });
-    let rejected = "SELECT state FROM spamcheck.health() WHERE item = 'worker'";
-    assert_eq!(site.get(rejected), "error");
+    let worker = "SELECT state || message FROM spamcheck.health() WHERE item = 'worker'";
+    let health = site.get(worker);
+    assert!(health.starts_with("error") && health.contains("max_worker_processes"), "{health}");
     world.cluster.set("max_worker_processes", "8");
     world.cluster.restart();
     site.client = site.database.client();

@@ -142,6 +142,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a row that was not answered yet is held as moderate: mode `hold`, or mode `wait` without
+    /// an answer in time where `on_failure` says so.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        match self.mode {
+            Mode::Async => false,
+            Mode::Hold => true,
+            Mode::Wait => self.on_failure == OnFailure::Hold,
+        }
+    }
+
     /// Reads the options of a `check_setting`; what is not given has its default.
     ///
     /// # Errors

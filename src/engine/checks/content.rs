@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::{Facts, NamedText};
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
@@ -67,13 +67,43 @@ impl Check for Content {
         ]
     }
 
+    fn purpose(&self) -> &'static str {
+        "Banned words and phrases, found as whole words: `ass` does not hit `class`, and no \
+         spelling with other letter case, full-width letters or invisible characters gets by. A \
+         phrase matches across line breaks and any white space. With `http` and `https` on the \
+         list, as ActionKit recommends to begin with, whoever writes a link is found."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'cheap pills');
+
+INSERT INTO comments (body) VALUES ('Buy CHEAP  pills here!'), ('They sell cheap pillows, too.') RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+             body              |  status
+-------------------------------+----------
+ Buy CHEAP  pills here!        | spam
+ They sell cheap pillows, too. | approved
+(2 rows)
+
+ check_name |  outcome   |                why
+------------+------------+-----------------------------------
+ content    | suppressed | banned word "cheap pills" in body
+(1 row)
+"#,
+            ..Example::default()
+        }
+    }
+
     fn compile(
         &self,
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let words = |list: Rc<List>| matches!(*list, List::Words(_)).then_some(list);
-        let lists = named_lists(self.name(), options, backing, "word", words)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, "word", words)?;
         let fields: Vec<Field> =
             options.texts("fields").iter().filter_map(|name| Field::from_name(name)).collect();
         if lists.is_empty() || fields.is_empty() {

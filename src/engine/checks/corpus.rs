@@ -1,6 +1,9 @@
 //! Walks `tests/corpus`: one text file a check, examples with their expected findings. It must not
 //! hold examples itself. The format is described at the head of each file.
 
+#[path = "corpus/session.rs"]
+mod session;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +16,10 @@ use crate::facts::Facts;
 use crate::lists::{List, ListKind};
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
+use session::Session;
 
 /// Checks whose answers do not come from the submission alone: a text file could not show them.
-const ELSEWHERE: &[&str] = &["akismet", "duplicate", "ip_interval"];
+const ELSEWHERE: &[&str] = &["akismet", "custom", "duplicate", "ip_interval"];
 
 /// The fewest examples that a check may have.
 const EXAMPLES: usize = 15;
@@ -41,7 +45,7 @@ impl Backing for Lists {
     }
 
     fn interval(&mut self, text: &str) -> Result<i64, String> {
-        Err(format!("no interval: {text}"))
+        seconds(text.strip_suffix(" seconds").unwrap_or_default())
     }
 }
 
@@ -51,6 +55,8 @@ struct Corpus {
     options: Json,
     action: String,
     max_chars: usize,
+    now: i64,
+    session: Session,
     submission: serde_json::Map<String, Json>,
     examples: usize,
 }
@@ -80,6 +86,12 @@ impl Corpus {
                 self.options = serde_json::from_str(value).map_err(|error| error.to_string())?;
             }
             "action" => value.clone_into(&mut self.action),
+            "now" => self.now = crate::time::parse(value).ok_or("not a time")?,
+            "session" => {
+                self.session.said =
+                    serde_json::from_str(value).map_err(|error| error.to_string())?;
+            }
+            "at" => self.session.clock = 1 + seconds(value)?,
             "max_chars" => self.max_chars = value.parse().map_err(|_| "not a number")?,
             "list" => {
                 let (name, kind) = value.split_once(' ').ok_or("a list has a name and a kind")?;
@@ -112,7 +124,8 @@ impl Corpus {
             options: self.options.clone(),
         };
         let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
-        let facts = Facts::new(&submission, self.max_chars, 0);
+        let facts = Facts::new(&submission, self.max_chars, self.now);
+        let facts = facts.within(&self.session);
         let finding = policy.checks().next().and_then(|check| check.ask(&facts));
         let Some((action, detail)) = expected.split_once(' ') else {
             let got = finding.map_or("nothing", |finding| finding.action.name());
@@ -130,6 +143,10 @@ impl Corpus {
     }
 }
 
+fn seconds(text: &str) -> Result<i64, String> {
+    text.parse::<i64>().map(|n| n * 1_000_000).map_err(|_| "not a number of seconds".to_owned())
+}
+
 #[test]
 fn every_local_check_answers_its_corpus() {
     let mut faults = Vec::new();
@@ -145,6 +162,8 @@ fn every_local_check_answers_its_corpus() {
             options: json!({}),
             action: check.action().name().to_owned(),
             max_chars: 65_536,
+            now: 0,
+            session: Session::default(),
             submission: serde_json::Map::new(),
             examples: 0,
         };

@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
+use crate::text;
 use crate::verdict::Action;
 
 /// The check `email_pattern` (`ActionKit`'s email block list).
@@ -43,13 +44,44 @@ impl Check for EmailPattern {
         }]
     }
 
+    fn purpose(&self) -> &'static str {
+        "Spam often comes in waves from similar addresses: one domain, or one name with \
+         changing numbers. An entry is a regular expression, searched anywhere in the address, \
+         in Python's spelling (as ActionKit has it: `\\A`, `\\Z`, `(?P<n>…)`); look-around and \
+         back-references are refused."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('email_block', '@bulk\.example$'), ('email_block', '\Apromo[0-9]+@');
+
+INSERT INTO comments (email, body) VALUES ('promo17@mail.example', 'Great site!'), ('ellen@mail.example', 'Great bread!')
+RETURNING email, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+        email         |  status
+----------------------+----------
+ promo17@mail.example | spam
+ ellen@mail.example   | approved
+(2 rows)
+
+  check_name   |  outcome   |                            why
+---------------+------------+------------------------------------------------------------
+ email_pattern | suppressed | email matches pattern "\Apromo[0-9]+@" on list email_block
+(1 row)
+"#,
+            ..Example::default()
+        }
+    }
+
     fn compile(
         &self,
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let patterns = |list: Rc<List>| matches!(*list, List::Patterns(_)).then_some(list);
-        let lists = named_lists(self.name(), options, backing, "regex", patterns)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, "regex", patterns)?;
         if lists.is_empty() {
             return Ok(Compiled::Nothing);
         }
@@ -67,20 +99,25 @@ impl LocalCheck for OnPatterns {
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
-        let Some(email) = facts.text(Field::Email).map(str::trim) else { return Ok(None) };
+        let Some(whole) = facts.text(Field::Email) else { return Ok(None) };
+        let email = whole.trim();
+        let before = whole.len() - whole.trim_start().len();
         // ASCII is its own normal form but for case, which patterns ignore anyway.
         let normal = if email.is_ascii() { None } else { facts.normalised(Field::Email) };
         for (name, list) in &self.lists {
             let List::Patterns(patterns) = &**list else { continue };
-            let find = |text| patterns.find(text).map_err(|refusal| refusal.to_string());
-            let mut entry = find(email)?;
-            if let (None, Some(normal)) = (entry, normal) {
-                entry = find(normal.trim())?;
+            let find = |text| patterns.find_at(text).map_err(|refusal| refusal.to_string());
+            let mut found =
+                find(email)?.map(|(entry, at)| (entry, whole[..before + at].chars().count()));
+            if let (None, Some(normal)) = (found, normal) {
+                let before = normal.len() - normal.trim_start().len();
+                found = find(normal.trim())?
+                    .map(|(entry, at)| (entry, text::original_offset(whole, before + at)));
             }
-            if let Some(entry) = entry {
+            if let Some((entry, at)) = found {
                 let hit = Hit::new(
                     format!("email matches pattern \"{entry}\" on list {name}"),
-                    json!({"list": name, "entry": entry, "field": "email"}),
+                    json!({"list": name, "entry": entry, "field": "email", "at": at}),
                 );
                 return Ok(Some(hit.truncated(facts.truncated(Field::Email))));
             }

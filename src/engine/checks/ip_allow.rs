@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Check, Compiled, Hit, LocalCheck, Seed, named_lists};
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
@@ -43,6 +43,37 @@ impl Check for IpAllow {
         }]
     }
 
+    fn purpose(&self) -> &'static str {
+        "Addresses and networks from which everything is welcome: your own office, or the \
+         machine of an app that hands in what people wrote elsewhere. Put it there before you \
+         set a check to reject, and remember that behind one address there may be many people."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value, note) VALUES ('ip_allow', '192.0.2.0/24', 'our office');
+UPDATE spamcheck.check_setting SET enabled = true WHERE policy = 'default' AND check_name = 'links';
+UPDATE spamcheck.check_setting SET options = '{"over": 0}' WHERE policy = 'default' AND check_name = 'links';
+
+INSERT INTO comments (ip, body) VALUES ('192.0.2.17', 'Read on at https://blog.example/rye') RETURNING status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 2;"#,
+            output: r#"
+  status
+----------
+ approved
+(1 row)
+
+ check_name | outcome |                              why
+------------+---------+----------------------------------------------------------------
+ links      | allowed | 1 link in the body, more than 0
+ ip_allow   | allowed | address 192.0.2.17 is in network 192.0.2.0/24 on list ip_allow
+(2 rows)
+"#,
+            ..Example::default()
+        }
+    }
+
     fn compile(
         &self,
         options: &OptionValues,
@@ -59,7 +90,7 @@ pub(super) fn compile(
     backing: &mut dyn Backing,
 ) -> Result<Compiled, Refusal> {
     let networks = |list: Rc<List>| matches!(*list, List::Networks(_)).then_some(list);
-    let lists = named_lists(check, options, backing, "ip", networks)?;
+    let lists = named_lists((check, "lists"), options, backing, "ip", networks)?;
     if lists.is_empty() {
         return Ok(Compiled::Nothing);
     }

@@ -1,7 +1,7 @@
 //! Owns the check `ip_block`: addresses known to send spam. It must not know what other checks
 //! find.
 
-use super::{Check, Compiled, Seed, ip_allow};
+use super::{Check, Compiled, Example, Seed, ip_allow};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -34,6 +34,35 @@ impl Check for IpBlock {
             default: "[\"ip_block\"]",
             meaning: "Lists of kind ip: addresses and networks that are blocked",
         }]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Addresses and networks that only ever sent spam. Addresses change hands, so give \
+         entries an end with `expires_at`, and prefer a network to fifty addresses. IPv6 \
+         networks work alike."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value, expires_at) VALUES ('ip_block', '203.0.113.0/24', now() + interval '30 days');
+
+INSERT INTO comments (ip, body) VALUES ('203.0.113.7', 'Great site!'), ('198.51.100.4', 'Great bread!') RETURNING ip, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+      ip      |  status
+--------------+----------
+ 203.0.113.7  | spam
+ 198.51.100.4 | approved
+(2 rows)
+
+ check_name |  outcome   |                                why
+------------+------------+-------------------------------------------------------------------
+ ip_block   | suppressed | address 203.0.113.7 is in network 203.0.113.0/24 on list ip_block
+(1 row)
+"#,
+            ..Example::default()
+        }
     }
 
     fn compile(

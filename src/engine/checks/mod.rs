@@ -2,13 +2,27 @@
 //! weigh findings. A new check is a file here and a line in [`CHECKS`].
 
 mod akismet;
+mod api_source;
+mod article_age;
+mod bypass;
 mod content;
 mod duplicate;
+pub mod custom;
 mod email_pattern;
+mod email_syntax;
+mod form_time;
+mod honeypot;
 mod ip_allow;
 mod ip_block;
 mod ip_interval;
+mod kinds;
 mod links;
+mod rate_limit;
+mod required;
+mod shutdown;
+mod title_only;
+mod url_blocklist;
+mod wordfilter;
 
 use std::rc::Rc;
 
@@ -25,13 +39,26 @@ use crate::verdict::{Action, words};
 
 /// Every check, in the order in which they run; those that allow come first.
 pub const CHECKS: &[&dyn Check] = &[
+    &bypass::Bypass,
     &ip_allow::IpAllow,
+    &rate_limit::RateLimit,
     &ip_block::IpBlock,
+    &shutdown::Shutdown,
+    &required::Required,
+    &email_syntax::EmailSyntax,
     &email_pattern::EmailPattern,
     &content::Content,
+    &wordfilter::WordFilter,
     &links::Links,
     &duplicate::Duplicate,
     &ip_interval::IpInterval,
+    &url_blocklist::UrlBlocklist,
+    &title_only::TitleOnly,
+    &article_age::ArticleAge,
+    &api_source::ApiSource,
+    &honeypot::Honeypot,
+    &form_time::FormTime,
+    &custom::Custom,
     &akismet::Akismet,
 ];
 
@@ -78,6 +105,17 @@ pub trait Check: Sync {
     /// Its options.
     fn options(&self) -> &'static [OptionSpec];
 
+    /// What it is for and what to know before it is switched on: a paragraph of docs/checks.md. A test
+    /// refuses a check that does not say.
+    fn purpose(&self) -> &'static str {
+        ""
+    }
+
+    /// An example for docs/checks.md, which the tests run. A test refuses a check without one.
+    fn example(&self) -> Example {
+        Example::default()
+    }
+
     /// Checks options beyond what their kinds say, without looking at any list.
     ///
     /// # Errors
@@ -95,6 +133,19 @@ pub trait Check: Sync {
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal>;
+}
+
+/// A check at work on the tables that stand at the head of docs/checks.md.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Example {
+    /// Columns of `spamcheck.check_setting` that are set beside `enabled`, such as `action = 'spam'`.
+    pub set: &'static str,
+    /// What is done then.
+    pub sql: &'static str,
+    /// Whether the last statement ends with an error.
+    pub fails: bool,
+    /// What psql prints; `…` stands for any text within its line.
+    pub output: &'static str,
 }
 
 /// What a setting compiles to.
@@ -142,12 +193,14 @@ pub struct Hit {
     pub detail: Json,
     /// An action other than the one the check is set to.
     pub action: Option<Action>,
+    /// A score other than the one the check is set to.
+    pub score: Option<f32>,
 }
 
 impl Hit {
-    /// A hit with the action that the check is set to.
+    /// A hit with the action and the score that the check is set to.
     pub fn new(why: impl Into<String>, detail: Json) -> Self {
-        Self { why: why.into(), detail, action: None }
+        Self { why: why.into(), detail, action: None, score: None }
     }
 
     /// Says in the detail that only the beginning of the text was looked at.
@@ -160,27 +213,27 @@ impl Hit {
     }
 }
 
-/// The lists that option `lists` names, with their names, each turned into what the check matches
+/// The lists that an option names, with their names, each turned into what the check matches
 /// against; empty ones are left out.
 fn named_lists<T>(
-    check: &str,
+    (check, option): (&str, &str),
     options: &OptionValues,
     backing: &mut dyn Backing,
     takes: &str,
     turn: impl Fn(Rc<List>) -> Option<T>,
 ) -> Result<Vec<(String, T)>, Refusal> {
     let mut found = Vec::new();
-    for name in options.texts("lists") {
+    for name in options.texts(option) {
         let list = backing.list(&name).map_err(|fault| {
             Refusal::new(fault).with_hint(format!(
                 "Mend the list in spamcheck.list and spamcheck.list_entry, or take it out of \
-                 option \"lists\" of check {check}."
+                 option \"{option}\" of check {check}."
             ))
         })?;
         let (kind, empty) = (list.kind().name(), list.is_empty());
         let Some(list) = turn(list) else {
             return Err(Refusal::new(format!(
-                "option \"lists\" of check {check} takes lists of kind {takes}, and {} is of kind \
+                "option \"{option}\" of check {check} takes lists of kind {takes}, and {} is of kind \
                  {kind}",
                 Refusal::quote(&name)
             ))

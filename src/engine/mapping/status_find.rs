@@ -257,9 +257,29 @@ fn from_flags(table: &Table, flags: [Option<Flag>; 4]) -> Status {
 
 /// Asks for the values of a status column that nothing tells.
 fn ask(column: &Column, table: &Table) -> Refusal {
-    let values = values(column, table);
+    let is_number = column.kind == ColumnKind::Integer;
+    let values = match is_number {
+        true => listed_values(&table.checks, &column.name),
+        false => values(column, table),
+    };
+    let usual = ["1", "0", "2"];
     let example = match (column.kind, values.as_slice()) {
-        (ColumnKind::Integer, _) => "\"ham\": 1, \"moderate\": 0, \"spam\": 2".to_owned(),
+        (ColumnKind::Integer, listed) => {
+            let fits = |number: &&str| listed.iter().any(|value| value == number);
+            let numbers: Vec<&str> = match listed {
+                [_, _, _, ..] if !usual.iter().all(fits) => {
+                    listed.iter().map(String::as_str).take(3).collect()
+                }
+                [ham, spam] => vec![ham, spam],
+                _ => usual.to_vec(),
+            };
+            let verdicts: &[&str] = match numbers.len() {
+                2 => &["ham", "spam"],
+                _ => &["ham", "moderate", "spam"],
+            };
+            let pair = |(verdict, number): (&&str, &&str)| format!("\"{verdict}\": {number}");
+            verdicts.iter().zip(&numbers).map(pair).collect::<Vec<_>>().join(", ")
+        }
         (_, [ham, moderate, spam, ..]) => {
             format!("\"ham\": \"{ham}\", \"moderate\": \"{moderate}\", \"spam\": \"{spam}\"")
         }
@@ -267,6 +287,14 @@ fn ask(column: &Column, table: &Table) -> Refusal {
         _ => "\"ham\": \"approved\", \"moderate\": \"pending\", \"spam\": \"spam\"".to_owned(),
     };
     let detail = match values.as_slice() {
+        [] if is_number => {
+            format!("It is of type {}, and a number does not say what it means.", column.type_name)
+        }
+        values if is_number => format!(
+            "It is of type {} and takes {}: a number does not say what it means.",
+            column.type_name,
+            values.join(", ")
+        ),
         [] => {
             format!("It is of type {}, and no CHECK constraint lists its values.", column.type_name)
         }

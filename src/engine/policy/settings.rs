@@ -216,6 +216,13 @@ pub fn validate_policy(row: &Json) -> Result<(), Refusal> {
         match row.get(column) {
             None | Some(Json::Null) => {}
             Some(Json::Array(items)) => {
+                if items.is_empty() && column == "types" {
+                    return Err(refusal(column, takes)
+                        .with_detail("An empty array would check no submission at all.")
+                        .with_hint(
+                            "Write NULL to check every type; to check nothing, set mode to off.",
+                        ));
+                }
                 if let Some(item) = items.iter().find(unfit) {
                     let detail = format!("The item {} is not {one}.", Refusal::shown(item));
                     return Err(refusal(column, takes).with_detail(detail));
@@ -287,6 +294,7 @@ mod tests {
             (json!({"reject_sqlstate": "2351"}), "mean an error"),
             (json!({"reject_sqlstate": "äxyz"}), "mean an error"),
             (json!({"types": ["a", ""]}), "an array of types"),
+            (json!({"types": []}), "an array of types, or NULL for all, not []"),
             (json!({"mail_to": ["nobody"]}), "mail addresses"),
             (json!({"notify_channel": ""}), "1 to 63 bytes"),
             (json!({"name": " "}), "not blank"),

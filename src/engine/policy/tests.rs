@@ -197,6 +197,10 @@ fn types_are_case_folded_and_null_covers_all() {
     let some = policy(json!({"types": ["Petition", "LETTER "]}), vec![]);
     assert!(some.covers("petition") && some.covers("letter") && !some.covers("comment"));
     assert!(policy(json!({}), vec![]).covers("anything"));
+    // What a submission's type may be called, a policy may call it.
+    for word in ["normal", "REGULAR", " Comment "] {
+        assert!(policy(json!({"types": [word]}), vec![]).covers("comment"), "{word}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::akismet::{Feedback, Key, Options, Request, Target};
 use crate::checks::CHECKS;
 use crate::lists::{List, ListKind, validate_entry};
 use crate::mapping::{Article, Column, ColumnKind, Mapping, Status, Subscriber, Table};
-use crate::options::OptionValues;
+use crate::options::{OptionKind, OptionValues};
 use crate::policy::{Backing, validate_check_setting, validate_policy};
 use crate::submission::Submission;
 use crate::{patterns, presets};
@@ -139,12 +139,21 @@ fn lists(text: &str) -> Cases {
     }
     let many: Vec<String> = (0..300).map(|n| format!(r"[a-b]\w{{{}}}|{n}", 20 + n % 9)).collect();
     keep(&mut cases, "patterns", List::compile(ListKind::Regex, &mut many.iter().map(|x| &**x)));
-    for check in CHECKS.iter().filter(|check| check.options().iter().any(|o| o.name == "lists")) {
-        for (list, kind) in [("none", ListKind::Word), (text, ListKind::Domain)] {
-            let options =
-                OptionValues::read(check.name(), check.options(), &json!({ "lists": [list] }));
-            let compiled = check.compile(&options.unwrap(), &mut OneKind(kind));
-            keep(&mut cases, check.name(), compiled);
+    for check in CHECKS {
+        for option in check.options().iter().filter(|option| option.kind == OptionKind::Lists) {
+            // Every check takes lists of one kind: of two, one is wrong.
+            let refused: Cases = [ListKind::Domain, ListKind::Ip]
+                .into_iter()
+                .flat_map(|kind| [("none", kind), (text, kind)])
+                .filter_map(|(list, kind)| {
+                    let options = json!({ option.name: [list] });
+                    let options = OptionValues::read(check.name(), check.options(), &options);
+                    let compiled = check.compile(&options.unwrap(), &mut OneKind(kind));
+                    Some((format!("{}.{}", check.name(), option.name), compiled.err()?))
+                })
+                .collect();
+            assert!(refused.len() >= 3, "{}.{}", check.name(), option.name);
+            cases.extend(refused);
         }
     }
     cases

@@ -85,7 +85,10 @@ impl Cluster {
     /// preloaded; each test takes a [`Database`] of its own from it.
     pub fn shared() -> &'static Cluster {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(|| Cluster::start(ClusterOptions::default()))
+        // Every test has a database, and each of them a worker.
+        SHARED.get_or_init(|| {
+            Cluster::start(ClusterOptions::default().with("pg_spamcheck.max_workers", 32))
+        })
     }
 
     /// Starts the server again after `stop` or `kill9`, on the same port.

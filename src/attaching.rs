@@ -1,0 +1,93 @@
+//! ALTER TABLE … ATTACH PARTITION, where both sides are protected: the parent's triggers cannot be cloned
+//! onto a table that has its own. The server says so in words about triggers that nobody made by hand;
+//! this says it before, in ours. It must let everything else pass unseen.
+
+use pgrx::{PgList, PgSqlErrorCode, pg_sys, prelude::*};
+use spamcheck_engine::Refusal;
+
+use crate::report;
+use crate::rights;
+use crate::spi::{self, Arg};
+use crate::trigger::VERSION_1;
+
+/// The version-1 calling convention's record for `spamcheck_attached`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_spamcheck_attached() -> &'static pg_sys::Pg_finfo_record {
+    &VERSION_1
+}
+
+/// Event trigger on ddl_command_start.
+///
+/// # Safety
+/// To be called by the server, as an event trigger.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn spamcheck_attached(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the context of an event trigger is an EventTriggerData; nodes are told by their tag.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            error!("spamcheck._attached() is only for the event trigger of pg_spamcheck");
+        }
+        let statement = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
+        if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterTableStmt {
+            let statement = statement.cast::<pg_sys::AlterTableStmt>();
+            let commands = PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds);
+            for command in commands.iter_ptr() {
+                if (*command).subtype == pg_sys::AlterTableType::AT_AttachPartition {
+                    let partition = (*(*command).def.cast::<pg_sys::PartitionCmd>()).name;
+                    refuse_two_guards(relation(partition), relation((*statement).relation));
+                }
+            }
+        }
+    }
+    pg_sys::Datum::null()
+}
+
+/// InvalidOid for what is not there: the server says that itself.
+///
+/// # Safety
+/// `range` must be a RangeVar or null.
+unsafe fn relation(range: *mut pg_sys::RangeVar) -> pg_sys::Oid {
+    if range.is_null() {
+        return pg_sys::InvalidOid;
+    }
+    // SAFETY: the caller's promise. Without a lock: what changes meanwhile, the server refuses.
+    unsafe {
+        pg_sys::RangeVarGetRelidExtended(
+            range,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        )
+    }
+}
+
+fn refuse_two_guards(partition: pg_sys::Oid, parent: pg_sys::Oid) {
+    if partition == pg_sys::InvalidOid || parent == pg_sys::InvalidOid {
+        return;
+    }
+    // The partition may be partitioned in its turn, and the parent a part of what is protected.
+    let guarded = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(format('table %s is protected by itself and so is %s', g.relation::regclass, $2::oid::regclass), 'UTF8')
+               FROM spamcheck._guarded_relation g
+              WHERE (g.relation = $1 OR g.relation IN (SELECT t.relid FROM pg_partition_tree($1) t))
+                AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = $2
+                             AND t.tgfoid = 'spamcheck._guard()'::regprocedure)
+              LIMIT 1",
+            &[Arg::Oid(partition), Arg::Oid(parent)],
+        )
+    });
+    if let Some(why) = guarded {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(why)
+                .with_detail("A partition is judged by its parent's policy and mapping, and cannot have its own.")
+                .with_hint("Call spamcheck.unprotect() for the table that is to be attached first; its log rows stay."),
+        );
+    }
+}

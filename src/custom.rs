@@ -1,0 +1,150 @@
+//! The user's function behind the check `custom`: finds it, says with whose rights it runs, and calls it.
+//! Owns those rights; what its answer means is the engine's to say.
+//!
+//! A SECURITY DEFINER function is called by the table's owner and runs as its own, as in any statement.
+//! Any other runs as its own owner if the table's owner has that role's rights too, and as the table's
+//! owner if it is the other way round. So whoever may only change settings gains no rights by naming a
+//! function of his own, and nothing runs with more rights than the table's owner could use.
+
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use spamcheck_engine::Refusal;
+use spamcheck_engine::checks::custom::function_name;
+
+use crate::protection::Protection;
+use crate::spi::{self, Arg};
+use crate::{rights, row, subtransaction};
+
+/// A function as the catalogs describe it, beside a table's owner.
+#[derive(Deserialize)]
+struct Function {
+    oid: u32,
+    /// Its owner.
+    maker: u32,
+    /// Whether it is SECURITY DEFINER.
+    definer: bool,
+    /// Whether the table's owner may call it.
+    callable: bool,
+    /// Whether the table's owner has the rights of the function's.
+    owner_has: bool,
+    /// Whether the function's owner has the rights of the table's.
+    maker_has: bool,
+}
+
+const FIND: &str = "SELECT convert_to(jsonb_build_object(
+                'oid', p.oid::bigint, 'maker', p.proowner::bigint, 'definer', p.prosecdef,
+                'callable', has_schema_privilege($3, n.oid, 'USAGE') AND has_function_privilege($3, p.oid, 'EXECUTE'),
+                'owner_has', pg_has_role($3, p.proowner, 'USAGE'), 'maker_has', pg_has_role(p.proowner, $3, 'USAGE'))::text, 'UTF8')
+       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = convert_from($1, 'UTF8') AND p.proname = convert_from($2, 'UTF8')
+        AND p.pronargs = 1 AND p.proargtypes[0] = 'jsonb'::regtype AND p.prorettype = 'jsonb'::regtype
+        AND p.prokind = 'f' AND NOT p.proretset";
+
+thread_local! {
+    /// The functions that are being called: one that writes into a protected table may come to itself.
+    static CALLED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A function that is being called.
+struct Calling;
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        CALLED.with_borrow_mut(|called| called.pop());
+    }
+}
+
+fn find(schema: &str, name: &str, owner: pg_sys::Oid) -> Option<Function> {
+    let args = [Arg::Text(schema), Arg::Text(name), Arg::Oid(owner)];
+    rights::as_extension(|| spi::json_now(FIND, &args))
+}
+
+/// Refuses a setting whose function is not there: then the check would fail on every submission.
+pub fn must_exist(options: &Json) -> Result<(), Refusal> {
+    let Some(text) = options["function"].as_str() else { return Ok(()) };
+    let (schema, name) = function_name(text)?;
+    // Which tables it is for is not known here, nor whose rights it will have.
+    let anyone = pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
+    if find(&schema, &name, anyone).is_some() {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("there is no function {text}(jsonb) that returns jsonb")).with_hint(
+        "CREATE FUNCTION it first, as (submission jsonb) RETURNS jsonb; \\df shows what there is.",
+    ))
+}
+
+/// Calls a function with a submission. A failure is the check's; a cancel is not caught. What the
+/// function writes goes with the row, or is rolled back at once if it is only asked what would be.
+pub fn call(
+    protection: &Protection,
+    function: &str,
+    submission: &Json,
+    dry: bool,
+) -> Result<Json, String> {
+    let (schema, name) = function_name(function).map_err(|refusal| refusal.message)?;
+    let owner = rights::owner_of(protection.root);
+    let found = find(&schema, &name, owner)
+        .ok_or_else(|| format!("function {function}(jsonb) that returns jsonb is not there"))?;
+    let oid = pg_sys::Oid::from(found.oid);
+    if CALLED.with_borrow(|called| called.contains(&oid)) {
+        return Err(format!(
+            "function {function} was not asked again: it wrote this row while it was being asked"
+        ));
+    }
+    let role = role_for(protection, function, owner, &found)?;
+    let query = format!(
+        "SELECT convert_to({}.{}(convert_from($1, 'UTF8')::jsonb)::text, 'UTF8')",
+        spi::quoted(&schema),
+        spi::quoted(&name)
+    );
+    let text = submission.to_string();
+    let text = row::fitting(&text);
+    let work = AssertUnwindSafe(|| {
+        CALLED.with_borrow_mut(|called| called.push(oid));
+        let calling = Calling;
+        let answer = rights::as_lesser_than_owner_of(protection.root, role, || {
+            spi::text_once(&query, &[Arg::Text(&text)])
+        });
+        drop(calling);
+        answer
+    });
+    let answer = if dry { subtransaction::rehearse(work) } else { subtransaction::attempt(work) };
+    match answer {
+        Ok(None) => Ok(Json::Null),
+        Ok(Some(text)) => serde_json::from_str(&text)
+            .map_err(|error| format!("function {function} gave what cannot be read: {error}")),
+        Err(failure) => Err(format!("function {function} failed: {}", failure.message)),
+    }
+}
+
+/// Whose rights a function has here.
+fn role_for(
+    protection: &Protection,
+    function: &str,
+    owner: pg_sys::Oid,
+    found: &Function,
+) -> Result<pg_sys::Oid, String> {
+    if !found.callable {
+        return Err(format!(
+            "the owner of {} may not call function {function}",
+            protection.relation
+        ));
+    }
+    if found.definer {
+        Ok(owner)
+    } else if found.owner_has {
+        Ok(pg_sys::Oid::from(found.maker))
+    } else if found.maker_has {
+        Ok(owner)
+    } else {
+        Err(format!(
+            "the owner of function {function} has nothing to do with that of {}: let it belong to \
+             the table's owner, or to a role that is granted to him",
+            protection.relation
+        ))
+    }
+}

@@ -1,0 +1,161 @@
+//! Owns the check `url_blocklist`: addresses on the web that lead to hosts on a list. It must not
+//! know how links are found or how hosts are compared.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
+use crate::facts::Facts;
+use crate::hosts;
+use crate::links;
+use crate::lists::List;
+use crate::options::{OptionKind, OptionSpec, OptionValues};
+use crate::policy::Backing;
+use crate::refusal::Refusal;
+use crate::submission::{Field, FieldSet};
+use crate::text;
+use crate::verdict::Action;
+
+/// The fields that can be scanned: `url` and `referrer` are one address, the others texts with
+/// links in them.
+const FIELDS: &[&str] = &["url", "body", "title", "author", "referrer", "fields"];
+
+/// The check `url_blocklist` (Serendipity's URL filtering by the blacklist of blogg.de).
+pub struct UrlBlocklist;
+
+impl Check for UrlBlocklist {
+    fn name(&self) -> &'static str {
+        "url_blocklist"
+    }
+
+    fn summary(&self) -> &'static str {
+        "The homepage or a link leads to a host on a block list"
+    }
+
+    fn seeds(&self) -> &'static [Seed] {
+        &[Seed::Serendipity]
+    }
+
+    fn action(&self) -> Action {
+        Action::Spam
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        &[
+            OptionSpec {
+                name: "lists",
+                kind: OptionKind::Lists,
+                default: "[\"url_block\"]",
+                meaning: "Lists of kind domain: each entry stands for itself and its subdomains",
+            },
+            OptionSpec {
+                name: "scan",
+                kind: OptionKind::Fields(FIELDS),
+                default: "[\"url\",\"body\"]",
+                meaning: "Where addresses are looked for: url and referrer are one, the others \
+                          have links in them",
+            },
+        ]
+    }
+
+    fn purpose(&self) -> &'static str {
+        "Domains to which nothing good leads. An entry stands for itself and all that ends in \
+         it: `bad.example` also finds `shop.bad.example`, and never `notbad.example`. It looks \
+         at the homepage and at the links in the body. A long list can be kept up to date from \
+         a `source_url` (next version), as Serendipity did with the list of blogg.de."
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            set: "",
+            sql: r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('url_block', 'bad.example');
+
+INSERT INTO comments (url, body) VALUES ('https://notbad.example/', 'Nice.'), (NULL, 'More at http://shop.bad.example/x')
+RETURNING body, status;
+SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
+            output: r#"
+               body                |  status
+-----------------------------------+----------
+ Nice.                             | approved
+ More at http://shop.bad.example/x | spam
+(2 rows)
+
+  check_name   |  outcome   |                                 why
+---------------+------------+----------------------------------------------------------------------
+ url_blocklist | suppressed | body leads to shop.bad.example, and bad.example is on list url_block
+(1 row)
+"#,
+            ..Example::default()
+        }
+    }
+
+    fn compile(
+        &self,
+        options: &OptionValues,
+        backing: &mut dyn Backing,
+    ) -> Result<Compiled, Refusal> {
+        let domains = |list: Rc<List>| matches!(*list, List::Domains(_)).then_some(list);
+        let lists = named_lists((self.name(), "lists"), options, backing, "domain", domains)?;
+        let fields: Vec<Field> =
+            options.texts("scan").iter().filter_map(|name| Field::from_name(name)).collect();
+        if lists.is_empty() || fields.is_empty() {
+            return Ok(Compiled::Nothing);
+        }
+        Ok(Compiled::local(OnDomains { lists, fields }))
+    }
+}
+
+struct OnDomains {
+    lists: Vec<(String, Rc<List>)>,
+    fields: Vec<Field>,
+}
+
+impl OnDomains {
+    /// What an address in a field leads to, if that is on a list.
+    fn look_up(&self, url: &str, field: &str) -> Option<Hit> {
+        let host = hosts::of_url(url)?;
+        self.lists.iter().find_map(|(list, entries)| {
+            let List::Domains(domains) = &**entries else { return None };
+            let entry = domains.find(&host)?;
+            let why = if entry == host {
+                format!("{field} leads to {host}, which is on list {list}")
+            } else {
+                format!("{field} leads to {host}, and {entry} is on list {list}")
+            };
+            Some(Hit::new(why, json!({"list": list, "entry": entry, "host": host, "field": field})))
+        })
+    }
+
+    fn look_up_links(&self, text: &str, field: &str) -> Option<Hit> {
+        links::find(text).into_iter().find_map(|link| self.look_up(&text[link.url], field))
+    }
+
+    fn scan(&self, facts: &Facts<'_>, field: Field) -> Option<Hit> {
+        let hit = match field {
+            Field::Url | Field::Referrer => self.look_up(facts.text(field)?, field.name()),
+            Field::Body => {
+                let text = facts.linked_text();
+                let mut links = facts.links().iter();
+                links.find_map(|link| self.look_up(&text[link.url.clone()], field.name()))
+            }
+            _ => {
+                return facts.texts(field).find_map(|named| {
+                    let hit = self.look_up_links(&text::normalise(named.text), &named.name())?;
+                    Some(hit.truncated(named.truncated))
+                });
+            }
+        };
+        hit.map(|hit| hit.truncated(facts.truncated(field)))
+    }
+}
+
+impl LocalCheck for OnDomains {
+    fn reads(&self) -> FieldSet {
+        FieldSet::of(&self.fields)
+    }
+
+    fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        Ok(self.fields.iter().find_map(|field| self.scan(facts, *field)))
+    }
+}

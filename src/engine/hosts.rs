@@ -1,0 +1,164 @@
+//! Owns where an address on the web leads: which host a browser would go to, and the one form in
+//! which hosts are compared. It must not know lists or find addresses in a text.
+
+use std::borrow::Cow;
+
+use crate::punycode;
+use crate::text::normalise;
+
+/// The form in which hosts are compared: percent signs and punycode decoded, normalised, without
+/// the root's full stop. What browsers drop (tabs and line breaks) is dropped.
+#[must_use]
+pub fn canonical(host: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.';
+    // The common case needs no closer look; a label in punycode has hyphens.
+    if !host.ends_with('.') && host.bytes().all(plain) {
+        return host.to_owned();
+    }
+    let decoded = percent_decoded(host);
+    let normal = normalise(&decoded);
+    let mut canonical = String::with_capacity(normal.len());
+    // The full stops of other scripts divide labels too (UTS 46, section 2.3).
+    for label in normal.split(['.', '\u{3002}', '\u{FF61}']) {
+        let label: Cow<'_, str> = match label.trim().strip_prefix("xn--").and_then(punycode::decode)
+        {
+            Some(decoded) => normalise(&decoded).into_owned().into(),
+            None => label.trim().into(),
+        };
+        if !canonical.is_empty() {
+            canonical.push('.');
+        }
+        canonical.extend(label.chars().filter(|letter| !matches!(letter, '\t' | '\n' | '\r')));
+    }
+    canonical.truncate(canonical.trim_end_matches('.').len());
+    canonical
+}
+
+/// The host that a browser goes to for an address, in its canonical form: behind scheme and user,
+/// before port and path, whether written `http://host/`, `//host/`, `host/path` or with the
+/// backslashes that browsers forgive. `None` for a place within the site and for no address at all.
+#[must_use]
+pub fn of_url(url: &str) -> Option<String> {
+    let url = url.trim().trim_matches(|edge: char| edge.is_control());
+    let slash = |letter: char| matches!(letter, '/' | '\\');
+    let rest = match url.split_once(':') {
+        Some((scheme, rest))
+            if is_scheme(scheme) && (rest.starts_with(slash) || on_web(scheme)) =>
+        {
+            rest.trim_start_matches(slash)
+        }
+        _ if url.starts_with(slash) && !url[1..].starts_with(slash) => return None,
+        _ => url.trim_start_matches(slash),
+    };
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.find(']') {
+        Some(bracket) => &host[..=bracket],
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let host = canonical(host);
+    (!host.is_empty()).then_some(host)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// Schemes for which browsers do without the slashes.
+fn on_web(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+fn percent_decoded(host: &str) -> Cow<'_, str> {
+    if !host.contains('%') {
+        return host.into();
+    }
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let bytes = host.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let code = match byte {
+            b'%' => digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2))),
+            _ => None,
+        };
+        let coded = code.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        decoded.push(coded.unwrap_or(byte));
+        at += if coded.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_host_has_one_form() {
+        for (host, form) in [
+            ("bad.example", "bad.example"),
+            ("BAD.Example.", "bad.example"),
+            ("b%61d%2Eexample", "bad.example"),
+            ("ｂａｄ．example", "bad.example"),
+            ("bad\u{3002}example", "bad.example"),
+            ("b\u{AD}ad.exa\tmple", "bad.example"),
+            ("xn--e1afmkfd.xn--p1ai", "пример.рф"),
+            ("ПРИМЕР.рф", "пример.рф"),
+            ("%D0%BF%D1%80%D0%B8%D0%BC%D0%B5%D1%80.рф", "пример.рф"),
+            ("XN--E1AFMKFD.рф", "пример.рф"),
+            ("xn--BCHER-kva.example", "bücher.example"),
+            ("xn--!.example", "xn--!.example"),
+            ("50%.example", "50%.example"),
+            ("", ""),
+            (".", ""),
+        ] {
+            assert_eq!(canonical(host), form, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_leads_where_a_browser_goes() {
+        for (url, host) in [
+            ("http://bad.example/", "bad.example"),
+            ("HTTPS://BAD.EXAMPLE:8443/x?y#z", "bad.example"),
+            ("bad.example", "bad.example"),
+            ("bad.example:8080/x", "bad.example"),
+            ("www.bad.example/good.example", "www.bad.example"),
+            ("//bad.example/x", "bad.example"),
+            ("http:bad.example", "bad.example"),
+            ("http:/bad.example", "bad.example"),
+            ("http:\\\\bad.example\\@good.example", "bad.example"),
+            ("http:////bad.example", "bad.example"),
+            ("http://good.example@bad.example/", "bad.example"),
+            ("http://good.example:80%2F@bad.example/", "bad.example"),
+            ("http://bad.example?@good.example", "bad.example"),
+            ("http://bad.example#@good.example", "bad.example"),
+            ("http://[2001:db8::1]:80/", "[2001:db8::1]"),
+            ("ftp://bad.example", "bad.example"),
+            (" http://bad.\nexample ", "bad.example"),
+        ] {
+            assert_eq!(of_url(url).as_deref(), Some(host), "{url}");
+        }
+        for url in ["", "/about", "?x=bad.example", "#bad.example", "http://", "http:///?x", "//"] {
+            assert_eq!(of_url(url), None, "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_form_is_the_last(host in "[a-zA-Zß0-9.\u{3002}ｂé\u{AD} -]{0,20}") {
+            prop_assume!(!host.to_lowercase().contains("xn--"));
+            let once = canonical(&host);
+            prop_assert_eq!(canonical(&once), once);
+        }
+
+        #[test]
+        fn any_text_has_a_host_or_none(url in "(http|:|/|@|%6|xn--|[a-z.]|\\PC){0,20}") {
+            let _ = of_url(&url);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Owns what `explain` shows of a policy: every enabled check, also those with nothing to look for, in
+//! the order in which they run. It must not ask them.
+
+use super::{AkismetSetting, EnabledCheck, Policy};
+use crate::checks::CHECKS;
+use crate::verdict::Action;
+
+/// An enabled check of a policy.
+pub enum Enabled<'p> {
+    /// One that answers by itself.
+    Local {
+        /// The check.
+        check: &'p EnabledCheck,
+        /// Whether it is asked before the others, of submissions of every type.
+        first: bool,
+    },
+    /// One that can never hit: its lists are empty, or its options are off.
+    Idle(&'static str),
+    /// The lookup at Akismet, which comes last.
+    Akismet(&'p AkismetSetting),
+}
+
+impl Policy {
+    /// Every enabled check: those that allow, those that are asked before the others, the others, and
+    /// Akismet.
+    #[must_use]
+    pub fn enabled(&self) -> Vec<Enabled<'_>> {
+        let place = |name: &str| CHECKS.iter().position(|check| check.name() == name);
+        let mut all: Vec<_> = self
+            .checks()
+            .map(|check| {
+                let first = self.first.iter().any(|one| std::ptr::eq(one, check));
+                let rank = if first { 1 } else { rank(check.action) };
+                ((rank, place(check.name)), Enabled::Local { check, first })
+            })
+            .chain(
+                self.idle
+                    .iter()
+                    .map(|(name, action)| ((rank(*action), place(name)), Enabled::Idle(name))),
+            )
+            .collect();
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter()
+            .map(|(_, enabled)| enabled)
+            .chain(self.akismet().map(Enabled::Akismet))
+            .collect()
+    }
+}
+
+fn rank(action: Action) -> u8 {
+    if action == Action::Allow { 0 } else { 2 }
+}

@@ -1,0 +1,232 @@
+//! explain(): every enabled check of a protected table on a submission that need not exist: what it says,
+//! and how long it took. Nothing is written, counted or called: surroundings.rs is told so. Owns no
+//! judgement; what follows for a row is the policy's.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use pgrx::{AnyElement, FromDatum, PgRelation, PgSqlErrorCode, pg_sys, prelude::*};
+use serde_json::{Map, Value as Json, json};
+use spamcheck_engine::akismet::Mode;
+use spamcheck_engine::policy::Enabled;
+use spamcheck_engine::verdict::{Action, Finding, Verdict};
+use spamcheck_engine::{Facts, Policy, Refusal, Submission, Value};
+
+use crate::catalogue::{given, json as json_argument, preloaded};
+use crate::protection::{Bound, Protection};
+use crate::rulebook::{self, Unusable};
+use crate::spi::{self, Arg};
+use crate::surroundings::Around;
+use crate::{report, rights, row, settings, submission};
+
+/// What one check says.
+struct Said {
+    check: &'static str,
+    action: Option<Action>,
+    score: Option<f32>,
+    why: Option<String>,
+    detail: Json,
+    microseconds: f32,
+}
+
+impl Said {
+    /// Nothing: it does not hit.
+    fn nothing(check: &'static str) -> Said {
+        Said { check, action: None, score: None, why: None, detail: Json::Null, microseconds: 0.0 }
+    }
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn explain(
+    relation: Option<pg_sys::Oid>,
+    submission: Option<AnyElement>,
+) -> TableIterator<
+    'static,
+    (
+        name!(check_name, Vec<u8>),
+        name!(action, Option<Vec<u8>>),
+        name!(score, Option<f32>),
+        name!(why, Option<Vec<u8>>),
+        name!(detail, Option<AnyElement>),
+        name!(microseconds, f32),
+    ),
+> {
+    preloaded();
+    let relation = given(relation, "relation");
+    let submission = json_argument(given(submission, "submission"));
+    let text = |text: &str| row::to_server(&row::fitting(text)).into_bytes();
+    let rows = said(relation, &submission).into_iter().map(move |said| {
+        (
+            text(said.check),
+            said.action.map(|action| text(action.name())),
+            said.score,
+            said.why.as_deref().map(text),
+            jsonb(&said.detail),
+            said.microseconds,
+        )
+    });
+    TableIterator::new(rows)
+}
+
+/// A jsonb value; null is NULL. pgrx's own type writes UTF-8 only, and databases have other encodings.
+fn jsonb(json: &Json) -> Option<AnyElement> {
+    if json.is_null() {
+        return None;
+    }
+    let text = json.to_string();
+    let datum = row::input(pg_sys::JSONBOID, -1, &row::fitting(&text));
+    // SAFETY: a value of that type.
+    unsafe { AnyElement::from_polymorphic_datum(datum, false, pg_sys::JSONBOID) }
+}
+
+fn said(relation: pg_sys::Oid, given: &Json) -> Vec<Said> {
+    let mut submission =
+        Submission::from_json(given).unwrap_or_else(|refusal| report::refuse_value(refusal));
+    let protection = protection_of(relation);
+    if let Some(given) = given.as_object() {
+        fill(&mut submission, &protection, given);
+    }
+    let policy = rulebook::policy_as_if_on(&protection.policy.settings.name)
+        .unwrap_or_else(|| protection.policy.clone());
+    let around = Around {
+        protection: &protection,
+        row: None,
+        dry: true,
+        edited: false,
+        claim: Cell::default(),
+    };
+    let facts =
+        Facts::new(&submission, settings::max_checked_chars(), submission::now()).within(&around);
+    ask(&protection, &policy, &facts)
+}
+
+/// The protection of a table: its own, or that of the partitioned table that it is a part of.
+fn protection_of(relation: pg_sys::Oid) -> Rc<Protection> {
+    let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+    // Kept till the end of the transaction, as a SELECT would: raises what the server says of a table
+    // that is gone.
+    // SAFETY: any OID will do; the lock is a mode of lockdefs.h.
+    let opened = unsafe { PgRelation::with_lock(relation, lock) };
+    let id: Option<i32> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(r.id::text, 'UTF8') FROM spamcheck._protected_relation r
+              WHERE r.relation = $1 OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors($1) a) LIMIT 1",
+            &[Arg::Oid(relation)],
+        )
+    });
+    let Some(id) = id else {
+        let name = format!("{}.{}", spi::quoted(opened.namespace()), spi::quoted(opened.name()));
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!("{name} is not a protected table")).with_hint(format!(
+                "spamcheck.protected_table lists those there are; SELECT * FROM spamcheck.protect('{}') makes it one.",
+                name.replace('\'', "''")
+            )),
+        )
+    };
+    // SAFETY: the relation is open.
+    match unsafe { rulebook::protection(id, opened.as_ptr()) } {
+        Ok(protection) => protection,
+        Err(unusable) => {
+            let why = match unusable {
+                Unusable::Unknown => format!("there is no protection {id}"),
+                Unusable::Broken(why) => why,
+            };
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                Refusal::new(format!("the protection of the table cannot be used: {why}"))
+                    .with_hint("Call spamcheck.protect() for the table again."),
+            )
+        }
+    }
+}
+
+/// What no column holds comes from where it would for a row, unless it is given.
+fn fill(submission: &mut Submission<'_>, protection: &Protection, given: &Map<String, Json>) {
+    for (field, bound) in &protection.sources {
+        if given.contains_key(field.name()) {
+            continue;
+        }
+        match bound {
+            Bound::Setting(name) => {
+                if let Some(text) = settings::by_name(name) {
+                    submission.set(*field, Value::Text(text.into()));
+                }
+            }
+            Bound::Value(text) => submission.set(*field, Value::Text(text.clone().into())),
+            _ => {}
+        }
+    }
+}
+
+fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said> {
+    let covered = policy.covers(facts.kind());
+    let mut findings = Vec::new();
+    let mut all = Vec::new();
+    for enabled in policy.enabled() {
+        all.push(match enabled {
+            Enabled::Idle(name) => Said {
+                detail: json!({ "skipped": "as it is set there is nothing that it could hit" }),
+                ..Said::nothing(name)
+            },
+            Enabled::Local { check, first } if !covered && !first => Said {
+                detail: json!({
+                    "skipped": format!("the policy does not check submissions of type \"{}\"", facts.kind())
+                }),
+                ..Said::nothing(check.name)
+            },
+            Enabled::Local { check, .. } => {
+                let started = Instant::now();
+                let finding = check.ask(facts);
+                let microseconds = started.elapsed().as_secs_f32() * 1e6;
+                let said = Said { microseconds, ..shown(check.name, finding.as_ref()) };
+                findings.extend(finding);
+                said
+            }
+            Enabled::Akismet(akismet) => {
+                let allowed = findings.iter().any(|finding| finding.action == Action::Allow);
+                let judged = policy.weigh(findings.clone());
+                let against = if !covered {
+                    Some(format!("the policy does not check submissions of type \"{}\"", facts.kind()))
+                } else if allowed {
+                    Some("another check allows the submission".to_owned())
+                } else if judged.verdict >= Verdict::Spam {
+                    Some(format!("the verdict is {} without it", judged.verdict.name()))
+                } else {
+                    None
+                };
+                let mode = match akismet.options.mode {
+                    Mode::Async => "async",
+                    Mode::Hold => "hold",
+                    Mode::Wait => "wait",
+                };
+                let detail = json!({ "asked": against.is_none(), "mode": mode, "action": akismet.action.name() });
+                let nothing = Said { detail, ..Said::nothing("akismet") };
+                match against {
+                    Some(why) => Said { why: Some(format!("Akismet would not be asked: {why}")), ..nothing },
+                    None if protection.key.is_empty() => Said {
+                        action: Some(Action::Error),
+                        why: Some("Akismet cannot be asked: the table has no primary key to find the row by later".to_owned()),
+                        ..nothing
+                    },
+                    None => Said { why: Some(format!("Akismet would be asked (mode {mode})")), ..nothing },
+                }
+            }
+        });
+    }
+    all
+}
+
+fn shown(check: &'static str, finding: Option<&Finding>) -> Said {
+    let Some(finding) = finding else { return Said::nothing(check) };
+    Said {
+        check,
+        action: Some(finding.action),
+        score: Some(finding.score),
+        why: Some(finding.why.clone()),
+        detail: finding.detail.clone(),
+        microseconds: 0.0,
+    }
+}

@@ -1,0 +1,62 @@
+//! Akismet's mode `wait`: the insert asks the worker and sleeps until the answer or the time limit, then
+//! goes on as with any local finding. Owns the question and what the answer changes; the network is the
+//! worker's alone, and what follows without an answer is guard.rs's.
+
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use spamcheck_engine::akismet::Mode;
+use spamcheck_engine::policy::{self, AkismetSetting};
+use spamcheck_engine::verdict::Judgement;
+use spamcheck_engine::{Facts, Field, FieldSet};
+
+use crate::protection::Protection;
+use crate::row::Row;
+use crate::shared::{self, Lane};
+use crate::submission::{self, Elsewhere};
+use crate::{mailbox, settings, transaction};
+
+#[derive(Deserialize)]
+struct Answer {
+    spam: bool,
+    #[serde(default)]
+    detail: Json,
+}
+
+/// The judgement with Akismet's answer, if the policy waits for one and it comes in time; without it,
+/// the judgement as it is. A trial changes no row, so it does not keep one waiting either.
+pub fn with_answer(protection: &Protection, row: Row<'_>, judgement: Judgement) -> Judgement {
+    let policy = &protection.policy;
+    let Some(akismet) = policy.akismet() else { return judgement };
+    let waits = judgement.lookups
+        && akismet.options.mode == Mode::Wait
+        && policy.settings.mode == policy::Mode::Enforce
+        && !transaction::is_worker();
+    let answer = if waits { ask(protection, row, akismet) } else { None };
+    let Some(answer) = answer else { return judgement };
+    let mut findings = judgement.findings;
+    if answer.spam {
+        findings.push(akismet.finding(answer.detail));
+    }
+    Judgement { lookups: false, ..policy.weigh(findings) }
+}
+
+fn ask(protection: &Protection, row: Row<'_>, akismet: &AkismetSetting) -> Option<Answer> {
+    let deadline =
+        Instant::now() + Duration::from_millis(u64::from(akismet.options.wait_ms.unwrap_or(0)));
+    // SAFETY: a static that is set for the life of the backend.
+    let database = shared::shared()?.database(unsafe { pg_sys::MyDatabaseId })?;
+    // A service that is known to be away is not waited for, nor a worker that is.
+    if deadline <= Instant::now() || !database.runs() || database.lane() != Lane::Open {
+        return None;
+    }
+    let elsewhere = Elsewhere::new(protection, row);
+    let submission = submission::read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
+    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
+    let question =
+        json!({ "policy": protection.policy.settings.name, "submission": facts.to_json() });
+    let answer = mailbox::ask(database, question.to_string().as_bytes(), deadline).ok()?;
+    serde_json::from_slice(&answer).ok()
+}

@@ -1,0 +1,286 @@
+//! Checks that look at one submission by itself, each through the trigger to the log: what hits, what
+//! just does not, every action, and what the log says.
+
+use crate::site::{Site, refused};
+
+/// A site with a column for every field that these checks read, and articles of three ages.
+fn site() -> Site {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE articles (id int PRIMARY KEY, title text, published_at timestamptz);
+         INSERT INTO articles VALUES (1, 'New things', now()), (2, 'Old things', now() - interval '31 days'),
+             (3, NULL, NULL);
+         CREATE TABLE comments (id serial PRIMARY KEY, article_id int, author text, email text, url text,
+             body text, title text, type text, source text, phone text, form_seconds numeric,
+             status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('comments',
+             columns => '{\"honeypot\": \"phone\", \"form_seconds\": \"form_seconds\", \"source\": \"source\"}',
+             article => '{\"table\": \"articles\", \"key\": \"id\", \"from\": \"article_id\", \"title\": \"title\",
+                          \"created_at\": \"published_at\"}')",
+    );
+    site.run("UPDATE spamcheck.check_setting SET enabled = false");
+    site
+}
+
+/// Has one check on and inserts rows, each as `column = value, …`; what became of each, and the log.
+fn outcomes(site: &mut Site, check: &str, set: &str, rows: &[&str]) -> String {
+    site.run("TRUNCATE comments RESTART IDENTITY; DELETE FROM spamcheck.spam_checklog");
+    site.run("UPDATE spamcheck.check_setting SET enabled = false");
+    let set = if set.is_empty() { String::new() } else { format!(", {set}") };
+    site.check(check, &format!("enabled = true{set}"));
+    let mut lines = Vec::new();
+    for row in rows {
+        let (columns, values): (Vec<&str>, Vec<&str>) =
+            row.split("; ").filter_map(|part| part.split_once('=')).unzip();
+        let (columns, values) = (columns.join(", "), values.join(", "));
+        let insert = format!("INSERT INTO comments ({columns}) VALUES ({values}) RETURNING status");
+        let status = match site.client.query_one(&insert, &[]) {
+            Ok(row) => row.get::<_, String>(0),
+            Err(error) => {
+                let error = error.as_db_error().unwrap_or_else(|| panic!("{insert}: {error:?}"));
+                assert_eq!(error.constraint(), Some("spamcheck_reject"), "{insert}: {error:?}");
+                "refused".to_owned()
+            }
+        };
+        let why = site.ask(
+            "WITH gone AS (DELETE FROM spamcheck.spam_checklog RETURNING check_name, why)
+             SELECT check_name || ': ' || why FROM gone ORDER BY 1",
+        );
+        lines.push(if why.is_empty() { status } else { format!("{status} {why}") });
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn shutdown_closes_all_types_or_those_that_are_named() {
+    let mut site = site();
+    let rows = ["body='a'", "body='a'; type='Trackback'"];
+    assert_eq!(
+        outcomes(&mut site, "shutdown", "", &rows),
+        "refused shutdown: submissions are closed\nrefused shutdown: submissions are closed"
+    );
+    assert_eq!(
+        outcomes(
+            &mut site,
+            "shutdown",
+            r#"action = 'moderate', options = '{"types": ["trackback"]}'"#,
+            &rows
+        ),
+        "approved\npending shutdown: submissions of type trackback are closed"
+    );
+}
+
+#[test]
+fn required_tells_null_and_blank_from_nought() {
+    let mut site = site();
+    let rows = [
+        "author='Ann'; body='hello'",
+        "author='0'; body='0'",
+        "author=NULL; body='hello'",
+        r"author=''; body=E' \n'",
+        "author=U&'\\200B'; body='hello'",
+        "type='trackback'; body='no author'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "required", "", &rows),
+        "approved\napproved\nrefused required: author is missing\n\
+         refused required: author and body are missing\nrefused required: author is missing\napproved"
+    );
+}
+
+#[test]
+fn email_syntax_is_content_with_none() {
+    let mut site = site();
+    let rows = [
+        "email=NULL",
+        "email=''",
+        "email='ann@mail.example'",
+        "email='почта@пример.рф'",
+        "email='nothing'",
+        "email='@'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "email_syntax", "", &rows),
+        "approved\napproved\napproved\napproved\n\
+         pending email_syntax: \"nothing\" is not a mail address: it has no @\n\
+         pending email_syntax: \"@\" is not a mail address: nothing is before the @"
+    );
+}
+
+#[test]
+fn wordfilter_has_lists_of_its_own_for_each_field() {
+    let mut site = site();
+    site.run(
+        r"INSERT INTO spamcheck.list_entry (list, value) VALUES ('author_filter', '^cas+ino'),
+            ('url_filter', '//gold\.'), ('body_filter', 'казино'), ('email_filter', '@mailinator\.')",
+    );
+    let rows = [
+        "author='Cassino 7'; body='x'",
+        "author='my casino'; body='casino //gold. @mailinator.'",
+        "url='http://GOLD.example'",
+        "body='Наше КАЗИНО'",
+        "author='casino'; email='x@mailinator.com'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "wordfilter", "", &rows),
+        "pending wordfilter: author matches pattern \"^cas+ino\" on list author_filter\napproved\n\
+         pending wordfilter: url matches pattern \"//gold\\.\" on list url_filter\n\
+         pending wordfilter: body matches pattern \"казино\" on list body_filter\n\
+         pending wordfilter: author matches pattern \"^cas+ino\" on list author_filter; \
+         email matches pattern \"@mailinator\\.\" on list email_filter"
+    );
+    // A list of another kind is refused when it is named, whichever option names it.
+    let wrong = r#"UPDATE spamcheck.check_setting SET options = '{"url": ["url_block"]}'
+                    WHERE check_name = 'wordfilter'"#;
+    let error = refused(&mut site.client, wrong);
+    assert!(error.message().contains("option \"url\" of check wordfilter"), "{error:?}");
+}
+
+#[test]
+fn url_blocklist_goes_by_the_host_that_is_meant() {
+    let mut site = site();
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('url_block', 'bad.example'), ('url_block', 'пример.рф')");
+    let rows = [
+        "url='http://good.example@www.BAD.example/'",
+        "url='http://bad.example@good.example/'",
+        "body='see http://b%61d.example'",
+        "body='[url=//xn--e1afmkfd.xn--p1ai]x[/url]'",
+        "body='bad.example without a link'",
+        "url='http://notbad.example/?bad.example'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "url_blocklist", "", &rows),
+        "spam url_blocklist: url leads to www.bad.example, and bad.example is on list url_block\napproved\n\
+         spam url_blocklist: body leads to bad.example, which is on list url_block\n\
+         spam url_blocklist: body leads to пример.рф, which is on list url_block\napproved\napproved"
+    );
+}
+
+#[test]
+fn title_only_compares_with_the_articles_title_and_the_submissions_own() {
+    let mut site = site();
+    let rows = [
+        "article_id=1; body=' new  things '",
+        "article_id=1; body=' NEW things '",
+        "article_id=1; title='Re: it'; body='Re: it'",
+        "article_id=3; title=''; body=''",
+        "body='New things'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "title_only", "", &rows),
+        "approved\npending title_only: body is the article_title\npending title_only: body is the title\n\
+         approved\napproved"
+    );
+    assert_eq!(
+        outcomes(&mut site, "title_only", r#"options = '{"ignore_case": false}'"#, &rows[1..2]),
+        "approved"
+    );
+}
+
+#[test]
+fn article_age_has_a_limit_and_an_action_for_comments_and_for_trackbacks() {
+    let mut site = site();
+    let rows = [
+        "article_id=1; body='a'",
+        "article_id=2; body='a'",
+        "article_id=2; body='a'; type='pingback'",
+        "article_id=3; body='a'",
+        "body='a'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "article_age", "", &rows),
+        "approved\npending article_age: the article is 31 days old, the limit for comments is 30\n\
+         pending article_age: the article is 31 days old, the limit for trackbacks is 30\napproved\napproved"
+    );
+    let set = r#"action = 'spam', options = '{"comment_days": 0, "comment_action": null,
+                 "trackback_days": 7, "trackback_action": "reject"}'"#;
+    assert_eq!(
+        outcomes(&mut site, "article_age", set, &rows[..3]),
+        "spam article_age: all comments are looked at\nspam article_age: all comments are looked at\n\
+         refused article_age: the article is 31 days old, the limit for trackbacks is 7"
+    );
+}
+
+#[test]
+fn api_source_knows_an_api_by_its_source_or_by_what_it_sends() {
+    let mut site = site();
+    let rows = [
+        "body='a'",
+        "source='API'; body='a'",
+        "type='trackback'; body='a'",
+        "source='form'; body='a'",
+    ];
+    assert_eq!(
+        outcomes(&mut site, "api_source", "", &rows),
+        "approved\npending api_source: it came by api\npending api_source: it is of type trackback\napproved"
+    );
+    // What no column holds, the app can say.
+    site.run(r#"SELECT spamcheck.protect('comments', columns => '{"source": null}')"#);
+    site.run("SET pg_spamcheck.source = 'api'");
+    assert_eq!(
+        outcomes(&mut site, "api_source", "action = 'spam'", &["body='a'"]),
+        "spam api_source: it came by api"
+    );
+}
+
+#[test]
+fn honeypot_takes_whatever_was_typed() {
+    let mut site = site();
+    let rows = ["phone=NULL", "phone=''", "phone='0'", "phone=' '", "phone='555'"];
+    assert_eq!(
+        outcomes(&mut site, "honeypot", "", &rows),
+        "approved\napproved\nspam honeypot: the hidden field says \"0\"\n\
+         spam honeypot: the hidden field says \" \"\nspam honeypot: the hidden field says \"555\""
+    );
+}
+
+#[test]
+fn form_time_says_nothing_where_no_time_is_given() {
+    let mut site = site();
+    let rows = ["form_seconds=2.5", "form_seconds=3", "form_seconds=NULL"];
+    assert_eq!(
+        outcomes(&mut site, "form_time", "", &rows),
+        "pending form_time: sent after 2.5 seconds, and 3 is the least\napproved\napproved"
+    );
+}
+
+/// The checks of this file, each with a row that it finds.
+const HITS: [(&str, &str, &str); 10] = [
+    ("shutdown", "{}", "body='a'"),
+    ("required", "{}", "body='a'"),
+    ("email_syntax", "{}", "email='a'"),
+    ("wordfilter", "{}", "author='a'"),
+    ("url_blocklist", "{}", "url='http://bad.example'"),
+    ("title_only", "{}", "title='a'; body='a'"),
+    ("article_age", r#"{"comment_action": null}"#, "article_id=2; body='a'"),
+    ("api_source", "{}", "source='api'"),
+    ("honeypot", "{}", "phone='a'"),
+    ("form_time", "{}", "form_seconds=0"),
+];
+
+#[test]
+fn every_check_takes_every_action_but_allow() {
+    let mut site = site();
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('author_filter', 'a'), ('url_block', 'bad.example')");
+    for (check, options, row) in HITS {
+        for (action, status) in [
+            ("log", "approved"),
+            ("score", "pending"),
+            ("challenge", "pending"),
+            ("moderate", "pending"),
+            ("spam", "spam"),
+            ("reject", "refused"),
+        ] {
+            let set = format!("action = '{action}', score = 6, options = '{options}'");
+            let outcome = outcomes(&mut site, check, &set, &[row]);
+            assert!(
+                outcome.starts_with(&format!("{status} {check}: ")),
+                "{check} {action}: {outcome}"
+            );
+        }
+        let allow = format!(
+            "UPDATE spamcheck.check_setting SET action = 'allow' WHERE check_name = '{check}'"
+        );
+        assert!(refused(&mut site.client, &allow).message().contains("not \"allow\""), "{check}");
+    }
+}
