@@ -170,6 +170,8 @@ pub const PRESETS: &[Preset] = &[
             ready("shutdown"),
             ready("email_syntax"),
             ready("url_blocklist"),
+            ready("duplicate"),
+            ready("ip_interval"),
             ready("title_only"),
             ready("api_source"),
             PresetCheck { options: r#"{"min_seconds":30}"#, ..ready("form_time") },
