@@ -268,3 +268,22 @@ fn a_long_chain_is_not_read_whole_for_each_row() {
     let (scanned, few) = read.split_once('|').unwrap();
     assert!(scanned.parse::<u64>().unwrap() < 20_000 && few == "t", "{read}");
 }
+
+#[test]
+fn an_author_with_enough_accepted_rows_is_not_checked() {
+    let mut site = blog(&["duplicate"]);
+    site.check("bypass", r#"enabled = true, options = '{"approved_before": 2}'"#);
+    let insert = |body: &str| {
+        format!("INSERT INTO comments (body, email) VALUES ('{body}', 'ann@site.example')")
+    };
+    site.run(&insert(SAME));
+    site.run(&insert(SAME));
+    assert_eq!(pending(&mut site), "2");
+    // A moderated row is none of those that were accepted.
+    site.run(&insert(SAME));
+    assert_eq!(pending(&mut site), "2 3");
+    site.run("UPDATE comments SET status = 'approved' WHERE id = 2");
+    site.run(&insert(SAME));
+    site.run(&format!("INSERT INTO comments (body, email) VALUES ('{SAME}', 'bob@site.example')"));
+    assert_eq!(pending(&mut site), "3 5");
+}

@@ -9,7 +9,7 @@ use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
-use crate::surroundings::{Trace, TraceKind};
+use crate::surroundings::{Memory, Trace, TraceKind};
 use crate::text;
 use crate::verdict::Action;
 
@@ -147,6 +147,10 @@ impl LocalCheck for Exempt {
             reads.insert(Field::Email);
         }
         reads
+    }
+
+    fn remembers(&self) -> Option<Memory> {
+        self.approved_before.map(|_| Memory { kind: TraceKind::Author, within: None })
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
