@@ -138,6 +138,48 @@ COMMENT ON COLUMN spamcheck._protection.hints IS 'Numbers that the catalogs had 
 ALTER SEQUENCE spamcheck._protection_id_seq OWNED BY spamcheck._protection.id;
 COMMENT ON TABLE spamcheck._protection IS 'What protect() was told, by the id that the table''s triggers carry; read it through protected_table';
 
+-- The memory ----------------------------------------------------------------------------------------
+
+-- What duplicate, ip_interval and bypass know of earlier rows. Every row here is a promise that a row of
+-- a protected table may have left this trace: whether it is there, and has it, is looked up in the table.
+CREATE TABLE spamcheck._seen (
+    hash       bigint NOT NULL,
+    at         timestamptz NOT NULL,
+    protection integer NOT NULL,
+    n          integer NOT NULL,
+    key        bytea NOT NULL,
+    PRIMARY KEY (hash, protection, n)
+)
+-- Rows go as they come; without this they would wait for a fifth of what is kept for ever.
+WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE spamcheck._seen IS 'Internal: the traces by which earlier rows are remembered; see src/memory.rs';
+COMMENT ON COLUMN spamcheck._seen.hash IS 'A hash of the trace; its two lowest bits are the kind: 0 body, 1 IP address, 2 author';
+COMMENT ON COLUMN spamcheck._seen.at IS 'When the row came';
+COMMENT ON COLUMN spamcheck._seen.protection IS 'The protection';
+COMMENT ON COLUMN spamcheck._seen.n IS 'From 0 on in the order of arrival; below, what remember() added';
+COMMENT ON COLUMN spamcheck._seen.key IS 'The row''s primary key as text in UTF-8, an array in JSON if it has several columns; empty: the table has none';
+
+CREATE TABLE spamcheck._remembering (
+    protection integer PRIMARY KEY,
+    kinds      integer NOT NULL,
+    reached    bytea NOT NULL
+);
+COMMENT ON TABLE spamcheck._remembering IS 'Internal: where a call of remember() stopped before the end';
+COMMENT ON COLUMN spamcheck._remembering.protection IS 'The protection';
+COMMENT ON COLUMN spamcheck._remembering.kinds IS 'The kinds of traces that it was to add, as bits';
+COMMENT ON COLUMN spamcheck._remembering.reached IS 'The key of the last row that is remembered';
+
+CREATE TABLE spamcheck._unneeded (
+    protection integer,
+    kind       integer,
+    since      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (protection, kind)
+);
+COMMENT ON TABLE spamcheck._unneeded IS 'Internal: kinds of traces that no enabled check needs any more; they are forgotten after an hour';
+COMMENT ON COLUMN spamcheck._unneeded.protection IS 'The protection';
+COMMENT ON COLUMN spamcheck._unneeded.kind IS 'The kind, as in _seen.hash';
+COMMENT ON COLUMN spamcheck._unneeded.since IS 'When the worker noticed';
+
 -- The log -------------------------------------------------------------------------------------------
 
 CREATE SEQUENCE spamcheck._submission_id_seq;
@@ -270,6 +312,7 @@ SELECT pg_catalog.pg_extension_config_dump('spamcheck.list', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.list_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._protection', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._protection_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._seen', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
@@ -316,6 +359,11 @@ CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
     'Makes lookups that wait, failed or expired due at once (of one kind, or all); gives how many';
+
+CREATE PROCEDURE spamcheck.remember(relation regclass)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_remember';
+COMMENT ON PROCEDURE spamcheck.remember(regclass) IS
+    'Lets duplicate, ip_interval and bypass know the rows that a protected table has already; commits as it goes, and goes on where a cancelled call stopped';
 
 CREATE FUNCTION spamcheck.grant_access(role regrole, level text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
@@ -615,7 +663,7 @@ SELECT spamcheck._call_worker();
 -- Least rights: nothing for PUBLIC but what a trigger of a protected table needs in the hands of a role
 -- that may only INSERT there: the WHEN clause is evaluated with that role's rights. Everything else is
 -- given by grant_access().
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA spamcheck FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA spamcheck FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA spamcheck FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA spamcheck FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION spamcheck._judged(integer, oid, tid) TO PUBLIC;

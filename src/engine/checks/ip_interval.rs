@@ -112,7 +112,7 @@ struct Interval {
 
 impl LocalCheck for Interval {
     fn reads(&self) -> FieldSet {
-        FieldSet::of(&[Field::Ip])
+        FieldSet::of(&[Field::Ip, Field::Type])
     }
 
     fn remembers(&self) -> Option<Memory> {
@@ -120,6 +120,11 @@ impl LocalCheck for Interval {
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        // Trackbacks come from the blogs that send them, several at a time (Serendipity asks of comments
+        // only).
+        if matches!(facts.kind(), "trackback" | "pingback") {
+            return Ok(None);
+        }
         let Some(ip) = facts.ip() else { return Ok(None) };
         let value = ip.to_string();
         let since = Some(facts.now().saturating_sub(self.interval));
@@ -155,6 +160,20 @@ mod tests {
             table.add(-ago, submission.clone());
         }
         judged("ip_interval", options, &table, &json!({ "ip": ip })).is_some()
+    }
+
+    #[test]
+    fn trackbacks_are_not_asked_about() {
+        let mut table = Table::default();
+        table.add(-1, json!({"ip": "192.0.2.1"}));
+        for (kind, hit) in [("trackback", false), ("PINGBACK", false), ("petition", true)] {
+            let submission = json!({"ip": "192.0.2.1", "type": kind});
+            assert_eq!(
+                judged("ip_interval", &json!({}), &table, &submission).is_some(),
+                hit,
+                "{kind}"
+            );
+        }
     }
 
     #[test]
