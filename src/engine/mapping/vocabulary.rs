@@ -78,8 +78,9 @@ const WRITTEN: &[(Field, &str)] = &[
          80 created by, user created, posted by, submitted by, member; 78 reporter; 76 account \
          id; 70 who; 60 owner id",
     ),
-    // No phrase names user_role: to Akismet an administrator is never a spammer, so the role must
-    // be mapped by someone who knows that the visitor cannot choose it.
+    // Only its own name: to Akismet an administrator is never a spammer, so any other column must be
+    // mapped by someone who knows that the visitor cannot choose it.
+    (Field::UserRole, "100 user role"),
     (Field::Subscriber, "90 subscriber, subscriber id, subscriber email"),
     (Field::Honeypot, "100 honeypot, honey pot"),
     (Field::FormSeconds, "100 form seconds; 90 fill seconds, seconds to submit"),
