@@ -63,7 +63,7 @@ pub fn parts(protection: &Protection, compact: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The condition that finds the row in `t`, and its parameters from `$1` on.
+/// The condition that finds the row in `t`, and its parameters from `$1` on, which are of type text.
 pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<String>)> {
     if key.is_empty() {
         return None;
@@ -78,7 +78,7 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
             part => (part.to_string(), false),
         };
         let name = quoted(&column.name);
-        let value = format!("pg_catalog.convert_from(${}, 'UTF8')", n + 1);
+        let value = format!("${}", n + 1);
         conditions.push(if whole {
             // No type reads the JSON of an array or a row; the row is found without its index.
             format!(

@@ -340,7 +340,7 @@ fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound
     })
 }
 
-/// The query for one value of another table, with one parameter for each of `key`. Run as the
+/// The query for one value of another table, with one parameter of type text for each of `key`. Run as the
 /// extension. The operator is that of the key column's own index kind, named with its schema, and the
 /// value takes the key column's type: nothing that others put into a schema can come between, and the
 /// other table's index is used.
@@ -362,7 +362,7 @@ pub fn foreign_query(table: &str, key: &[String], column: &str) -> Option<String
     )?;
     let conditions = key.iter().enumerate().map(|(n, name)| {
         let (type_name, operator) = operators.get(name)?;
-        let value = format!("pg_catalog.convert_from(${}, 'UTF8')::{type_name}", n + 1);
+        let value = format!("${}::{type_name}", n + 1);
         Some(format!("f.{} {operator} {value}", quoted(name)))
     });
     let conditions = conditions.collect::<Option<Vec<_>>>()?.join(" AND ");

@@ -17,6 +17,9 @@ use crate::row;
 pub enum Arg<'a> {
     /// UTF-8 text, to be used as `convert_from($n, 'UTF8')`.
     Text(&'a str),
+    /// The text form of a value, to be used as `$n::type`. Compared with a column it goes by the column's
+    /// collation, and by its index: what convert_from gives has a collation of its own, "C".
+    Value(&'a str),
     /// integer
     Int(i32),
     /// bigint
@@ -31,6 +34,7 @@ impl Arg<'_> {
     fn type_oid(&self) -> pg_sys::Oid {
         match self {
             Arg::Text(_) => pg_sys::BYTEAOID,
+            Arg::Value(_) => pg_sys::TEXTOID,
             Arg::Int(_) => pg_sys::INT4OID,
             Arg::Big(_) => pg_sys::INT8OID,
             Arg::Oid(_) => pg_sys::OIDOID,
@@ -41,12 +45,20 @@ impl Arg<'_> {
     fn datum(&self) -> pg_sys::Datum {
         match *self {
             Arg::Text(text) => text.as_bytes().into_datum().unwrap_or(pg_sys::Datum::null()),
+            Arg::Value(text) => text_datum(text),
             Arg::Int(number) => number.into(),
             Arg::Big(number) => number.into(),
             Arg::Oid(oid) => oid.into(),
             Arg::Time(time) => time.saturating_sub(row::EPOCH_OFFSET).into(),
         }
     }
+}
+
+/// A text in the database's encoding, of type text.
+pub fn text_datum(text: &str) -> pg_sys::Datum {
+    let text = row::to_server(text);
+    // SAFETY: makes a text of a C string, in the current memory context.
+    unsafe { pg_sys::Datum::from(pg_sys::cstring_to_text(text.as_ptr())) }
 }
 
 thread_local! {

@@ -34,7 +34,7 @@ impl Remote for Elsewhere<'_> {
         let Some(texts) = from.iter().map(|c| self.row.text(*c)).collect::<Option<Vec<_>>>() else {
             return Ok(Value::Absent);
         };
-        let args: Vec<Arg<'_>> = texts.iter().map(|t| Arg::Text(t)).collect();
+        let args: Vec<Arg<'_>> = texts.iter().map(|t| Arg::Value(t)).collect();
         // With the rights of the table's owner, who set the mapping up, never with more.
         let root = self.protection.root;
         let read = subtransaction::attempt(AssertUnwindSafe(|| {

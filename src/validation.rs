@@ -202,6 +202,12 @@ fn not_served(what: &str) {
 
 fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
     let name = text(row, "check_name");
+    if row["options"].is_null() {
+        return Err(Refusal::new(format!(
+            "the options of check {name} are a JSON object, not null"
+        ))
+        .with_hint("Write '{}' to leave every option at its default."));
+    }
     policy::validate_check_setting(name, text(row, "action"), &row["options"])?;
     valid_score(name, &row["score"])?;
     let policy = text(row, "policy");
@@ -236,8 +242,10 @@ fn valid_check_setting(row: &Json) -> Result<(), Refusal> {
         options: row["options"].clone(),
     };
     if all_there && let Some(why) = rulebook::failure_of(setting) {
-        let hint = if row["check_name"] == "rate_limit" {
-            "Write intervals as PostgreSQL does: \"90 seconds\"."
+        let intervals = CHECKS.iter().filter(|check| check.name() == name);
+        let intervals = intervals.flat_map(|check| check.options());
+        let hint = if intervals.into_iter().any(|option| option.kind == OptionKind::Interval) {
+            "Write intervals as PostgreSQL does, ahead of now: \"90 seconds\"."
         } else {
             "spamcheck.list shows the lists and their kinds."
         };

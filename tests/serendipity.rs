@@ -27,7 +27,7 @@ fn every_measured_case_gets_the_recommended_verdict() {
     let mut faults = Vec::new();
     let (mut run, mut follow) = (0, Vec::new());
     for case in &cases {
-        if let Some(why) = case.follows(&mut blog) {
+        if let Some(why) = case.follows() {
             follow.push(format!("{}: {why}", case.id));
             continue;
         }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json};
 
 /// The bytes of one text that are kept at least. PostgreSQL's jsonb takes 256 MB of one string.
-pub const KEPT_BYTES: usize = 1 << 20;
+pub const KEPT_BYTES: usize = 4 << 20;
 
 /// The bytes that all texts of one submission may have together.
 const TOGETHER: usize = 64 << 20;
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn what_is_checked_is_kept_too() {
-        let mut keeper = Keeper::new(3 << 20);
-        assert_eq!(keeper.keep("body", &"x".repeat(4 << 20)).len(), 3 << 20);
+        let mut keeper = Keeper::new(5 << 20);
+        assert_eq!(keeper.keep("body", &"x".repeat(6 << 20)).len(), 5 << 20);
     }
 
     #[test]

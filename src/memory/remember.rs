@@ -200,7 +200,7 @@ fn read(
         stored::from(protection),
         order.join(", ")
     );
-    let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Text(part)).collect();
+    let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Value(part)).collect();
     let (mut rows, mut last, mut new) = (0, None, Vec::new());
     let now = wall_clock();
     rights::as_reader_of(protection.root, || {
@@ -222,7 +222,7 @@ fn read(
 fn beyond(protection: &Protection, order: &[String]) -> String {
     let value = |n: usize| {
         let type_name = &protection.key[n].type_name;
-        format!("pg_catalog.convert_from(${}, 'UTF8')::{type_name}", n + 1)
+        format!("${}::{type_name}", n + 1)
     };
     // The equality operator's sisters, of the same operator class.
     let sister = |n: usize, name: &str| {

@@ -111,7 +111,7 @@ impl Table {
         run: Run<'_>,
         visit: &mut dyn FnMut(&Seen, Look<'_, '_>) -> bool,
     ) -> bool {
-        let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Text(part)).collect();
+        let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Value(part)).collect();
         let mut there = None;
         run(&args, &mut |found| {
             // SAFETY: the tuple is of that type, whose columns are numbered as the table's are.
@@ -195,7 +195,7 @@ pub fn from(protection: &Protection) -> String {
 
 fn condition(protection: &Protection) -> String {
     let each = protection.key.iter().enumerate().map(|(n, key)| {
-        let value = format!("pg_catalog.convert_from(${}, 'UTF8')::{}", n + 1, key.type_name);
+        let value = format!("${}::{}", n + 1, key.type_name);
         format!("t.{} {} {value}", quoted(&key.name), key.operator)
     });
     each.collect::<Vec<_>>().join(" AND ")

@@ -23,7 +23,7 @@ use crate::row::{Column, Row, to_server};
 use crate::rulebook;
 use crate::settings;
 use crate::shared::Database;
-use crate::spi::quoted;
+use crate::spi::{self, quoted};
 use crate::submission::{hash_of, wall_clock};
 use crate::{protection, rights, subtransaction};
 
@@ -183,7 +183,7 @@ fn apply(
         pgrx::error!("the table has no primary key to find the row by");
     }
     let (condition, parameters) = condition(described, &lookup.row_key)?;
-    let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
+    let args = as_texts(&parameters);
     let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
     let writes = Spi::connect_mut(|client| {
         let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
@@ -233,6 +233,14 @@ unsafe fn is_as_it_was(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDes
         column(name).is_none_or(|c| row.text(c).as_deref() == text.as_str())
     };
     texts.into_iter().all(same_text) && statuses.into_iter().all(same_status)
+}
+
+fn as_texts(parameters: &[String]) -> Vec<DatumWithOid<'_>> {
+    let text = |parameter: &String| {
+        // SAFETY: the datum is a text, in a memory context that outlives the statement.
+        unsafe { DatumWithOid::new(spi::text_datum(parameter), pg_sys::TEXTOID) }
+    };
+    parameters.iter().map(text).collect()
 }
 
 fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<String>)> {
@@ -315,12 +323,12 @@ fn update(
             StatusValue::Now => "pg_catalog.now()".to_owned(),
             StatusValue::Text(text) => {
                 parameters.push(text.clone());
-                format!("pg_catalog.convert_from(${}, 'UTF8')::{type_name}", parameters.len())
+                format!("${}::{type_name}", parameters.len())
             }
         };
         sets.push(format!("{} = {value}", quoted(name)));
     }
-    let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
+    let args = as_texts(&parameters);
     // Deferred triggers could not run: at the commit nobody has the owner's rights any more.
     Spi::connect_mut(|client| {
         if let Err(error) = client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]) {

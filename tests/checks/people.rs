@@ -81,7 +81,7 @@ fn a_bypass_may_be_a_shadow_too() {
 fn wrong_options_are_refused_with_what_they_take() {
     let mut site = Site::bare();
     for (options, words) in [
-        (r#"{"approved_before": 0}"#, "an integer from 1 to 1000, not 0"),
+        (r#"{"approved_before": -1}"#, "an integer from 0 to 1000, not -1"),
         (r#"{"user_ids": [1.5]}"#, "an array of texts or integers, not [1.5]"),
         (r#"{"user_ids": 7}"#, "an array of texts or integers, not 7"),
         (r#"{"db_roles": "staff"}"#, "an array of texts, not \"staff\""),

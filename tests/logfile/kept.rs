@@ -108,13 +108,13 @@ fn a_text_of_more_than_256_megabytes_is_stored_and_logged_in_part() {
         filed.ask(
             "SELECT c.status, length(c.body), length(l.comment), l.detail -> 'kept' FROM comments c, spamcheck.spam_checklog l"
         ),
-        "spam|270000007|1048576|{\"body\": 1048576}"
+        "spam|270000007|4194304|{\"body\": 4194304}"
     );
-    assert_eq!(filed.comments()[0].len(), 1_048_576);
+    assert_eq!(filed.comments()[0].len(), 4_194_304);
 }
 
 #[test]
-fn a_lookup_and_a_rejection_keep_a_million_bytes_of_a_text() {
+fn a_lookup_and_a_rejection_keep_four_megabytes_of_a_text() {
     let mut filed = Filed::new("table");
     filed.wait_for_worker();
     filed.run(
@@ -123,12 +123,12 @@ fn a_lookup_and_a_rejection_keep_a_million_bytes_of_a_text() {
     filed.run("INSERT INTO comments (body) SELECT repeat('漢', 20000000)");
     assert_eq!(
         filed.ask("SELECT octet_length(submission ->> 'body') FROM spamcheck.lookup"),
-        "1048575"
+        "4194303"
     );
     filed.run("UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
     refused(
         &mut filed.client,
-        "INSERT INTO comments (body) SELECT 'casino ' || repeat('x', 5000000)",
+        "INSERT INTO comments (body) SELECT 'casino ' || repeat('x', 9000000)",
     );
     let waits = std::time::Duration::from_secs(30);
     support::wait::until(waits, "the rejection in the log", || ask_count(&mut filed) == "1");
@@ -137,12 +137,12 @@ fn a_lookup_and_a_rejection_keep_a_million_bytes_of_a_text() {
     )
     .unwrap();
     // Whoever wants to put the row back sees that it is not all there.
-    assert_eq!(kept, serde_json::json!({"body": 1_048_576, "row.body": 1_048_576}));
+    assert_eq!(kept, serde_json::json!({"body": 4_194_304, "row.body": 4_194_304}));
     assert_eq!(
         filed.ask(
             "SELECT length(submission ->> 'body'), length(submission -> 'row' ->> 'body'), length(comment), detail -> 'kept' = submission -> 'kept' FROM spamcheck.spam_checklog"
         ),
-        "1048576|1048576|1048576|t"
+        "4194304|4194304|4194304|t"
     );
 }
 

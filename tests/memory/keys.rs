@@ -28,6 +28,7 @@ fn keys_of_every_kind_find_their_rows() {
         ("id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", ["DEFAULT", "DEFAULT", "DEFAULT"]),
         ("id uuid DEFAULT gen_random_uuid() PRIMARY KEY", ["DEFAULT", "DEFAULT", "DEFAULT"]),
         ("id text PRIMARY KEY", ["'it''s \"quoted\"'", "E'a\\\\b, [1]'", "''"]),
+        ("id text COLLATE \"de-x-icu\" PRIMARY KEY", ["'ä'", "'B'", "'a'"]),
         ("id char(5) PRIMARY KEY", ["'a'", "'b'", "'c'"]),
         ("id timestamptz PRIMARY KEY", ["'2026-03-01 12:00'", "'2026-03-02'", "'infinity'"]),
         ("id float8 PRIMARY KEY", ["0.1", "1e300/3", "'NaN'"]),
@@ -50,6 +51,23 @@ fn keys_of_every_kind_find_their_rows() {
         site.run(&insert(keys[0], SAME));
         assert_eq!(statuses(&mut site), "pending pending", "{columns}");
     }
+}
+
+#[test]
+fn a_row_is_found_by_the_index_of_its_key() {
+    let mut site = table("id text PRIMARY KEY");
+    site.run(
+        "INSERT INTO comments (id, body) SELECT 'key ' || n, 'text number ' || n FROM generate_series(1, 2000) n;
+         ANALYZE comments",
+    );
+    // What the session has done before may not be reported yet.
+    let scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'comments'";
+    site.run("BEGIN");
+    let before = site.ask(scans);
+    site.run("INSERT INTO comments (id, body) VALUES ('new', 'text number 77')");
+    assert_eq!(site.ask(scans), before);
+    site.run("COMMIT");
+    assert_eq!(pending(&mut site), "new");
 }
 
 #[test]

@@ -111,9 +111,15 @@ fn given_sources_go_over_found_ones_and_null_unmaps() {
         ),
         "body=other email=email"
     );
-    run(&mut client, "INSERT INTO notes VALUES (1, 'casino', 'casino', 'casino', 'x', 'fine')");
+    run(
+        &mut client,
+        "INSERT INTO notes VALUES (1, 'casino', 'casino', 'casino', 'x@x.example', 'fine')",
+    );
     assert_eq!(log(&mut client), "");
-    run(&mut client, "INSERT INTO notes VALUES (2, 'fine', 'fine', 'fine', 'x', 'casino')");
+    run(
+        &mut client,
+        "INSERT INTO notes VALUES (2, 'fine', 'fine', 'fine', 'x@x.example', 'casino')",
+    );
     assert_eq!(log(&mut client), "public.notes {\"id\": 2} content suppressed");
 }
 

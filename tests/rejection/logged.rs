@@ -200,9 +200,9 @@ fn large_bodies_arrive_whole() {
 }
 
 #[test]
-fn five_megabytes_reach_the_client_in_time_and_the_log_or_its_counter() {
+fn four_megabytes_reach_the_client_in_time_and_the_log_or_its_counter() {
     let mut site = refusing();
-    let body = format!("casino {}", "five megabytes of text ".repeat(5_000_000 / 23));
+    let body = format!("casino {}", "four megabytes of text ".repeat(4_000_000 / 23));
     let started = std::time::Instant::now();
     let failed = site.client.execute("INSERT INTO comments (body) VALUES ($1)", &[&body]);
     let took = started.elapsed();
@@ -210,7 +210,7 @@ fn five_megabytes_reach_the_client_in_time_and_the_log_or_its_counter() {
         failed.unwrap_err().as_db_error().and_then(|e| e.constraint()),
         Some("spamcheck_reject")
     );
-    // The wait is bounded; the rest is what reading and writing five megabytes takes.
+    // The wait is bounded; the rest is what reading and writing four megabytes takes.
     assert!(took < std::time::Duration::from_secs(5), "{took:?}");
     support::wait::until(std::time::Duration::from_secs(20), "the entry or the counter", || {
         site.ask("SELECT rejections_logged + rejections_unlogged FROM spamcheck.stat_worker") == "1"

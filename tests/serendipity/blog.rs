@@ -128,8 +128,12 @@ impl Blog {
         ));
     }
 
-    pub fn has_check(&mut self, name: &str) -> bool {
-        self.ask(&format!("SELECT count(*) FROM spamcheck.checks WHERE name = '{name}'")) == "1"
+    /// Whether the policy has a check that asks for earlier rows.
+    pub fn asks_for_earlier_rows(&mut self, policy: &str) -> bool {
+        self.ask(&format!(
+            "SELECT count(*) > 0 FROM spamcheck.check_setting
+              WHERE policy = '{policy}' AND enabled AND check_name IN ('duplicate', 'ip_interval')"
+        )) == "t"
     }
 
     /// Inserts a comment; its status.

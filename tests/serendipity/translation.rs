@@ -162,7 +162,11 @@ impl Translation {
                 options: Some(self.form_time()),
                 ..reject_if("form_time", self.is_on("comment_timeout", "false"))
             },
-            reject_if("duplicate", self.is_on("bodyclone", "false")),
+            // The plugin compares texts of any length.
+            Setting {
+                options: Some(json!({"min_length": 1})),
+                ..reject_if("duplicate", self.is_on("bodyclone", "false"))
+            },
         ];
         // ipflood: minutes.
         settings.push(match self.count("ipflood", "0") {

@@ -56,7 +56,7 @@ impl Check for Bypass {
             },
             OptionSpec {
                 name: "approved_before",
-                kind: OptionKind::Integer { min: 1, max: 1000 },
+                kind: OptionKind::Integer { min: 0, max: 1000 },
                 default: "null",
                 meaning: "Authors with at least this many earlier ham rows are exempt; they are \
                           known by user_id (0 is nobody), without one by email, never by name",

@@ -45,7 +45,7 @@ impl Check for Duplicate {
             },
             OptionSpec {
                 name: "min_length",
-                kind: OptionKind::Integer { min: 1, max: 1_000_000 },
+                kind: OptionKind::Integer { min: 0, max: 1_000_000 },
                 default: "10",
                 meaning: "Bodies with fewer characters, once they are normalised, are not compared",
             },
@@ -304,6 +304,6 @@ mod tests {
     fn wrong_options_are_refused() {
         assert!(refused("duplicate", &json!({"same": "page"})).contains("\"author\", \"ip\""));
         assert!(refused("duplicate", &json!({"window": "a while"})).contains("\"window\""));
-        assert!(refused("duplicate", &json!({"min_length": 0})).contains("min_length"));
+        assert!(refused("duplicate", &json!({"min_length": -1})).contains("min_length"));
     }
 }

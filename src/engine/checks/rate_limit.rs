@@ -68,7 +68,7 @@ impl Check for RateLimit {
             },
             OptionSpec {
                 name: "ipv6_prefix",
-                kind: OptionKind::Integer { min: 1, max: 128 },
+                kind: OptionKind::Integer { min: 0, max: 128 },
                 default: "64",
                 meaning: "Leading bits of an IPv6 address that make a sender; null: all 128",
             },

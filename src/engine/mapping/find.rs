@@ -242,7 +242,7 @@ fn fit(field: Field, phrase: &[&str], column: &Column) -> Option<i32> {
         (Field::Body | Field::Title, Json) => (!VAGUE.contains(&phrase[0])).then_some(-10),
         (Field::Ip, Address) => Some(10),
         (Field::Ip, Text) => Some(0),
-        (Field::Type | Field::Source, Text | Enum) => Some(0),
+        (Field::Type | Field::Source | Field::UserRole, Text | Enum) => Some(0),
         (Field::CreatedAt, Time) => Some(3),
         (Field::CreatedAt, Date) => Some(-5),
         (Field::CreatedAt, Integer | Number) => (!["published", "signed"].contains(&phrase[0])
