@@ -66,7 +66,8 @@ CREATE TABLE spamcheck.list (
     source_url   text,
     refresh      interval,
     refreshed_at timestamptz,
-    last_error   text
+    last_error   text,
+    _filled      boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE spamcheck.list IS 'Lists: named entries that checks match against';
 COMMENT ON COLUMN spamcheck.list.name IS 'Name by which a check''s options name the list';
@@ -75,6 +76,7 @@ COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches the ent
 COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them';
 COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched';
 COMMENT ON COLUMN spamcheck.list.last_error IS 'Why the last fetch failed; NULL: it did not';
+COMMENT ON COLUMN spamcheck.list._filled IS 'Internal: whether a preset has filled it once; what was emptied since stays empty';
 
 CREATE TABLE spamcheck.list_entry (
     list       text NOT NULL,
@@ -194,6 +196,8 @@ CREATE TABLE spamcheck.spam_checklog (
 ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
 CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
 CREATE INDEX spam_checklog_submission_id ON spamcheck.spam_checklog (submission_id);
+CREATE INDEX spam_checklog_row ON spamcheck.spam_checklog (_protection, row_key);
+COMMENT ON INDEX spamcheck.spam_checklog_row IS 'For finding what was found about a row';
 COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows and purging the oldest';
 COMMENT ON INDEX spamcheck.spam_checklog_submission_id IS 'For reversing all findings of a submission';
 COMMENT ON TABLE spamcheck.spam_checklog IS 'Spam check log: one row for each finding on each submission';

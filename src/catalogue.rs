@@ -180,7 +180,8 @@ fn write_settings(policy: &str, preset: &Preset) {
     );
 }
 
-/// Lists belong to all policies: a preset makes those that are missing and leaves the others alone.
+/// Lists belong to all policies: a preset makes those that are missing, fills an empty one once, and leaves
+/// the others alone. What somebody emptied stays empty (trap T4 of Serendipity's plugin).
 fn write_lists(preset: &Preset) {
     let lists: Vec<Json> = preset
         .lists
@@ -199,9 +200,16 @@ fn write_lists(preset: &Preset) {
     spi::write(
         "INSERT INTO spamcheck.list_entry (list, value, note)
          SELECT r.name, e.value, 'from the preset'
-           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(name text, kind text, entries text[]),
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(name text, kind text, entries text[])
+           JOIN spamcheck.list l ON l.name = r.name AND NOT l._filled,
                 unnest(r.entries) AS e(value)
           WHERE NOT EXISTS (SELECT FROM spamcheck.list_entry x WHERE x.list = r.name)",
+        &[Arg::Text(lists)],
+    );
+    spi::write(
+        "UPDATE spamcheck.list l SET _filled = true
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(name text, kind text, entries text[])
+          WHERE l.name = r.name AND NOT l._filled AND r.entries <> '{}'",
         &[Arg::Text(lists)],
     );
 }

@@ -22,7 +22,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{memory, record, settings, shared, wait};
+use crate::{decisions, memory, record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -91,6 +91,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         None => {}
     }
     if trigger.event == Event::Update {
+        decisions::follow(protection, &trigger);
         if protection.is_partition {
             let content = submission::fingerprint(protection, row);
             stash::may_move(id, trigger.old_address(), content);
@@ -203,7 +204,7 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     if judgement.lookups {
         // SAFETY: the slot holds the new row; all its columns are read now.
         let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-        judgement = wait::with_answer(protection, whole, judgement);
+        judgement = wait::with_answer(protection, whole, edited, judgement);
     }
     if judgement.findings.is_empty() && !judgement.lookups {
         return Decision::Pass(trigger.unchanged());

@@ -25,6 +25,7 @@ mod surroundings;
 mod rate;
 mod custom;
 mod memory;
+mod decisions;
 mod stash;
 mod nesting;
 mod report;

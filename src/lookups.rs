@@ -216,7 +216,7 @@ pub fn claim(limit: usize) -> Vec<Claimed> {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
     let oldest = (limit + 3) / 4;
     rights::as_extension(|| {
-        spi::write_returning(
+        claimed(spi::write_returning(
             "WITH newest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
@@ -234,12 +234,65 @@ pub fn claim(limit: usize) -> Vec<Claimed> {
                  'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')",
             &[Arg::Int(limit - oldest), Arg::Int(oldest)],
-        )
-        .into_iter()
-        .flatten()
-        .filter_map(|text| serde_json::from_str(&text).ok())
-        .collect()
+        ))
     })
+}
+
+/// Takes one lookup to find out whether the service answers again: of the newest that are due one that has
+/// not failed yet, if there is any. A text that the service stumbles over must not stand for all.
+pub fn claim_probe() -> Vec<Claimed> {
+    rights::as_extension(|| {
+        claimed(spi::write_returning(
+            "WITH due AS (
+                 SELECT l.id, l.last_error, l.next_at FROM spamcheck.lookup l
+                  WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
+                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+                  ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED)
+             UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
+              WHERE l.id = (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)
+             RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
+                 'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
+                 'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
+                                     FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')",
+            &[],
+        ))
+    })
+}
+
+fn claimed(texts: Vec<Option<String>>) -> Vec<Claimed> {
+    texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
+}
+
+/// A human decided about a row: nobody needs an answer about it any more.
+pub fn decided(protection: i32, row_key: &Json) {
+    rights::as_extension(|| {
+        spi::write_returning(
+            "DELETE FROM spamcheck.lookup l
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+             RETURNING NULL::bytea",
+            &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+        )
+    });
+}
+
+/// A row got another key: what waits for it, and what was logged about it, follows.
+pub fn rename_row(protection: i32, from: &Json, to: &Json) {
+    let (from, to) = (from.to_string(), to.to_string());
+    let args = [Arg::Int(protection), Arg::Text(&from), Arg::Text(&to)];
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck.lookup l SET row_key = convert_from($3, 'UTF8')::jsonb
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+             RETURNING NULL::bytea",
+            &args,
+        );
+        spi::write_returning(
+            "UPDATE spamcheck.spam_checklog l SET row_key = convert_from($3, 'UTF8')::jsonb
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+             RETURNING NULL::bytea",
+            &args,
+        );
+    });
 }
 
 /// Removes lookups that are done.

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
+use crate::health;
 use crate::lookups;
+use crate::report;
 use crate::restore;
 use crate::rights;
 use crate::rulebook;
@@ -65,6 +67,7 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
 ) -> pg_sys::Datum {
     if !PROTECTING.get() && installed() {
         rights::as_extension(|| {
+            warn_of_columns();
             let ours = spi::text_now(
                 "SELECT convert_to('yes', 'UTF8') FROM pg_event_trigger_dropped_objects() d
                   WHERE d.object_type = 'trigger' AND d.address_names[3] = 'zzzz_spamcheck_guard' LIMIT 1",
@@ -128,6 +131,25 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
         }
     }
     pg_sys::Datum::null()
+}
+
+/// A column that a mapping names may be dropped: its table's rows go in all the same, and somebody should
+/// know that they are judged by less.
+fn warn_of_columns() {
+    let dropped = spi::text_now(
+        "SELECT convert_to('yes', 'UTF8') FROM pg_event_trigger_dropped_objects() d
+          WHERE d.object_type = 'table column' AND d.objid IN (SELECT r.relation FROM spamcheck._protected_relation r) LIMIT 1",
+        &[],
+    );
+    let missing = if dropped.is_some() { health::missing_columns() } else { Vec::new() };
+    if !missing.is_empty() {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("a mapping of pg_spamcheck names columns that are gone: {}", missing.join(", ")),
+            "Such a field is missing from submissions, and a verdict for such a status is only logged.".into(),
+            "Call spamcheck.protect() for the table again.",
+        );
+    }
 }
 
 fn installed() -> bool {

@@ -2,10 +2,12 @@
 //! HINT, SQLSTATE, constraint), and refusals of bad input as errors. No other file chooses a SQLSTATE
 //! or words a public message; what a spammer must not learn stays out of them.
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{c_char, c_int};
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys, prelude::*};
 use spamcheck_engine::refusal::Refusal;
+
+use crate::row;
 
 /// The constraint that a rejection names.
 pub const REJECT_CONSTRAINT: &str = "spamcheck_reject";
@@ -71,7 +73,7 @@ pub fn rejection(
 }
 
 fn palloc_text(text: &str) -> *mut c_char {
-    let text = CString::new(text.replace('\0', "")).unwrap_or_default();
+    let text = row::to_server(&row::fitting(text));
     // SAFETY: pstrdup copies a valid C string into the current memory context.
     unsafe { pg_sys::pstrdup(text.as_ptr()) }
 }

@@ -96,6 +96,18 @@ impl<'a> Row<'a> {
         (!self.nulls[column.index]).then(|| self.values[column.index])
     }
 
+    /// Whether a column has another value than in another row of the same type. Comparing images is enough
+    /// as a rule: an equal text stored otherwise (a toasted value kept as it is, say) is compared by content.
+    pub fn differs(&self, other: Row<'_>, column: Column) -> bool {
+        match (self.datum(column), other.datum(column)) {
+            (None, None) => false,
+            (Some(a), Some(b)) => {
+                a.value() != b.value() && self.text_borrowed(column) != other.text_borrowed(column)
+            }
+            _ => true,
+        }
+    }
+
     /// A column's value for a field.
     pub fn value(&self, column: Column, field: Field) -> Value<'a> {
         let Some(datum) = self.datum(column) else { return Value::Absent };

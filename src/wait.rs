@@ -27,14 +27,19 @@ struct Answer {
 
 /// The judgement with Akismet's answer, if the policy waits for one and it comes in time; without it,
 /// the judgement as it is. A trial changes no row, so it does not keep one waiting either.
-pub fn with_answer(protection: &Protection, row: Row<'_>, judgement: Judgement) -> Judgement {
+pub fn with_answer(
+    protection: &Protection,
+    row: Row<'_>,
+    edited: bool,
+    judgement: Judgement,
+) -> Judgement {
     let policy = &protection.policy;
     let Some(akismet) = policy.akismet() else { return judgement };
     let waits = judgement.lookups
         && akismet.options.mode == Mode::Wait
         && policy.settings.mode == policy::Mode::Enforce
         && !transaction::is_worker();
-    let answer = if waits { ask(protection, row, akismet) } else { None };
+    let answer = if waits { ask(protection, row, edited, akismet) } else { None };
     let Some(answer) = answer else { return judgement };
     let mut findings = judgement.findings;
     if answer.spam {
@@ -43,20 +48,26 @@ pub fn with_answer(protection: &Protection, row: Row<'_>, judgement: Judgement) 
     Judgement { lookups: false, ..policy.weigh(findings) }
 }
 
-fn ask(protection: &Protection, row: Row<'_>, akismet: &AkismetSetting) -> Option<Answer> {
+fn ask(
+    protection: &Protection,
+    row: Row<'_>,
+    edited: bool,
+    akismet: &AkismetSetting,
+) -> Option<Answer> {
     let deadline =
         Instant::now() + Duration::from_millis(u64::from(akismet.options.wait_ms.unwrap_or(0)));
     // SAFETY: a static that is set for the life of the backend.
     let database = shared::shared()?.database(unsafe { pg_sys::MyDatabaseId })?;
-    // A service that is known to be away is not waited for, nor a worker that is.
-    if deadline <= Instant::now() || !database.runs() || database.lane() != Lane::Open {
+    // Without a key, or a worker, there is nobody to ask. A service that does not answer is the worker's
+    // to judge: it lets one question through from time to time, and refuses the others at once.
+    let closed = matches!(database.lane(), Lane::NoKey | Lane::BadSecrets | Lane::InvalidKey);
+    if deadline <= Instant::now() || !database.runs() || closed {
         return None;
     }
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-    let question =
-        json!({ "policy": protection.policy.settings.name, "submission": facts.to_json() });
+    let question = json!({ "policy": protection.policy.settings.name, "reason": edited.then_some("edit"), "submission": facts.to_json() });
     let answer = mailbox::ask(database, question.to_string().as_bytes(), deadline).ok()?;
     serde_json::from_slice(&answer).ok()
 }

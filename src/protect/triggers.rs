@@ -18,7 +18,8 @@ pub fn make(described: &Described, id: i32, on_update: bool) {
     let (guarded, recorded) = match (described.kind.as_str(), on_update) {
         ("p", _) => ("INSERT OR UPDATE OR DELETE", "INSERT OR UPDATE"),
         (_, true) => ("INSERT OR UPDATE", "INSERT OR UPDATE"),
-        (_, false) => ("INSERT", "INSERT"),
+        // Whoever changes a status or a key by hand is heard all the same.
+        (_, false) => ("INSERT OR UPDATE", "INSERT"),
     };
     as_protector(|| {
         drop(described);

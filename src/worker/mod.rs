@@ -293,7 +293,13 @@ impl Worker {
             Some(key) if self.lane.is_open() => {
                 self.pipeline.send(&mut self.lane, key, &self.network);
             }
-            _ => {
+            Some(key) => {
+                // One that waits may be the one that finds out whether the lane is open again.
+                self.pipeline.send(&mut self.lane, key, &self.network);
+                self.pipeline.questions.refuse();
+                self.pipeline.give_back();
+            }
+            None => {
                 self.pipeline.questions.refuse();
                 self.pipeline.give_back();
             }
@@ -327,11 +333,12 @@ impl Worker {
         }
         self.database.lookups.store(false, Ordering::Release);
         let prepared = self.database.prepared.load(Ordering::Acquire);
+        let probing = !self.lane.is_open();
         let pipeline = &mut self.pipeline;
         let Some((next, prepared)) = transaction("claiming lookups", || {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
-            let claimed = lookups::claim(room);
+            let claimed = if probing { lookups::claim_probe() } else { lookups::claim(room) };
             let next = if claimed.len() < room { lookups::next_due() } else { Some(0.0) };
             pipeline.take(claimed);
             (next, prepared)

@@ -27,10 +27,12 @@ const COMPANY: Duration = Duration::from_millis(4);
 const RETRY: Duration = Duration::from_secs(30);
 /// How long answers wait whose lookups somebody else has locked.
 const LOCKED: Duration = Duration::from_millis(100);
+/// How long a lookup waits whose policy does not ask Akismet now.
+const UNASKED: Duration = Duration::from_secs(30);
 /// Answers that are settled without waiting any longer.
 const ENOUGH: usize = 128;
 
-/// A claimed lookup and the options to make it with; None: the policy does not ask Akismet any more.
+/// A claimed lookup and the options to make it with; None: the policy does not ask Akismet now.
 struct Ready {
     lookup: Claimed,
     options: Option<Options>,
@@ -44,7 +46,6 @@ pub struct Pipeline {
     out: HashMap<i64, Claimed>,
     answered: Vec<Answered>,
     postponed: Vec<Postponed>,
-    unwanted: Vec<i64>,
     /// Those of inserts that wait.
     pub questions: Questions,
     /// When the first of these came.
@@ -63,7 +64,6 @@ impl Pipeline {
             out: HashMap::new(),
             answered: Vec::new(),
             postponed: Vec::new(),
-            unwanted: Vec::new(),
             questions: Questions::default(),
             since: None,
             not_before: None,
@@ -139,7 +139,7 @@ impl Pipeline {
             }
         }
         // Somebody sits and waits for these, so they go first.
-        while self.is_out() < network.max_in_flight
+        while self.is_out() < lane.room(network.max_in_flight)
             && let (Some(http), Some(question)) = (&self.http, self.questions.next())
         {
             http.send(akismet::request(&question.lookup, &question.options, key.clone(), network));
@@ -153,7 +153,8 @@ impl Pipeline {
             }
             let Some(Ready { lookup, options }) = self.ready.pop_front() else { break };
             let Some(options) = options else {
-                self.gather().unwanted.push(lookup.id);
+                let postponed = expire(&lookup, unasked(&lookup));
+                self.gather().postponed.push(postponed);
                 continue;
             };
             let request = akismet::request(&lookup, &options, key.clone(), network);
@@ -244,7 +245,7 @@ impl Pipeline {
     /// Settles what is due to be settled. None: the extension is gone. Some(true): something went back
     /// into the queue.
     pub fn settle(&mut self) -> Option<bool> {
-        let gathered = self.answered.len() + self.postponed.len() + self.unwanted.len();
+        let gathered = self.answered.len() + self.postponed.len();
         if self.not_before.is_some_and(|at| Instant::now() < at) {
             return Some(false);
         }
@@ -256,23 +257,19 @@ impl Pipeline {
         self.since = None;
         let answered = std::mem::take(&mut self.answered);
         let postponed = std::mem::take(&mut self.postponed);
-        let unwanted = std::mem::take(&mut self.unwanted);
         let database = self.database;
         let (again, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
-            let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(unwanted.iter().copied());
+            let ids = ids.chain(postponed.iter().map(|p| p.id));
             let held = lookups::lock(&ids.collect::<Vec<_>>());
             let (answered, answered_later) = held.split(answered, |one| one.lookup.id);
             let (postponed, postponed_later) = held.split(postponed, |p| p.id);
-            let (unwanted, unwanted_later) = held.split(unwanted, |id| *id);
             let again = settle::settle(database, answered);
             lookups::postpone(&postponed);
-            lookups::finish(&unwanted);
-            let later = (answered_later, postponed_later, unwanted_later);
-            (again || !postponed.is_empty(), later)
+            (again || !postponed.is_empty(), (answered_later, postponed_later))
         })?;
-        (self.answered, self.postponed, self.unwanted) = locked;
-        if !(self.answered.is_empty() && self.postponed.is_empty() && self.unwanted.is_empty()) {
+        (self.answered, self.postponed) = locked;
+        if !(self.answered.is_empty() && self.postponed.is_empty()) {
             self.since = Some(Instant::now());
             self.not_before = Some(Instant::now() + LOCKED);
         }
@@ -299,6 +296,12 @@ fn put_back(lookup: &Claimed, error: Option<String>) -> Postponed {
         answer: None,
         reason: None,
     }
+}
+
+/// The policy does not ask Akismet now: it was switched off, or a restore has not brought it yet.
+fn unasked(lookup: &Claimed) -> Postponed {
+    let error = format!("check akismet of policy \"{}\" is off", lookup.policy);
+    Postponed { seconds: UNASKED.as_secs_f64(), ..put_back(lookup, Some(error)) }
 }
 
 /// A lookup without an answer for too long expires.

@@ -23,6 +23,8 @@ const MOST: usize = 10_000;
 pub struct Asked {
     /// The policy in force.
     pub policy: String,
+    /// `edit`, or none.
+    pub reason: Option<String>,
     /// The fields of the submission.
     pub submission: Json,
 }
@@ -70,6 +72,7 @@ impl Questions {
         let lookup = Claimed {
             id: -self.asked,
             policy: asked.policy,
+            reason: asked.reason,
             submission: asked.submission,
             attempts: 1,
             ..Claimed::default()

@@ -341,6 +341,10 @@ fn update(
         if let Err(error) = client.update(statement.as_c_str(), None, &args) {
             pgrx::error!("the status could not be written: {error}");
         }
+        // SAFETY: the count of the statement that has just run.
+        if unsafe { pg_sys::SPI_processed } == 0 {
+            pgrx::error!("a trigger of the table kept the row from being written");
+        }
     });
 }
 

@@ -46,6 +46,51 @@ fn a_human_who_moderates_an_async_row_has_the_last_word() {
 }
 
 #[test]
+fn a_human_who_ends_where_the_row_was_has_decided_all_the_same() {
+    let text = "pulled and released by hand";
+    let (mut site, id) = asked("{}", text);
+    for status in ["pending", "approved"] {
+        site.run(&format!("UPDATE comments SET status = '{status}' WHERE id = {id}"));
+    }
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "0");
+    Gate::shared().say(text, true);
+    // Answers are settled in their order: after another one this one would be, too.
+    let later = "asked after the decision";
+    let other = site.comment(later);
+    Gate::shared().say(later, true);
+    site.until(&format!("SELECT status FROM comments WHERE id = {other}"), "spam");
+    assert_eq!(site.status(id), "approved");
+}
+
+#[test]
+fn a_row_that_gets_another_key_gets_its_verdict_and_its_log_follows() {
+    let text = "renumbered meanwhile";
+    let (mut site, id) = asked("{}", text);
+    site.run(&format!("UPDATE comments SET id = 4711 WHERE id = {id}"));
+    answered(&mut site, text, true);
+    assert_eq!(site.status(4711), "spam");
+    site.run("UPDATE comments SET id = 4712");
+    assert_eq!(site.get("SELECT row_key FROM spamcheck.spam_checklog"), r#"{"id": 4712}"#);
+    site.run("BEGIN; UPDATE comments SET id = 4713; ROLLBACK");
+    assert_eq!(site.get("SELECT row_key FROM spamcheck.spam_checklog"), r#"{"id": 4712}"#);
+}
+
+#[test]
+fn a_verdict_that_a_trigger_swallows_is_not_taken_for_applied() {
+    let text = "swallowed by a trigger";
+    let (mut site, id) = asked("{}", text);
+    site.run(
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER swallow BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION swallow()",
+    );
+    Gate::shared().say(text, true);
+    site.until("SELECT last_error LIKE '%could not be written%' FROM spamcheck.lookup", "true");
+    assert_eq!(site.log(), [""; 0]);
+    site.run("DROP TRIGGER swallow ON comments; SELECT spamcheck.retry_lookups()");
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+}
+
+#[test]
 fn other_columns_may_change_meanwhile() {
     let text = "liked meanwhile";
     let (mut site, id) = asked("{}", text);

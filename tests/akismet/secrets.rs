@@ -145,7 +145,10 @@ fn rows_wait_for_a_key_and_go_when_there_is_one() {
 
 #[test]
 fn a_key_that_akismet_refuses_pauses_everything_until_it_is_corrected() {
-    let world = World::new(ClusterOptions::default());
+    let workers = ClusterOptions::default()
+        .with("pg_spamcheck.max_workers", "8")
+        .with("max_worker_processes", "16");
+    let world = World::new(workers);
     let path = world.cluster.folder().join("secrets.json");
     write(&path, &secrets("000000000000"), 0o600);
     let answers = [

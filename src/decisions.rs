@@ -1,0 +1,39 @@
+//! What others do to a row that was judged: a status that a human or the app sets is a decision, which no
+//! later answer may override; a row with another key is still the same row. Owns how the guard tells, not
+//! what the queue and the log do about it.
+
+use spamcheck_engine::policy::Mode;
+
+use crate::protection::Protection;
+use crate::row::Row;
+use crate::trigger::Trigger;
+use crate::{key, lookups, transaction};
+
+/// Looks at an update, before the row is judged again.
+pub fn follow(protection: &Protection, trigger: &Trigger) {
+    // The worker's own verdicts are no decisions.
+    if transaction::is_worker() || protection.key.is_empty() {
+        return;
+    }
+    let status = || protection.status.columns.iter().map(|(_, column)| *column);
+    let columns = protection.key.iter().map(|key| key.column).chain(status());
+    let Some(width) = columns.map(|column| column.index + 1).max() else { return };
+    // SAFETY: the slots hold the old and the new row, of the same type, which has these columns.
+    let (old, new) = unsafe {
+        (Row::of_slot(trigger.old_slot(), width), Row::of_slot(trigger.new_slot(), width))
+    };
+    let renamed = protection.key.iter().any(|key| old.differs(new, key.column));
+    let asks =
+        protection.policy.akismet().is_some() && protection.policy.settings.mode != Mode::Off;
+    let decided = asks && status().any(|column| old.differs(new, column));
+    if !renamed && !decided {
+        return;
+    }
+    let Some(before) = key::of_row(protection, old) else { return };
+    if decided {
+        lookups::decided(protection.id, &before);
+    }
+    if renamed && let Some(after) = key::of_row(protection, new) {
+        lookups::rename_row(protection.id, &before, &after);
+    }
+}
