@@ -136,6 +136,17 @@ pub fn take_back(protection: &Protection, row: Row<'_>) {
     });
 }
 
+/// Gives what is remembered of a row, as it was, another key.
+pub fn rename(protection: &Protection, old: Row<'_>, new: Row<'_>) {
+    let (key, to) = (key::compact(protection, old), key::compact(protection, new));
+    let traces = remember::traces(protection, old, wall_clock());
+    by_index(|| {
+        for hash in traces {
+            Chain { hash, protection: protection.id }.rename(&key, &to);
+        }
+    });
+}
+
 /// Forgets all that is known of a protected table; as the extension.
 pub fn forget(protection: i32) {
     chain::forget_all(protection);

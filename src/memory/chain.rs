@@ -124,6 +124,19 @@ impl Chain {
         )
     }
 
+    /// Gives a row's newest member another key. Just one: while keys move up by one, two rows have the
+    /// same for a moment.
+    pub fn rename(self, key: &str, to: &str) {
+        spi::rows_newest(
+            "UPDATE spamcheck._seen s SET key = $4
+              WHERE s.ctid = ANY (ARRAY(SELECT o.ctid FROM spamcheck._seen o
+                     WHERE o.hash = $1 AND o.protection = $2 AND o.key = $3
+                     ORDER BY o.n DESC LIMIT 1))",
+            &[Arg::Big(self.hash), Arg::Int(self.protection), Arg::Text(key), Arg::Text(to)],
+            |_| (),
+        );
+    }
+
     /// Forgets a member that leads nowhere, unless somebody is about to follow it.
     pub fn forget(self, n: i32, key: &str) {
         spi::rows_newest(
