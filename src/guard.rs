@@ -71,6 +71,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     };
     if arrived.is_none() {
         stash::begin(id);
+        memory::take_back();
     }
     if !settings::enabled() {
         return unchanged;
@@ -87,7 +88,10 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         Some(content) if content == submission::fingerprint(protection, row) => {
             return unchanged;
         }
-        Some(_) => stash::begin(id),
+        Some(_) => {
+            stash::begin(id);
+            memory::take_back();
+        }
         None => {}
     }
     if trigger.event == Event::Update {
@@ -392,7 +396,6 @@ fn log_refused(
     match (claim, protection.policy.settings.on_reject) {
         (Some(claim), _) => record::log_block(protection, &facts, judgement, whole_row, claim),
         (None, OnReject::Drop) => {
-            memory::take_back(protection, row);
             record::log_dropped(protection, &facts, judgement, whole_row);
         }
         (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),

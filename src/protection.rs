@@ -253,8 +253,10 @@ impl Protection {
         }
         self.watched.iter().map(|(_, column)| column).for_each(&mut see);
         if self.remembers {
-            // A row is remembered with its key.
+            // A row is remembered with its key and its time.
             self.key.iter().map(|key| &key.column).for_each(&mut see);
+            let created = self.sources.iter().filter(|(field, _)| *field == Field::CreatedAt);
+            created.flat_map(|(_, bound)| bound.columns()).for_each(&mut see);
         }
         last
     }
