@@ -71,6 +71,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     };
     if arrived.is_none() {
         stash::begin(id);
+        memory::take_back();
     }
     if !settings::enabled() {
         return unchanged;
@@ -87,11 +88,17 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         Some(content) if content == submission::fingerprint(protection, row) => {
             return unchanged;
         }
-        Some(_) => stash::begin(id),
+        Some(_) => {
+            stash::begin(id);
+            memory::take_back();
+        }
         None => {}
     }
     if trigger.event == Event::Update {
         decisions::follow(protection, &trigger);
+        if protection.remembers {
+            follow_key(protection, &trigger, row);
+        }
         if protection.is_partition {
             let content = submission::fingerprint(protection, row);
             stash::may_move(id, trigger.old_address(), content);
@@ -166,13 +173,28 @@ fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
 fn edited(protection: &Protection, trigger: &Trigger, new: Row<'_>) -> bool {
     // SAFETY: the slot holds the old row, of the same type.
     let old = unsafe { Row::of_slot(trigger.old_slot(), protection.width) };
-    protection.watched.iter().any(|(_, column)| match (old.datum(*column), new.datum(*column)) {
+    protection.watched.iter().any(|(_, column)| differs(old, new, *column))
+}
+
+fn differs(old: Row<'_>, new: Row<'_>, column: Column) -> bool {
+    match (old.datum(column), new.datum(column)) {
         (None, None) => false,
         (Some(a), Some(b)) => {
-            a.value() != b.value() && old.text_borrowed(*column) != new.text_borrowed(*column)
+            a.value() != b.value() && old.text_borrowed(column) != new.text_borrowed(column)
         }
         _ => true,
-    })
+    }
+}
+
+/// A row that gets another key stays known.
+fn follow_key(protection: &Protection, trigger: &Trigger, new: Row<'_>) {
+    // SAFETY: the slot holds the old row, of the same type.
+    let old = unsafe { Row::of_slot(trigger.old_slot(), protection.width) };
+    if protection.key.iter().any(|key| differs(old, new, key.column)) {
+        // SAFETY: as above; all its columns are read now.
+        let whole = unsafe { Row::of_slot(trigger.old_slot(), trigger.columns()) };
+        memory::rename(protection, whole, new);
+    }
 }
 
 fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: bool) -> Decision {
@@ -375,7 +397,6 @@ fn log_refused(
     match (claim, protection.policy.settings.on_reject) {
         (Some(claim), _) => record::log_block(protection, &facts, judgement, whole_row, claim),
         (None, OnReject::Drop) => {
-            memory::take_back(protection, row);
             record::log_dropped(protection, &facts, judgement, whole_row);
         }
         (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),

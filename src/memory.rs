@@ -8,11 +8,12 @@
 //! ordinary row, of the transaction at hand: it goes with a rollback, and it must not be written in a
 //! subtransaction, or a COPY of a million rows would take a million of their numbers.
 
+mod came;
 mod chain;
 pub mod remember;
 mod stored;
+mod unstored;
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 
 use spamcheck_engine::surroundings::{Earlier, Trace, TraceKind};
@@ -26,13 +27,7 @@ use crate::{key, settings, transaction};
 use chain::{Chain, PAGE, Seen, by_index};
 use stored::{Look, Table};
 
-/// A member that this session added: the chain, its number, the row's key.
-type Added = (Chain, i32, String);
-
-thread_local! {
-    /// The last one of each kind.
-    static ADDED: RefCell<[Option<Added>; 3]> = const { RefCell::new([None, None, None]) };
-}
+pub use unstored::{clear, forget_from, hand_up, stored, take_back, take_back_all};
 
 /// The number of a kind of trace, as the lowest bits of hashes hold it. Stored, so it must not change.
 pub fn number(kind: TraceKind) -> i64 {
@@ -66,15 +61,18 @@ pub fn earlier(
     let clock = wall_clock();
     let since = trace.since.map(|since| clock.saturating_sub(submission::now() - since));
     let chain = Chain { hash: hash(trace.kind, trace.value), protection: protection.id };
-    let own = around.row.map(|row| key::compact(protection, row));
+    let own = around.row.map(|row| (row, key::compact(protection, row)));
     let newest = match &own {
-        Some(key) if !around.dry => join(chain, trace.kind, clock, key),
+        Some((row, key)) if !around.dry => {
+            let at = came::came(protection, *row, clock);
+            join(chain, &Joining { key, at, since, edited: around.edited })
+        }
         _ => by_index(|| chain.below(i32::MAX)),
     };
     if newest.is_empty() {
         return Ok(0);
     }
-    let own = own.filter(|_| !protection.key.is_empty());
+    let own = own.map(|(_, key)| key).filter(|_| !protection.key.is_empty());
     let mut count = Count {
         protection,
         trace,
@@ -95,43 +93,57 @@ pub fn earlier(
     answer
 }
 
+/// The row at hand, as it joins a chain.
+struct Joining<'j> {
+    key: &'j str,
+    /// When it came.
+    at: i64,
+    /// One that came earlier matters to nobody.
+    since: Option<i64>,
+    edited: bool,
+}
+
 /// Adds the row at hand to a chain; the newest of those that are in it already.
-fn join(chain: Chain, kind: TraceKind, clock: i64, key: &str) -> Vec<Seen> {
+fn join(chain: Chain, joining: &Joining<'_>) -> Vec<Seen> {
+    let Joining { key, since, edited, .. } = *joining;
+    let matters = |at: i64| since.is_none_or(|since| at > since);
+    if !matters(joining.at) {
+        return by_index(|| chain.below(i32::MAX));
+    }
     transaction::remembered();
     let (n, earlier) = by_index(|| {
         loop {
-            if chain.begin(clock, key) {
-                return (0, Vec::new());
+            if chain.begin(joining.at, key) {
+                return (Some(0), Vec::new());
             }
             let newest = chain.below(i32::MAX);
-            if let Some(last) = newest.first() {
-                // Whoever waited came before whoever was let in first.
-                let at = if last.n < 0 { clock } else { clock.max(last.at) };
-                if let Some(n) = chain.follow(last.n, at, key) {
-                    return (n, newest);
-                }
+            // An edited row came when it came first.
+            let same = newest.iter().filter(|seen| edited && seen.key == key).map(|seen| seen.at);
+            let at = same.fold(joining.at, i64::min);
+            if !matters(at) {
+                return (None, newest);
+            }
+            if let Some(last) = newest.first()
+                && let Some(n) = chain.follow(last, at, key)
+            {
+                return (Some(n), newest);
             }
             pgrx::check_for_interrupts!();
         }
     });
-    ADDED.with_borrow_mut(|added| {
-        added[number(kind) as usize] = Some((chain, n, key.to_owned()));
-    });
+    if let Some(n) = n {
+        unstored::add(chain, n, key);
+    }
     earlier
 }
 
-/// The row that was judged last is silently not inserted, while its transaction goes on.
-pub fn take_back(protection: &Protection, row: Row<'_>) {
-    let added = ADDED.take();
-    if protection.key.is_empty() || added.iter().all(Option::is_none) {
-        return;
-    }
-    let own = key::compact(protection, row);
+/// Gives what is remembered of a row, as it was, another key.
+pub fn rename(protection: &Protection, old: Row<'_>, new: Row<'_>) {
+    let (key, to) = (key::compact(protection, old), key::compact(protection, new));
+    let traces = remember::traces(protection, old, wall_clock());
     by_index(|| {
-        for (chain, n, key) in added.into_iter().flatten() {
-            if chain.protection == protection.id && key == own {
-                chain.forget(n, &key);
-            }
+        for hash in traces {
+            Chain { hash, protection: protection.id }.rename(&key, &to);
         }
     });
 }
@@ -165,10 +177,11 @@ impl Count<'_> {
         let mut page = newest;
         loop {
             let last = page.last().filter(|_| page.len() == PAGE).map(|last| last.n);
-            // Those that arrived did so in this order; those from remember() are in none.
-            let too_old = |seen: &Seen| self.since.is_some_and(|since| seen.at <= since);
-            let rest_is_old = last.is_some_and(|n| n >= 0) && page.last().is_some_and(too_old);
-            page.retain(|seen| !too_old(seen) && self.own.as_ref() != Some(&seen.key));
+            // Those that arrived know the latest time of those below; those from remember() are in no order.
+            let too_old = |at: i64| self.since.is_some_and(|since| at <= since);
+            let rest_is_old = last.is_some_and(|n| n >= 0)
+                && page.last().is_some_and(|seen| too_old(seen.latest));
+            page.retain(|seen| !too_old(seen.at) && self.own.as_ref() != Some(&seen.key));
             if self.protection.key.is_empty() {
                 page.iter().for_each(|seen| self.count_unseen(seen));
             } else if !page.is_empty() {

@@ -43,6 +43,8 @@ pub struct Protection {
     pub width: usize,
     /// Whether the relation at hand is a partition.
     pub is_partition: bool,
+    /// Whether an enabled check asks for earlier rows.
+    pub remembers: bool,
     /// The query that finds a row by its key, once somebody asks; see memory/stored.rs.
     pub by_key: once_cell::unsync::OnceCell<String>,
 }
@@ -217,6 +219,7 @@ impl Protection {
                 })
             })
             .collect();
+        let remembers = policy.checks().any(|check| check.remembers().is_some());
         let mut protection = Protection {
             id: stored.id,
             policy,
@@ -231,6 +234,7 @@ impl Protection {
             key,
             width: 0,
             is_partition: partition.is_some(),
+            remembers,
             by_key: once_cell::unsync::OnceCell::new(),
         };
         protection.width = protection.last_column();
@@ -248,9 +252,11 @@ impl Protection {
             }
         }
         self.watched.iter().map(|(_, column)| column).for_each(&mut see);
-        if self.policy.checks().any(|check| check.remembers().is_some()) {
-            // A row is remembered with its key.
+        if self.remembers {
+            // A row is remembered with its key and its time.
             self.key.iter().map(|key| &key.column).for_each(&mut see);
+            let created = self.sources.iter().filter(|(field, _)| *field == Field::CreatedAt);
+            created.flat_map(|(_, bound)| bound.columns()).for_each(&mut see);
         }
         last
     }

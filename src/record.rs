@@ -20,7 +20,7 @@ use crate::row::Row;
 use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::trigger::{Event, Trigger, VERSION_1};
-use crate::{key, logfile, lookups, rulebook, settings, shared};
+use crate::{key, logfile, lookups, memory, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
@@ -69,6 +69,7 @@ pub unsafe extern "C-unwind" fn spamcheck_judged(
         let table = pg_sys::Oid::from(args[1].value.value() as u32);
         let tid = args[2].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
         let address = Address::new(table, *tid);
+        memory::stored(protection);
         pg_sys::Datum::from(stash::stored(protection, address))
     }
 }

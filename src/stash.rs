@@ -211,22 +211,28 @@ pub fn current() -> SubTransactionId {
 /// Where a statement stands: statements and triggers inside each other. Rows of statements that run
 /// between a row's judgement and its storing are not mixed up with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Depth {
+pub struct Depth {
     statements: u32,
     triggers: i32,
 }
 
 impl Depth {
     /// That of the statement whose trigger runs.
-    fn in_trigger() -> Self {
+    pub fn in_trigger() -> Self {
         let here = Self::in_statement();
         Self { triggers: here.triggers - 1, ..here }
     }
 
     /// That of the statement that runs.
-    fn in_statement() -> Self {
+    pub fn in_statement() -> Self {
         // SAFETY: pg_trigger_depth() reads a static and takes no argument.
         let triggers = unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 };
         Self { statements: nesting::level(), triggers }
+    }
+
+    /// Whether a row at this depth is done with once another is judged at `here`: nothing that `here`
+    /// stands in is as deep.
+    pub fn is_over_at(self, here: Self) -> bool {
+        self.statements >= here.statements && self.triggers >= here.triggers
     }
 }

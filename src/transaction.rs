@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
-use crate::{logfile, nesting, record, rulebook, shared, stash};
+use crate::{logfile, memory, nesting, record, rulebook, shared, stash};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -72,11 +72,18 @@ unsafe extern "C-unwind" fn at_transaction(
         XACT_EVENT_PREPARE,
     };
     match event {
-        XACT_EVENT_PRE_COMMIT => record::flush_leftovers(false),
-        XACT_EVENT_PRE_PREPARE => record::flush_leftovers(true),
+        XACT_EVENT_PRE_COMMIT => {
+            memory::take_back_all();
+            record::flush_leftovers(false);
+        }
+        XACT_EVENT_PRE_PREPARE => {
+            memory::take_back_all();
+            record::flush_leftovers(true);
+        }
         XACT_EVENT_COMMIT => {
             logfile::committed();
             stash::clear();
+            memory::clear();
             nesting::clear(false);
             if REMEMBERED.replace(false) {
                 tell_of_memory();
@@ -87,6 +94,7 @@ unsafe extern "C-unwind" fn at_transaction(
         }
         XACT_EVENT_PREPARE => {
             stash::clear();
+            memory::clear();
             if REMEMBERED.replace(false) {
                 tell_of_memory();
             }
@@ -97,6 +105,7 @@ unsafe extern "C-unwind" fn at_transaction(
         }
         XACT_EVENT_ABORT => {
             stash::clear();
+            memory::clear();
             nesting::clear(true);
             record::discard();
             logfile::discard();
@@ -132,12 +141,14 @@ unsafe extern "C-unwind" fn at_subtransaction(
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             nesting::end(subtransaction, true);
             stash::forget_from(subtransaction);
+            memory::forget_from(subtransaction);
             record::discard_from(subtransaction);
             logfile::discard_from(subtransaction);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             nesting::end(subtransaction, false);
             stash::hand_up(subtransaction, parent);
+            memory::hand_up(subtransaction, parent);
             record::hand_up(subtransaction, parent);
             logfile::hand_up(subtransaction, parent);
         }

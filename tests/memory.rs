@@ -15,3 +15,5 @@ mod rows;
 mod sessions;
 #[path = "statements/site.rs"]
 mod site;
+#[path = "memory/times.rs"]
+mod times;

@@ -65,6 +65,8 @@ pub struct Seen {
     pub at: i64,
     /// The row's key, as key::compact writes it.
     pub key: String,
+    /// The latest time of this and of those that arrived before it: an old row may arrive late.
+    pub latest: i64,
 }
 
 impl Seen {
@@ -72,8 +74,8 @@ impl Seen {
         let datum = |column| found.datum(column).unwrap_or(pg_sys::Datum::null());
         // SAFETY: the third column is bytea; it is copied.
         let key = unsafe { String::from_utf8_lossy(row::bytes_of_datum(datum(3))).into_owned() };
-        let at = (datum(2).value() as i64).saturating_add(EPOCH_OFFSET);
-        Seen { n: datum(1).value() as i32, at, key }
+        let time = |column| (datum(column).value() as i64).saturating_add(EPOCH_OFFSET);
+        Seen { n: datum(1).value() as i32, at: time(2), key, latest: time(4) }
     }
 }
 
@@ -92,19 +94,22 @@ impl Chain {
         !inserted.is_empty()
     }
 
-    /// Becomes the member after number `last`; its number. None: `last` is gone, or no longer the last.
+    /// Becomes the member after `last`; its number. None: `last` is gone, or no longer the last.
     /// Waits for whoever is about to become it.
-    pub fn follow(self, last: i32, at: i64, key: &str) -> Option<i32> {
+    pub fn follow(self, last: &Seen, at: i64, key: &str) -> Option<i32> {
+        // Those of remember() are in no order, and it is not asked of them.
+        let latest = if last.n < 0 { at } else { at.max(last.latest) };
         let args = [
             Arg::Big(self.hash),
             Arg::Time(at),
             Arg::Int(self.protection),
             Arg::Text(key),
-            Arg::Int(last),
+            Arg::Int(last.n),
+            Arg::Time(latest),
         ];
         let inserted = spi::rows_newest(
-            "INSERT INTO spamcheck._seen AS s (hash, at, protection, n, key)
-             SELECT $1, $2, $3, greatest(l.n, -1) + 1, $4
+            "INSERT INTO spamcheck._seen AS s (hash, at, protection, n, key, latest)
+             SELECT $1, $2, $3, greatest(l.n, -1) + 1, $4, nullif($6, $2)
                FROM (SELECT o.n FROM spamcheck._seen o
                       WHERE o.hash = $1 AND o.protection = $3 AND o.n = $5 FOR KEY SHARE) l
              ON CONFLICT DO NOTHING RETURNING s.n",
@@ -117,11 +122,24 @@ impl Chain {
     /// The next members below number `before`, newest first; fewer than [`PAGE`]: there are no more.
     pub fn below(self, before: i32) -> Vec<Seen> {
         spi::rows_newest(
-            "SELECT s.n, s.at, s.key FROM spamcheck._seen s
+            "SELECT s.n, s.at, s.key, coalesce(s.latest, s.at) FROM spamcheck._seen s
               WHERE s.hash = $1 AND s.protection = $2 AND s.n < $3 ORDER BY s.n DESC LIMIT 16",
             &[Arg::Big(self.hash), Arg::Int(self.protection), Arg::Int(before)],
             Seen::read,
         )
+    }
+
+    /// Gives a row's newest member another key. Just one: while keys move up by one, two rows have the
+    /// same for a moment.
+    pub fn rename(self, key: &str, to: &str) {
+        spi::rows_newest(
+            "UPDATE spamcheck._seen s SET key = $4
+              WHERE s.ctid = ANY (ARRAY(SELECT o.ctid FROM spamcheck._seen o
+                     WHERE o.hash = $1 AND o.protection = $2 AND o.key = $3
+                     ORDER BY o.n DESC LIMIT 1))",
+            &[Arg::Big(self.hash), Arg::Int(self.protection), Arg::Text(key), Arg::Text(to)],
+            |_| (),
+        );
     }
 
     /// Forgets a member that leads nowhere, unless somebody is about to follow it.

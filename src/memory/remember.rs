@@ -209,7 +209,7 @@ fn read(
                 // SAFETY: the tuple is of that type, whose columns are numbered as the table's are.
                 let row = unsafe { Row::of_tuple(found.tuple, found.tupdesc) };
                 let key = key::compact(protection, row);
-                new.extend(traces(protection, row, now, &key));
+                new.extend(wanted(protection, row, now, &key));
                 rows += 1;
                 last = Some(key);
             });
@@ -250,8 +250,29 @@ fn beyond(protection: &Protection, order: &[String]) -> String {
     condition
 }
 
+/// The traces of one row, as their hashes.
+pub fn traces(protection: &Protection, row: Row<'_>, now: i64) -> impl Iterator<Item = i64> {
+    asked(protection, row, now).0.into_iter().map(|(hash, _)| hash)
+}
+
 /// The traces of one row that enabled checks would ask for.
-fn traces(protection: &Protection, row: Row<'_>, now: i64, key: &str) -> Vec<New> {
+fn wanted(protection: &Protection, row: Row<'_>, now: i64, key: &str) -> Vec<New> {
+    let (asked, at) = asked(protection, row, now);
+    // Too long ago to matter; and of what came nobody knows when, it is not known that it matters.
+    let matters = |since: &Option<i64>| since.is_none_or(|since| at.is_some_and(|at| at > since));
+    asked
+        .into_iter()
+        .filter(|(_, since)| matters(since))
+        .map(|(hash, _)| New { hash, at, key: key.to_owned() })
+        .collect()
+}
+
+/// What enabled checks ask about a row: hashes of traces and since when; and when it was created.
+fn asked(
+    protection: &Protection,
+    row: Row<'_>,
+    now: i64,
+) -> (Vec<(i64, Option<i64>)>, Option<i64>) {
     let asked = Asked(RefCell::new(Vec::new()));
     let at = stored::with_facts(protection, row, now, &asked, |facts| {
         for check in protection.policy.checks().filter(|check| check.remembers().is_some()) {
@@ -259,13 +280,7 @@ fn traces(protection: &Protection, row: Row<'_>, now: i64, key: &str) -> Vec<New
         }
         facts.time(Field::CreatedAt)
     });
-    let asked = asked.0.into_inner().into_iter();
-    // Too long ago to matter; and of what came nobody knows when, it is not known that it matters.
-    let matters = |since: &Option<i64>| since.is_none_or(|since| at.is_some_and(|at| at > since));
-    asked
-        .filter(|(_, since)| matters(since))
-        .map(|(hash, _)| New { hash, at, key: key.to_owned() })
-        .collect()
+    (asked.0.into_inner(), at)
 }
 
 /// Stands in for what surrounds a row: takes note of what checks ask for, and has no answers.

@@ -129,6 +129,48 @@ fn renamings_change_nothing() {
 }
 
 #[test]
+fn a_row_that_gets_another_key_stays_known() {
+    let mut site = blog(&["duplicate", "ip_interval"]);
+    let insert =
+        |ip: u32| format!("INSERT INTO comments (body, ip) VALUES ('{SAME}', '192.0.2.{ip}')");
+    site.run(&insert(1));
+    site.run("UPDATE comments SET id = DEFAULT");
+    site.run(&insert(1));
+    assert_eq!(site.log(), "3 duplicate\n3 ip_interval");
+    // With another text, too; and where several rows take each other's key.
+    site.run(
+        "DELETE FROM comments; INSERT INTO comments (id, body) VALUES (30, 'a text of its own')",
+    );
+    site.run(&format!("UPDATE comments SET id = 29, body = '{SAME}'"));
+    site.run(&insert(2));
+    assert_eq!(pending(&mut site), "4");
+    site.run(
+        "DELETE FROM comments; ALTER TABLE comments DROP CONSTRAINT comments_pkey, ADD PRIMARY KEY (id) DEFERRABLE;
+         INSERT INTO comments (id, body, author) VALUES (50, 'one text for both', 'Ann'), (51, 'one text for both', 'Bob');
+         UPDATE comments SET id = id + 1; DELETE FROM comments WHERE id = 52",
+    );
+    site.run("INSERT INTO comments (id, body) VALUES (60, 'one text for both')");
+    assert_eq!(pending(&mut site), "60");
+}
+
+#[test]
+fn a_key_that_follows_another_tables_stays_known() {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE account (name text PRIMARY KEY);
+         CREATE TABLE comments (account text REFERENCES account ON UPDATE CASCADE, id integer, body text,
+             status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')), PRIMARY KEY (account, id));
+         SELECT spamcheck.protect('comments');
+         INSERT INTO account VALUES ('ann'), ('bob')",
+    );
+    enable(&mut site, &["duplicate"]);
+    site.run(&format!("INSERT INTO comments VALUES ('ann', 1, '{SAME}')"));
+    site.run("UPDATE account SET name = 'anna' WHERE name = 'ann'");
+    site.run(&format!("INSERT INTO comments VALUES ('bob', 1, '{SAME}')"));
+    assert_eq!(statuses(&mut site), "approved pending");
+}
+
+#[test]
 fn another_key_makes_earlier_rows_unknown_and_fails_nothing() {
     let mut site = table("id text PRIMARY KEY, n integer GENERATED ALWAYS AS IDENTITY");
     site.run(&format!("INSERT INTO comments (id, body) VALUES ('x', '{SAME}')"));

@@ -41,7 +41,8 @@ impl Check for Duplicate {
                 name: "window",
                 kind: OptionKind::Interval,
                 default: "null",
-                meaning: "Only rows that came less than this ago count; null: all rows",
+                meaning: "Only rows that came less than this ago (by their `created_at`, if that is \
+                          earlier than their arrival) count; null: all rows",
             },
             OptionSpec {
                 name: "min_length",

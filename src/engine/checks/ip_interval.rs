@@ -41,7 +41,8 @@ impl Check for IpInterval {
 
     fn purpose(&self) -> &'static str {
         "One address need not write twice within a moment. Rows that were accepted or moderated \
-         count, refused ones do not. Mind that offices, schools and mobile networks share \
+         count, refused ones do not; one whose `created_at` is earlier than its arrival came then, \
+         so an import of old rows is no flood. Mind that offices, schools and mobile networks share \
          addresses: `moderate` is kinder than `reject`. It remembers earlier rows as \
          `duplicate` does."
     }
