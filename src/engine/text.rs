@@ -215,13 +215,19 @@ pub fn cluster(text: &str) -> &str {
 /// The normal form of a cluster, but in the case in which it is written where case is all that
 /// folding would change.
 #[must_use]
-pub fn composed(cluster: &str) -> String {
+pub fn composed(cluster: &str) -> Cow<'_, str> {
+    let mut characters = cluster.chars();
+    if let (Some(one), None) = (characters.next(), characters.next())
+        && simple(one).is_some_and(|plain| plain == one || one.to_lowercase().eq([plain]))
+    {
+        return cluster.into();
+    }
     let visible = cluster.chars().filter(|character| !is_ignorable(*character));
     let composed: String = visible.nfkc().filter(|character| !is_ignorable(*character)).collect();
     let normal = normalise(cluster);
     match composed.chars().flat_map(char::to_lowercase).eq(normal.chars()) {
-        true => composed,
-        false => normal.into_owned(),
+        true => composed.into(),
+        false => normal,
     }
 }
 
