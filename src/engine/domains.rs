@@ -16,6 +16,9 @@ pub struct Domains {
     slots: Vec<u32>,
 }
 
+/// The longest host name, in bytes (RFC 1035, section 2.3.4).
+const MAX_BYTES: usize = 253;
+
 /// Checks an entry.
 ///
 /// # Errors
@@ -34,7 +37,7 @@ fn check(entry: &str, host: &str) -> Result<(), Refusal> {
                 .all(|part| part.is_alphanumeric() || matches!(part, '-' | '_') || !part.is_ascii())
     };
     // An address may hide its host behind percent signs; who writes a list has no reason to.
-    if host.len() > 253 || entry.contains('%') || !host.split('.').all(label) {
+    if host.len() > MAX_BYTES || entry.contains('%') || !host.split('.').all(label) {
         return Err(Refusal::new(format!("{} is not a host name", Refusal::quote(entry)))
             .with_hint("Write example.com, without http:// and path."));
     }
@@ -119,6 +122,8 @@ impl Domains {
         let parents = host.match_indices('.').map(|(at, _)| &host[at + 1..]);
         let entry = std::iter::once(&*host)
             .chain(parents)
+            // No entry is longer; each name looked up costs its length.
+            .filter(|name| name.len() <= MAX_BYTES)
             .find_map(|parent| self.slots[self.slot(parent)].checked_sub(1))?;
         Some(match self.written.binary_search_by_key(&entry, |(entry, _)| *entry) {
             Ok(found) => &self.written[found].1,
@@ -174,6 +179,16 @@ mod tests {
         {
             assert_eq!(domains.find(host).filter(|entry| *entry != "bad.example"), None, "{host}");
         }
+    }
+
+    #[test]
+    fn a_host_of_any_length_is_looked_up_by_its_end() {
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        let domains = domains(&[&longest, "bad.example"]);
+        assert_eq!(domains.find(&longest), Some(&*longest));
+        assert_eq!(domains.find(&format!("www.{longest}")), Some(&*longest));
+        let long = format!("{}bad.example", "www.".repeat(250_000));
+        assert_eq!(domains.find(&long), Some("bad.example"));
     }
 
     #[test]

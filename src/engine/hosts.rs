@@ -52,12 +52,41 @@ pub fn of_url(url: &str) -> Option<String> {
     };
     let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.find(']') {
-        Some(bracket) => &host[..=bracket],
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let host = canonical(host);
+    let host = host.trim_start();
+    let mut host = canonical(&host[..end(host)]);
+    // Percent signs may have hidden where it ends.
+    host.truncate(end(&host));
     (!host.is_empty()).then_some(host)
+}
+
+/// Where the host ends that an authority begins with: behind the brackets of an IPv6 address, else
+/// at the first character that no host has, such as the port's colon or the punctuation of the text
+/// around it. Letters and symbols of all scripts, hidden characters and what browsers drop go on.
+#[must_use]
+pub fn end(authority: &str) -> usize {
+    if authority.starts_with('[')
+        && let Some(bracket) = authority.find(']')
+    {
+        return bracket + 1;
+    }
+    let within =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%' | b'.');
+    let mut after_stop = false;
+    let ends = |(_, character): &(usize, char)| {
+        let mut buffer = [0; 4];
+        let normal = normalise(character.encode_utf8(&mut buffer));
+        if normal.is_empty() || matches!(character, '\t' | '\n' | '\r') {
+            return false;
+        }
+        let stop = matches!(&*normal, "." | "\u{3002}");
+        // No label is empty: what has two full stops are the dots of a text.
+        let two = normal.contains("..") || stop && std::mem::replace(&mut after_stop, true);
+        after_stop = stop;
+        two || normal.chars().any(|part| {
+            u8::try_from(part).map_or(part.is_whitespace(), |byte| byte.is_ascii() && !within(byte))
+        })
+    };
+    authority.char_indices().find(ends).map_or(authority.len(), |(end, _)| end)
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -140,6 +169,25 @@ mod tests {
             ("http://[2001:db8::1]:80/", "[2001:db8::1]"),
             ("ftp://bad.example", "bad.example"),
             (" http://bad.\nexample ", "bad.example"),
+            ("http://bad.example，你好", "bad.example"),
+            ("http://bad.example！你好", "bad.example"),
+            ("http://bad.example）你好", "bad.example"),
+            ("http://bad.example,cheap!", "bad.example"),
+            ("http://bad.example;x", "bad.example"),
+            ("http://bad.example…more", "bad.example"),
+            ("http://bad.example...more", "bad.example"),
+            ("http://bad.example)more", "bad.example"),
+            ("http://bad.example]more", "bad.example"),
+            ("http://bad.example&nbsp;more", "bad.example"),
+            ("http://bad.example%2Cmore", "bad.example"),
+            ("http://bad.example%20more", "bad.example"),
+            ("http://bad.example%EF%BC%8C", "bad.example"),
+            ("http://bad.example more", "bad.example"),
+            ("http://user,name@bad.example", "bad.example"),
+            ("http://b\u{AD}ad。ｅxample！", "bad.example"),
+            ("http://sub_domain.bücher.example", "sub_domain.bücher.example"),
+            ("http://हिन्दी.example", "हिन्दी.example"),
+            ("http://\u{1F4A9}.example/", "\u{1F4A9}.example"),
         ] {
             assert_eq!(of_url(url).as_deref(), Some(host), "{url}");
         }

@@ -72,6 +72,7 @@ pub mod import;
 pub mod json_text;
 pub mod lists;
 pub mod networks;
+pub mod pattern;
 pub mod patterns;
 mod phrases;
 mod pieces;

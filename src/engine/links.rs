@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3};
 
+use crate::hosts;
 use crate::text::{Class, class};
 
 /// One link; the ranges are bytes of the text that was searched.
@@ -202,10 +203,11 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 /// Where an address in running text ends: at white space, quotes, brackets, at a symbol beyond
-/// ASCII, and where another address follows a separator or a letter beyond ASCII.
+/// ASCII, and where another address follows a separator or a letter beyond ASCII. In a host the
+/// full stop of Chinese and Japanese divides labels if the next one is Latin.
 fn address_end(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
-    let mut at = start;
+    let (mut at, mut in_host) = (start, true);
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^' | 0..=b' ' => {
@@ -219,14 +221,20 @@ fn address_end(text: &str, start: usize) -> usize {
             0x80.. => {
                 let Some(character) = text[at..].chars().next() else { break };
                 let next = at + character.len_utf8();
-                let beyond = matches!(class(character), Class::Space | Class::Symbol);
+                let divides = in_host
+                    && character == '\u{3002}'
+                    && bytes.get(next).is_some_and(u8::is_ascii_alphanumeric);
+                let beyond = !divides && matches!(class(character), Class::Space | Class::Symbol);
                 // Scripts without spaces may run into an address, and from one into the next.
                 if beyond || begins_address(&bytes[next..]) {
                     break;
                 }
                 at = next;
             }
-            _ => at += 1,
+            _ => {
+                in_host &= !matches!(byte, b'/' | b'?' | b'#');
+                at += 1;
+            }
         }
     }
     let url = text[start..at].trim_end_matches(['.', ',', ':', ';', '!', '?', '*']);
@@ -295,11 +303,7 @@ fn host(text: &str, url: &Range<usize>) -> Range<usize> {
     let authority = &written[start..];
     let authority = &authority[..authority.find(['/', '?', '#', '\\']).unwrap_or(authority.len())];
     let user = authority.rfind('@').map_or(0, |at| at + 1);
-    let host = &authority[user..];
-    let length = match host.find(']') {
-        Some(bracket) => bracket + 1,
-        None => host.find(':').unwrap_or(host.len()),
-    };
+    let length = hosts::end(&authority[user..]);
     let start = url.start + start + user;
     start..start + length
 }
@@ -352,6 +356,14 @@ mod tests {
             ["http://en.example/a_(b)", "http://c.example"]
         );
         assert_eq!(urls("смотри http://пример.рф/путь。дальше"), ["http://пример.рф/путь"]);
+        assert_eq!(
+            urls("http://bad。example/x。y www.a.example。你好"),
+            ["http://bad。example/x", "www.a.example"]
+        );
+        assert_eq!(
+            urls("http://a.example。http://b.example"),
+            ["http://a.example", "http://b.example"]
+        );
     }
 
     #[test]
@@ -442,6 +454,11 @@ mod tests {
             ("http://b%61d.example/", "b%61d.example"),
             ("http://xn--e1afmkfd.xn--p1ai/", "xn--e1afmkfd.xn--p1ai"),
             ("http://пример.рф", "пример.рф"),
+            ("http://bad.example,你好", "bad.example"),
+            ("see http://bad.example;x", "bad.example"),
+            ("(http://bad.example)more", "bad.example"),
+            ("http://bad.example&nbsp;more", "bad.example"),
+            ("<a href='http://bad。example/'>", "bad。example"),
         ] {
             assert_eq!(hosts(text), [host], "{text}");
         }

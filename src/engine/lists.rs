@@ -98,7 +98,7 @@ pub fn validate_entry(kind: ListKind, entry: &str) -> Result<(), Refusal> {
     }
     match kind {
         ListKind::Word => crate::words::validate(entry),
-        ListKind::Regex => crate::patterns::validate(entry),
+        ListKind::Regex => crate::pattern::validate(entry),
         ListKind::Ip => crate::networks::parse(entry).map(drop),
         ListKind::Domain => crate::domains::validate(entry),
     }

@@ -2,12 +2,23 @@
 //! `regex` crate's. It must not compile them.
 
 use crate::refusal::Refusal;
+use crate::text;
+
+/// A pattern as the `regex` crate spells it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Spelling {
+    /// With its letters as they were written.
+    pub written: String,
+    /// With its letters in their normal form, as the texts that it is searched in, where that
+    /// differs from `written` in more than case. It may match less or more: even nothing at all.
+    pub normal: Option<String>,
+}
 
 /// Turns Python's spelling into the `regex` crate's.
 ///
 /// # Errors
 /// Refuses what the crate lacks, by name, and an empty pattern.
-pub fn translate(entry: &str) -> Result<String, Refusal> {
+pub fn translate(entry: &str) -> Result<Spelling, Refusal> {
     let lacking = |what: &str| {
         Err(Refusal::new(format!("pattern {} uses {what}", Refusal::quote(entry)))
             .with_detail("Patterns are searched in linear time, which leaves that out.")
@@ -22,6 +33,7 @@ pub fn translate(entry: &str) -> Result<String, Refusal> {
     }
     let several_lines = has_flag(entry, 'm');
     let mut pattern = String::with_capacity(entry.len() + 8);
+    let mut normal = (!entry.is_ascii()).then(String::new);
     let mut rest = entry;
     let mut in_class = false;
     // Whether what came last says how often the thing before it is repeated.
@@ -29,10 +41,20 @@ pub fn translate(entry: &str) -> Result<String, Refusal> {
     while let Some(character) = rest.chars().next() {
         let (mut length, mut written) = (character.len_utf8(), None);
         let repeated_before = std::mem::take(&mut repeated);
+        if let Some(normal) = &mut normal
+            && is_literal(character, in_class)
+        {
+            let (literal, composed) = literal(rest, in_class, &pattern);
+            normal.push_str(composed.as_deref().unwrap_or(literal));
+            pattern.push_str(literal);
+            rest = &rest[literal.len()..];
+            continue;
+        }
         match character {
             '\\' => {
                 let escaped = rest[1..].chars().next();
                 length += escaped.map_or(0, char::len_utf8);
+                length += escaped.map_or(0, |kind| continued(kind, in_class, &rest[length..]));
                 match escaped {
                     Some('Z') if !in_class => written = Some(r"\z".to_owned()),
                     // Escaped, these would be the borders of a word.
@@ -98,15 +120,109 @@ pub fn translate(entry: &str) -> Result<String, Refusal> {
                     written = Some(String::new());
                     repeated = repeated_before;
                 }
-                // Flags and names are no quantifiers.
-                _ => length = 2,
+                // Flags and names are neither quantifiers nor text.
+                more => length = 2 + flags_or_name(more),
             },
             _ => {}
         }
-        pattern.push_str(written.as_deref().unwrap_or(&rest[..length]));
+        let written = written.as_deref().unwrap_or(&rest[..length]);
+        pattern.push_str(written);
+        if let Some(normal) = &mut normal {
+            normal.push_str(written);
+        }
         rest = &rest[length..];
     }
-    Ok(pattern)
+    Ok(Spelling { normal: normal.filter(|normal| *normal != pattern), written: pattern })
+}
+
+/// How far an escape goes on after its letter: a property or a code point in braces, a property
+/// of one letter, hexadecimal digits, the kind of a word's border.
+fn continued(kind: char, in_class: bool, rest: &str) -> usize {
+    let braced = || rest.strip_prefix('{').and_then(|inside| Some((inside, inside.find('}')?)));
+    let digits = match kind {
+        'p' | 'P' => 1,
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        // Other braces behind a border are text, or say how often.
+        'b' if !in_class => {
+            let border =
+                |inside: &str| matches!(inside, "start" | "end" | "start-half" | "end-half");
+            return match braced() {
+                Some((inside, end)) if border(&inside[..end]) => end + 2,
+                _ => 0,
+            };
+        }
+        _ => return 0,
+    };
+    match braced() {
+        Some((_, end)) => end + 2,
+        None => rest.bytes().take(digits).take_while(u8::is_ascii_alphanumeric).count(),
+    }
+}
+
+/// How far flags or a name go that begin a group, after its `(?`.
+fn flags_or_name(rest: &str) -> usize {
+    if rest.starts_with(['<', 'P']) {
+        return rest.find('>').map_or(0, |end| end + 1);
+    }
+    let flags = rest.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count();
+    flags + usize::from(rest[flags..].starts_with(':'))
+}
+
+/// Whether a character stands for itself wherever it begins a piece of a pattern.
+fn is_literal(character: char, in_class: bool) -> bool {
+    !character.is_ascii()
+        || character.is_ascii_alphanumeric()
+        || !in_class && !r"\.+*?()|[]{}^$".contains(character)
+}
+
+/// The letter that a pattern goes on with, with all that belongs to it, and its spelling in the
+/// normal form where that differs in more than case. `before` is the pattern so far.
+fn literal<'r>(rest: &'r str, in_class: bool, before: &str) -> (&'r str, Option<String>) {
+    let mut cluster = text::cluster(rest);
+    if cluster.len() == 1 {
+        return (cluster, None);
+    }
+    let hidden = cluster.chars().next_back().filter(|last| text::is_ignorable(*last));
+    if let (false, Some(hidden)) = (in_class, hidden)
+        && is_quantifier(&rest[cluster.len()..])
+    {
+        // Who says how often something hidden comes means it, and it alone.
+        if cluster.len() == hidden.len_utf8() {
+            return (cluster, None);
+        }
+        cluster = &cluster[..cluster.len() - hidden.len_utf8()];
+    }
+    let after = &rest[cluster.len()..];
+    let composed = text::composed(cluster);
+    if composed == cluster {
+        return (cluster, None);
+    }
+    let mut letters = composed.chars();
+    let single = letters.next().is_some() && letters.next().is_none();
+    // Blanks do not count under the flag `x` unless they are escaped.
+    let spelled = regex_syntax::escape(&composed).replace(' ', r"\x20");
+    let spelled = match in_class {
+        // A member more. A range has no normal form.
+        true if before.ends_with('-') || after.starts_with('-') => return (cluster, None),
+        true if single => format!("{cluster}{spelled}"),
+        true => return (cluster, None),
+        // Something hidden by itself goes only where a letter that it may hide in is next.
+        false if composed.is_empty() => {
+            let lost = after.chars().next().is_some_and(|next| is_literal(next, false));
+            return (cluster, lost.then(String::new));
+        }
+        false if single => spelled,
+        // A quantifier is about all of it.
+        false => format!("(?:{spelled})"),
+    };
+    (cluster, Some(spelled))
+}
+
+/// Whether what follows says how often the thing before it is repeated.
+fn is_quantifier(rest: &str) -> bool {
+    rest.starts_with(['*', '+', '?']) || rest.starts_with('{') && counted(rest).is_some()
 }
 
 /// Whether the pattern sets a flag anywhere, such as the `m` of `(?im)` or `(?m:…)`.

@@ -204,6 +204,33 @@ fn joins(character: char) -> bool {
         || is_nfkc_quick(std::iter::once(first)) != IsNormalized::Yes
 }
 
+/// The first character of a text, with what normalising joins to it or removes behind it.
+#[must_use]
+pub fn cluster(text: &str) -> &str {
+    let mut rest = text.char_indices().skip(1);
+    let end = rest.find(|(_, next)| simple(*next).is_some() || !joins(*next));
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// The normal form of a cluster, but in the case in which it is written where case is all that
+/// folding would change.
+#[must_use]
+pub fn composed(cluster: &str) -> Cow<'_, str> {
+    let mut characters = cluster.chars();
+    if let (Some(one), None) = (characters.next(), characters.next())
+        && simple(one).is_some_and(|plain| plain == one || one.to_lowercase().eq([plain]))
+    {
+        return cluster.into();
+    }
+    let visible = cluster.chars().filter(|character| !is_ignorable(*character));
+    let composed: String = visible.nfkc().filter(|character| !is_ignorable(*character)).collect();
+    let normal = normalise(cluster);
+    match composed.chars().flat_map(char::to_lowercase).eq(normal.chars()) {
+        true => composed.into(),
+        false => normal,
+    }
+}
+
 /// Gives the normal form character by character, each with the byte of `text` where its source
 /// begins; stops when `sink` says no.
 fn each(text: &str, mut sink: impl FnMut(usize, char) -> bool) {

@@ -145,6 +145,8 @@ fn url_blocklist_goes_by_the_host_that_is_meant() {
         "url='http://bad.example@good.example/'",
         "body='see http://b%61d.example'",
         "body='[url=//xn--e1afmkfd.xn--p1ai]x[/url]'",
+        "body='http://bad。example，你好'",
+        "body='(http://bad.example。Thanks)'",
         "body='bad.example without a link'",
         "url='http://notbad.example/?bad.example'",
     ];
@@ -152,7 +154,9 @@ fn url_blocklist_goes_by_the_host_that_is_meant() {
         outcomes(&mut site, "url_blocklist", "", &rows),
         "spam url_blocklist: url leads to www.bad.example, and bad.example is on list url_block\napproved\n\
          spam url_blocklist: body leads to bad.example, which is on list url_block\n\
-         spam url_blocklist: body leads to пример.рф, which is on list url_block\napproved\napproved"
+         spam url_blocklist: body leads to пример.рф, which is on list url_block\n\
+         spam url_blocklist: body leads to bad.example, which is on list url_block\n\
+         spam url_blocklist: body leads to bad.example, which is on list url_block\napproved\napproved"
     );
 }
 

@@ -112,8 +112,14 @@ struct OnDomains {
 }
 
 impl OnDomains {
-    /// What an address in a field leads to, if that is on a list.
+    /// What an address in a field leads to, if that is on a list. A full stop of Chinese or Japanese
+    /// may divide labels or end a sentence: each gives a host.
     fn look_up(&self, url: &str, field: &str) -> Option<Hit> {
+        let sentence = url.find(['\u{3002}', '\u{FF61}']).map(|end| &url[..end]);
+        self.look_up_host(url, field).or_else(|| self.look_up_host(sentence?, field))
+    }
+
+    fn look_up_host(&self, url: &str, field: &str) -> Option<Hit> {
         let host = hosts::of_url(url)?;
         self.lists.iter().find_map(|(list, entries)| {
             let List::Domains(domains) = &**entries else { return None };

@@ -11,9 +11,10 @@ use crate::checks::CHECKS;
 use crate::lists::{List, ListKind, validate_entry};
 use crate::mapping::{Article, Column, ColumnKind, Mapping, Status, Subscriber, Table};
 use crate::options::{OptionKind, OptionValues};
+use crate::patterns::Patterns;
 use crate::policy::{Backing, validate_check_setting, validate_policy};
 use crate::submission::Submission;
-use crate::{patterns, presets};
+use crate::{pattern, presets};
 
 /// The longest primary message.
 const LONGEST: usize = 400;
@@ -135,10 +136,10 @@ fn lists(text: &str) -> Cases {
         keep(&mut cases, about, validate_entry(kind, &entry));
     }
     for entry in [format!("({text}"), format!("{text}(?!b)"), "x{1000}{1000}{1000}".into()] {
-        keep(&mut cases, "pattern", patterns::validate(&entry));
+        keep(&mut cases, "pattern", pattern::validate(&entry));
     }
     let many: Vec<String> = (0..300).map(|n| format!(r"[a-b]\w{{{}}}|{n}", 20 + n % 9)).collect();
-    keep(&mut cases, "patterns", List::compile(ListKind::Regex, &mut many.iter().map(|x| &**x)));
+    keep(&mut cases, "patterns", Patterns::within(1, &mut many.iter().map(|x| &**x)));
     for check in CHECKS {
         for option in check.options().iter().filter(|option| option.kind == OptionKind::Lists) {
             // Every check takes lists of one kind: of two, one is wrong.
