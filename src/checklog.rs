@@ -12,6 +12,7 @@ use spamcheck_engine::verdict::{Finding, Judgement};
 use spamcheck_engine::{Facts, Field, Keeper, Policy, Value, time};
 
 use crate::logfile;
+use crate::protection::Protection;
 use crate::rights;
 use crate::spi::{self, Arg};
 use crate::submission::wall_clock;
@@ -31,6 +32,19 @@ pub struct About<'a> {
     pub former: Option<&'a Json>,
     /// The row as it would have been, for a rejected one.
     pub whole_row: Option<Json>,
+}
+
+impl<'a> About<'a> {
+    /// A row that is not stored.
+    pub const fn rejected(protection: &'a Protection, whole_row: Json) -> Self {
+        Self {
+            protection: protection.id,
+            relation: protection.relation.as_str(),
+            row_key: None,
+            former: None,
+            whole_row: Some(whole_row),
+        }
+    }
 }
 
 /// The next id that ties the findings of one submission together.
@@ -79,7 +93,7 @@ pub fn entries(
                 "outcome": outcome(judgement, finding, settings.mode),
                 "score": finding.score,
                 "total_score": judgement.total,
-                "why": finding.why,
+                "why": why(finding, settings.keep),
                 "detail": with_notes(finding, facts, &texts, settings.keep),
                 "allowed": finding.allowed,
                 "author": facts.text(Field::Author),
@@ -111,13 +125,14 @@ fn outcome(judgement: &Judgement, finding: &Finding, mode: Mode) -> &'static str
 /// be kept. A policy that keeps a hash alone keeps no quotation of the text either.
 fn with_notes(finding: &Finding, facts: &Facts<'_>, texts: &Texts, keep: Keep) -> Json {
     let notes = facts.notes();
-    let quotes = keep == Keep::Hash && finding.detail.get(QUOTATION).is_some();
+    let quotes =
+        keep == Keep::Hash && QUOTATIONS.iter().any(|name| finding.detail.get(name).is_some());
     if notes.is_empty() && texts.cuts.is_none() && !quotes {
         return finding.detail.clone();
     }
     let mut detail = if finding.detail.is_object() { finding.detail.clone() } else { json!({}) };
     if let Some(detail) = detail.as_object_mut().filter(|_| quotes) {
-        detail.remove(QUOTATION);
+        QUOTATIONS.iter().for_each(|name| drop(detail.remove(*name)));
     }
     if !notes.is_empty() {
         detail["notes"] = json!(notes);
@@ -128,8 +143,21 @@ fn with_notes(finding: &Finding, facts: &Facts<'_>, texts: &Texts, keep: Keep) -
     detail
 }
 
-/// The key of a detail that quotes the submission's text, by which checks agree.
-const QUOTATION: &str = "matched";
+/// The keys of a detail that quote the submission's text, by which checks agree.
+const QUOTATIONS: [&str; 2] = ["matched", HIDDEN];
+
+/// What was typed into the hidden field, which `why` repeats in quotes.
+const HIDDEN: &str = "honeypot";
+
+/// The reason; without what was typed where the policy keeps a hash alone.
+fn why(finding: &Finding, keep: Keep) -> Cow<'_, str> {
+    match finding.detail[HIDDEN].as_str() {
+        Some(typed) if keep == Keep::Hash => {
+            finding.why.replace(&format!("\"{typed}\""), "…").into()
+        }
+        _ => finding.why.as_str().into(),
+    }
+}
 
 /// What is kept of the texts.
 struct Texts {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::akismet::Mode;
 use spamcheck_engine::policy::Enabled;
 use spamcheck_engine::verdict::{Action, Finding, Verdict};
-use spamcheck_engine::{Facts, Policy, Refusal, Submission, Value};
+use spamcheck_engine::{Facts, Field, FieldSet, Policy, Refusal, Submission, Value};
 
 use crate::catalogue::{given, json as json_argument, preloaded};
 use crate::protection::{Bound, Protection};
@@ -161,12 +161,38 @@ fn fill(submission: &mut Submission<'_>, protection: &Protection, given: &Map<St
     }
 }
 
+/// Adds how the submission was read: what the log has of it too for a hit, and for the others what
+/// concerns the fields that they look at.
+fn note(said: &mut [(Said, Option<FieldSet>)], facts: &Facts<'_>) {
+    let notes = facts.notes();
+    for (said, reads) in said {
+        let Some(reads) = reads else { continue };
+        let field =
+            |note: &str| Field::from_name(note.split([':', '.']).next().unwrap_or_default());
+        let concerns = |note: &&String| {
+            said.action.is_some() || field(note).is_some_and(|field| reads.contains(field))
+        };
+        let notes: Vec<&String> = notes.iter().filter(concerns).collect();
+        if notes.is_empty() {
+            continue;
+        }
+        if !said.detail.is_object() {
+            said.detail = json!({});
+        }
+        said.detail["notes"] = json!(notes);
+    }
+}
+
 fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said> {
     let covered = policy.covers(facts.kind());
     let mut findings = Vec::new();
     let mut all = Vec::new();
     for enabled in policy.enabled() {
-        all.push(match enabled {
+        let reads = match &enabled {
+            Enabled::Local { check, first } if covered || *first => Some(check.reads()),
+            _ => None,
+        };
+        let said = match enabled {
             Enabled::Idle(name) => Said {
                 detail: json!({ "skipped": "as it is set there is nothing that it could hit" }),
                 ..Said::nothing(name)
@@ -189,7 +215,10 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                 let allowed = findings.iter().any(|finding| finding.action == Action::Allow);
                 let judged = policy.weigh(findings.clone());
                 let against = if !covered {
-                    Some(format!("the policy does not check submissions of type \"{}\"", facts.kind()))
+                    Some(format!(
+                        "the policy does not check submissions of type \"{}\"",
+                        facts.kind()
+                    ))
                 } else if allowed {
                     Some("another check allows the submission".to_owned())
                 } else if judged.verdict >= Verdict::Spam {
@@ -214,9 +243,11 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                     None => Said { why: Some(format!("Akismet would be asked (mode {mode})")), ..nothing },
                 }
             }
-        });
+        };
+        all.push((said, reads));
     }
-    all
+    note(&mut all, facts);
+    all.into_iter().map(|(said, _)| said).collect()
 }
 
 fn shown(check: &'static str, finding: Option<&Finding>) -> Said {

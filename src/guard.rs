@@ -13,6 +13,7 @@ use spamcheck_engine::policy::{Mode, OnError, OnReject};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, FieldSet, Submission};
 
+use crate::checklog::About;
 use crate::protection::Protection;
 use crate::rate::Claim;
 use crate::report::{self, Ground, Rejection};
@@ -22,7 +23,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{decisions, memory, record, settings, shared, wait};
+use crate::{decisions, key, memory, record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -262,6 +263,13 @@ fn follow(
     if enforced && judgement.verdict == Verdict::Reject {
         return reject(trigger, protection, &judgement, claim);
     }
+    if !enforced && matches!(ground(&judgement), Ground::TooOften(_)) {
+        // One entry for a block here too: a flood must not fill the log.
+        if let Some(claim) = claim {
+            flag_block(trigger, protection, row, &judgement, claim);
+        }
+        return Decision::Pass(trigger.unchanged());
+    }
     let lookup = judgement.lookups;
     let held = enforced
         && lookup
@@ -372,6 +380,32 @@ fn reject(
     }
 }
 
+/// Logs the row of a trial that would have been the first refused of a block.
+fn flag_block(
+    trigger: &Trigger,
+    protection: &Rc<Protection>,
+    row: Row<'_>,
+    judgement: &Judgement,
+    claim: Claim,
+) {
+    let former = former_status(trigger, protection, row);
+    // SAFETY: the slot holds the new row; all its columns are read now.
+    let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
+    let elsewhere = Elsewhere::new(protection, row);
+    let submission: Submission<'_> =
+        submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
+    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
+    let row_key = key::of_row(protection, row);
+    let about = About {
+        protection: protection.id,
+        relation: &protection.relation,
+        row_key: row_key.as_ref(),
+        former: former.as_ref(),
+        whole_row: None,
+    };
+    record::log_block(protection, &facts, judgement, &about, claim);
+}
+
 /// A refusal by rate_limit ends the judgement, so it is the last finding.
 fn ground(judgement: &Judgement) -> Ground {
     let last = judgement.findings.last();
@@ -395,7 +429,10 @@ fn log_refused(
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let whole_row = trigger.row_as_json(row);
     match (claim, protection.policy.settings.on_reject) {
-        (Some(claim), _) => record::log_block(protection, &facts, judgement, whole_row, claim),
+        (Some(claim), _) => {
+            let about = About::rejected(protection, whole_row);
+            record::log_block(protection, &facts, judgement, &about, claim);
+        }
         (None, OnReject::Drop) => {
             record::log_dropped(protection, &facts, judgement, whole_row);
         }

@@ -350,7 +350,7 @@ fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound
 /// extension. The operator is that of the key column's own index kind, named with its schema, and the
 /// value takes the key column's type: nothing that others put into a schema can come between, and the
 /// other table's index is used.
-pub fn foreign_query(table: &str, key: &[String], column: &str) -> Option<String> {
+pub fn foreign_query(field: Field, table: &str, key: &[String], column: &str) -> Option<String> {
     let operators: std::collections::HashMap<String, (String, String)> = crate::spi::json_now(
         "SELECT convert_to(coalesce(jsonb_object_agg(a.attname, jsonb_build_array(
                     format_type(a.atttypid, NULL),
@@ -372,9 +372,18 @@ pub fn foreign_query(table: &str, key: &[String], column: &str) -> Option<String
         Some(format!("f.{} {operator} {value}", quoted(name)))
     });
     let conditions = conditions.collect::<Option<Vec<_>>>()?.join(" AND ");
-    let column = quoted(column);
+    let type_name = operators.get(column).map_or("", |(type_name, _)| type_name);
+    let column = format!("f.{}", quoted(column));
+    // As row.rs reads the table's own columns.
+    let column = match (field, type_name) {
+        (Field::Honeypot, "boolean") => {
+            format!("CASE WHEN {column} THEN 'true'::pg_catalog.text WHEN NOT {column} THEN '' END")
+        }
+        (Field::FormSeconds, "interval") => format!("EXTRACT(epoch FROM {column})"),
+        _ => column,
+    };
     Some(format!(
-        "SELECT pg_catalog.convert_to(pg_catalog.to_jsonb(f.{column}) OPERATOR(pg_catalog.#>>) '{{}}', 'UTF8')
+        "SELECT pg_catalog.convert_to(pg_catalog.to_jsonb({column}) OPERATOR(pg_catalog.#>>) '{{}}', 'UTF8')
            FROM {table} f WHERE {conditions} LIMIT 1"
     ))
 }

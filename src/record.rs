@@ -248,17 +248,18 @@ pub fn log_rejected(
     post(protection, rejected_entries(protection, facts, judgement, whole_row, id));
 }
 
-/// Logs the refusal that stands for a block of a rate limit. Also when rows are dropped it goes by way of
-/// the worker: the block lasts, whatever becomes of the transaction.
+/// Logs the refusal that stands for a block of a rate limit, or would be one but for the trial. Also when
+/// the row goes in or is dropped it goes by way of the worker: the block lasts, whatever becomes of the
+/// transaction.
 pub fn log_block(
     protection: &Rc<Protection>,
     facts: &Facts<'_>,
     judgement: &Judgement,
-    whole_row: Json,
+    about: &About<'_>,
     claim: Claim,
 ) {
     let id = checklog::next_submission_id();
-    if post(protection, rejected_entries(protection, facts, judgement, whole_row, id)) {
+    if post(protection, checklog::entries(&protection.policy, about, facts, judgement, id)) {
         claim.logged(id);
     }
 }
@@ -308,12 +309,6 @@ fn rejected_entries(
     whole_row: Json,
     id: i64,
 ) -> Vec<Json> {
-    let about = About {
-        protection: protection.id,
-        relation: &protection.relation,
-        row_key: None,
-        former: None,
-        whole_row: Some(whole_row),
-    };
+    let about = About::rejected(protection, whole_row);
     checklog::entries(&protection.policy, &about, facts, judgement, id)
 }

@@ -120,7 +120,7 @@ pub fn rename_dependents(table: &str, old: &Json, new: &Json) {
     }
     without_checks(|| {
         if table == "list" {
-            warn_if_named(old, "Write the new name into the check's options.");
+            rename_in_options(old, new);
         }
         for (dependent, column) in dependents {
             spi::write(
@@ -132,4 +132,23 @@ pub fn rename_dependents(table: &str, old: &Json, new: &Json) {
             );
         }
     });
+}
+
+/// Options that name a list name it by its new name, also where they were left to their defaults.
+fn rename_in_options(old: &str, new: &str) {
+    spi::write(
+        "UPDATE spamcheck.check_setting s SET options = s.options || n.options
+           FROM (SELECT t.policy, t.check_name, jsonb_object_agg(o ->> 'name', (
+                            SELECT jsonb_agg(CASE l.name WHEN convert_from($1, 'UTF8') THEN convert_from($2, 'UTF8') ELSE l.name END
+                                             ORDER BY l.number)
+                              FROM jsonb_array_elements_text(x.named) WITH ORDINALITY l(name, number))) AS options
+                   FROM spamcheck.check_setting t, jsonb_array_elements(spamcheck._catalogue()) c,
+                        jsonb_array_elements(c -> 'options') o,
+                        LATERAL (SELECT coalesce(t.options -> (o ->> 'name'), o -> 'default') AS named) x
+                  WHERE c ->> 'name' = t.check_name AND o ->> 'type' = 'lists'
+                    AND jsonb_typeof(x.named) = 'array' AND x.named ? convert_from($1, 'UTF8')
+                  GROUP BY t.policy, t.check_name) n
+          WHERE n.policy = s.policy AND n.check_name = s.check_name",
+        &[Arg::Text(old), Arg::Text(new)],
+    );
 }

@@ -31,6 +31,10 @@ pub enum Reader {
     Integer(u8),
     /// json, jsonb: the strings inside
     Json,
+    /// boolean
+    Boolean,
+    /// interval
+    Interval,
     /// anything else, through its output function
     Output,
 }
@@ -115,9 +119,14 @@ impl<'a> Row<'a> {
         unsafe {
             match column.reader {
                 Reader::Address => address(datum).map_or(Value::Absent, Value::Ip),
-                Reader::Time => time(datum.value() as i64),
+                Reader::Time => match datum.value() as i64 {
+                    i64::MIN => always(field),
+                    i64::MAX => Value::Absent,
+                    stored => Value::Time(stored.saturating_add(EPOCH_OFFSET)),
+                },
                 Reader::Date => match datum.value() as i32 {
-                    i32::MIN | i32::MAX => Value::Absent,
+                    i32::MIN => always(field),
+                    i32::MAX => Value::Absent,
                     days => Value::Time(i64::from(days) * 86_400_000_000 + EPOCH_OFFSET),
                 },
                 Reader::Integer(bytes) => match field {
@@ -131,7 +140,11 @@ impl<'a> Row<'a> {
                 }
                 Reader::Text => Value::Text(text(datum)),
                 Reader::Padded => Value::Text(trimmed(text(datum))),
-                Reader::Output => Value::Text(self.output(column, datum).into()),
+                Reader::Boolean if field == Field::Honeypot => Value::ticked(datum.value() != 0),
+                Reader::Interval if field == Field::FormSeconds => Value::Number(seconds(datum)),
+                Reader::Boolean | Reader::Interval | Reader::Output => {
+                    Value::Text(self.output(column, datum).into())
+                }
             }
         }
     }
@@ -193,6 +206,8 @@ pub fn reader(type_oid: pg_sys::Oid) -> Reader {
         pg_sys::INT4OID => Reader::Integer(4),
         pg_sys::INT8OID => Reader::Integer(8),
         pg_sys::JSONOID | pg_sys::JSONBOID => Reader::Json,
+        pg_sys::BOOLOID => Reader::Boolean,
+        pg_sys::INTERVALOID => Reader::Interval,
         _ => Reader::Output,
     }
 }
@@ -205,12 +220,25 @@ fn integer(datum: pg_sys::Datum, bytes: u8) -> i64 {
     }
 }
 
-fn time(stored: i64) -> Value<'static> {
-    // The two ends stand for infinity.
-    if stored == i64::MIN || stored == i64::MAX {
-        return Value::Absent;
+/// `-infinity`, which says of an article that it is older than any limit, and of nothing else anything.
+fn always(field: Field) -> Value<'static> {
+    match field {
+        Field::ArticleCreatedAt => Value::Text("-infinity".into()),
+        _ => Value::Absent,
     }
-    Value::Time(stored.saturating_add(EPOCH_OFFSET))
+}
+
+/// An interval's seconds, as `extract(epoch from …)` counts months and years.
+///
+/// # Safety
+/// The datum must be an interval.
+unsafe fn seconds(datum: pg_sys::Datum) -> f64 {
+    const DAY: f64 = 86_400.0;
+    // SAFETY: the caller's promise.
+    let interval = unsafe { &*datum.cast_mut_ptr::<pg_sys::Interval>() };
+    let (years, months) = (f64::from(interval.month / 12), f64::from(interval.month % 12));
+    let days = years * 365.25 + months * 30.0 + f64::from(interval.day);
+    days * DAY + interval.time as f64 / 1e6
 }
 
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {

@@ -38,8 +38,8 @@ impl Remote for Elsewhere<'_> {
         // With the rights of the table's owner, who set the mapping up, never with more.
         let root = self.protection.root;
         let read = subtransaction::attempt(AssertUnwindSafe(|| {
-            let query =
-                query.get_or_init(|| rights::as_extension(|| foreign_query(table, key, column)));
+            let query = query
+                .get_or_init(|| rights::as_extension(|| foreign_query(field, table, key, column)));
             match query {
                 Some(query) => rights::as_reader_of(root, || spi::text_once(query, &args)),
                 None => pgrx::error!("table {table} is not what it was when protect() was called"),

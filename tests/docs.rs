@@ -1,6 +1,7 @@
 //! The documentation keeps its word: the SQL in README.md and docs/*.md runs and prints what the page
-//! says, and tables of checks, settings and dependencies list what there is. Owns that comparison; what
-//! the statements should do is for the other tests to prove.
+//! says, tables of checks, settings and dependencies list what there is, and what a table of settings
+//! abbreviates can be done. Owns that comparison; what the statements should do is for the other tests to
+//! prove.
 //!
 //! How a page is read. Each page has a fresh database on a server with pg_spamcheck preloaded, and its
 //! blocks run there from top to bottom, each in a session of its own, as `psql -X -q` runs a script:
@@ -11,6 +12,8 @@
 //! * `` ```output `` right behind a block is all that psql printed, notices and errors included. `…`
 //!   stands for any text within its line; blanks at the ends of lines do not count.
 
+#[path = "docs/abbreviations.rs"]
+mod abbreviations;
 #[path = "docs/pages.rs"]
 mod pages;
 #[path = "docs/tables.rs"]

@@ -230,13 +230,21 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Where the submission came from, in normal form; `form` when it does not say.
+    pub fn source(&self) -> &str {
+        match self.normalised(Field::Source).map(str::trim) {
+            None | Some("") => "form",
+            Some(source) => source,
+        }
+    }
+
     /// The author's roles: the members of the comma-separated `user_role`.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         let roles = self.text(Field::UserRole).unwrap_or_default();
         roles.split(',').map(str::trim).filter(|role| !role.is_empty())
     }
 
-    /// What the log should add: an unreadable address, cut texts, values that could not be
+    /// What the log should add: an unreadable address or time, cut texts, values that could not be
     /// fetched. Fetches nothing by itself.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -246,6 +254,15 @@ impl<'a> Facts<'a> {
         {
             let shown: String = text.chars().take(50).collect();
             notes.push(format!("ip: \"{shown}\" is not an address"));
+        }
+        for field in [Field::CreatedAt, Field::ArticleCreatedAt] {
+            if let Value::Text(text) = self.submission.get(field)
+                && self.time(field).is_none()
+                && !matches!(text.trim(), "" | "infinity" | "-infinity")
+            {
+                let shown: String = text.chars().take(50).collect();
+                notes.push(format!("{}: \"{shown}\" is not a time", field.name()));
+            }
         }
         let long = |text: &str| cut(text, self.max_chars) < text.len();
         for field in Field::ALL {
@@ -293,9 +310,24 @@ impl<'a> Facts<'a> {
         self.json(|name, text| keeper.keep(name, text).to_owned())
     }
 
-    /// [`Facts::to_json`] with of every text only what checks look at.
+    /// [`Facts::to_json`] as checks see it: of every text what they look at, the type and the source
+    /// in normal form, addresses and times in one spelling; a text that is no address is left out.
     pub fn checked(&self) -> Json {
-        self.json(|_, text| text[..cut(text, self.max_chars)].to_owned())
+        let mut json = self.json(|_, text| text[..cut(text, self.max_chars)].to_owned());
+        json[Field::Type.name()] = self.kind().into();
+        json[Field::Source.name()] = self.source().into();
+        if let Some(object) = json.as_object_mut() {
+            object.remove(Field::Ip.name());
+        }
+        if let Some(address) = self.ip() {
+            json[Field::Ip.name()] = address.to_string().into();
+        }
+        for field in [Field::CreatedAt, Field::ArticleCreatedAt] {
+            if let Some(time) = self.time(field) {
+                json[field.name()] = time::iso(time).into();
+            }
+        }
+        json
     }
 
     fn json(&self, mut shown: impl FnMut(&str, &str) -> String) -> Json {

@@ -98,6 +98,12 @@ impl EnabledCheck {
         self.check.as_ref().ok()?.remembers()
     }
 
+    /// The fields that it looks at.
+    #[must_use]
+    pub fn reads(&self) -> FieldSet {
+        self.check.as_ref().map_or(FieldSet::of(&[]), |check| check.reads())
+    }
+
     /// Its finding on a submission, if it hits or fails.
     #[must_use]
     pub fn ask(&self, facts: &Facts<'_>) -> Option<Finding> {
@@ -305,7 +311,7 @@ impl Policy {
         for finding in &findings {
             verdict = verdict.max(finding.action.verdict());
             match finding.action {
-                Action::Score => total += finding.score,
+                Action::Score => total = crate::verdict::sum(total, finding.score),
                 Action::Error => verdict = verdict.max(self.on_error()),
                 _ => {}
             }

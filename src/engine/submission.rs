@@ -192,6 +192,14 @@ pub enum Value<'a> {
     Later,
 }
 
+impl Value<'_> {
+    /// What a hidden check box says: one that nobody ticked is empty.
+    #[must_use]
+    pub const fn ticked(ticked: bool) -> Self {
+        Self::Text(Cow::Borrowed(if ticked { "true" } else { "" }))
+    }
+}
+
 /// Where values come from that cost a query: columns of other tables.
 pub trait Remote {
     /// The value of the field for this submission.
@@ -277,7 +285,7 @@ impl<'a> Submission<'a> {
             if field == Field::Fields {
                 submission.push_strings(String::new(), value);
             } else {
-                submission.set(field, scalar(value));
+                submission.set(field, scalar(field, value));
             }
         }
         Ok(submission)
@@ -311,9 +319,10 @@ impl<'a> Submission<'a> {
     }
 }
 
-fn scalar(json: &serde_json::Value) -> Value<'static> {
+fn scalar(field: Field, json: &serde_json::Value) -> Value<'static> {
     use serde_json::Value as Json;
     match json {
+        Json::Bool(ticked) if field == Field::Honeypot => Value::ticked(*ticked),
         Json::Null => Value::Absent,
         Json::String(text) => Value::Text(text.clone().into()),
         Json::Number(number) => number.as_f64().map_or(Value::Absent, Value::Number),

@@ -4,8 +4,8 @@
 use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgSqlErrorCode, pg_sys};
-use spamcheck_engine::Refusal;
-use spamcheck_engine::mapping::{Mapping, Source, Status, StatusValue};
+use spamcheck_engine::mapping::{ColumnKind, Mapping, Source, Status, StatusValue};
+use spamcheck_engine::{Field, Refusal};
 
 use super::described::Described;
 use crate::report;
@@ -55,10 +55,13 @@ pub fn resolve<'a>(
 /// Columns of other tables are read as the table's owner, who must be able to, and settings must be
 /// ones that the owner may see.
 pub fn may_read_sources(relation: pg_sys::Oid, mapping: &Mapping, described: &Described) {
-    for source in mapping.sources.values() {
+    for (field, source) in &mapping.sources {
         match source {
             Source::Foreign { table, key, column, .. } => {
                 may_read(relation, table, key.iter().chain(std::iter::once(column)), described);
+                if *field == Field::FormSeconds {
+                    holds_seconds(table, column);
+                }
             }
             Source::Setting(name) => may_see(relation, name, described),
             _ => {}
@@ -96,6 +99,27 @@ fn may_read<'a>(
                 owner = quoted(&described.owner)
             )),
         );
+    }
+}
+
+fn holds_seconds(table: &str, column: &str) {
+    let found: Option<(String, char)> = rights::as_extension(|| {
+        spi::json_now(
+            "WITH RECURSIVE base(oid) AS (
+                 SELECT a.atttypid FROM pg_attribute a
+                  WHERE a.attrelid = to_regclass(convert_from($1, 'UTF8')) AND a.attname = convert_from($2, 'UTF8')
+                 UNION ALL
+                 SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+             SELECT convert_to(json_build_array(format_type(t.oid, NULL), t.typtype)::text, 'UTF8')
+               FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype <> 'd'",
+            &[Arg::Text(table), Arg::Text(column)],
+        )
+    });
+    if let Some((type_name, typtype)) = found
+        && let Err(refusal) =
+            ColumnKind::of(&type_name, typtype).must_hold_seconds(&type_name, column)
+    {
+        report::refuse_value(refusal);
     }
 }
 

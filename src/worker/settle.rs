@@ -12,7 +12,7 @@ use pgrx::{Spi, pg_sys};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
-use spamcheck_engine::verdict::{Judgement, Verdict};
+use spamcheck_engine::verdict::{Judgement, Verdict, sum};
 use spamcheck_engine::{Facts, Policy, Submission};
 
 use crate::checklog::{self, About};
@@ -138,7 +138,7 @@ fn judgement(policy: &Policy, one: &Answered) -> Judgement {
     };
     let Some(akismet) = policy.akismet().filter(|_| one.spam) else { return judgement };
     let finding = akismet.finding(one.detail.clone());
-    judgement.total += finding.score;
+    judgement.total = sum(judgement.total, finding.score);
     let verdict = akismet.action.verdict().max(policy.threshold(judgement.total));
     judgement.verdict = match verdict {
         // There is no undoing an insert that the app has seen, and nobody is there to be asked.

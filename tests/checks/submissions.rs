@@ -172,12 +172,22 @@ fn title_only_compares_with_the_articles_title_and_the_submissions_own() {
     ];
     assert_eq!(
         outcomes(&mut site, "title_only", "", &rows),
-        "approved\npending title_only: body is the article_title\npending title_only: body is the title\n\
-         approved\napproved"
+        "pending title_only: body is the article_title\npending title_only: body is the article_title\n\
+         pending title_only: body is the title\napproved\napproved"
     );
     assert_eq!(
         outcomes(&mut site, "title_only", r#"options = '{"ignore_case": false}'"#, &rows[1..2]),
         "approved"
+    );
+    // However it is broken, only its letters count.
+    assert_eq!(
+        outcomes(
+            &mut site,
+            "title_only",
+            r#"options = '{"ignore_case": false}'"#,
+            &["article_id=1; body=E'New\\n\\tthings'", "article_id=1; body='Newthings'"]
+        ),
+        "pending title_only: body is the article_title\napproved"
     );
 }
 
@@ -203,6 +213,24 @@ fn article_age_has_a_limit_and_an_action_for_comments_and_for_trackbacks() {
         "spam article_age: all comments are looked at\nspam article_age: all comments are looked at\n\
          refused article_age: the article is 31 days old, the limit for trackbacks is 7"
     );
+}
+
+#[test]
+fn an_article_of_always_is_older_than_any_limit_and_one_of_never_is_not() {
+    let mut site = site();
+    site.run("INSERT INTO articles VALUES (4, 'Always', '-infinity'), (5, 'Never', 'infinity')");
+    let rows = ["article_id=4; body='a'", "article_id=5; body='a'"];
+    let expected = "pending article_age: the article is older than any limit, that for comments is 30\n\
+                    approved";
+    assert_eq!(outcomes(&mut site, "article_age", "", &rows), expected);
+    for kind in ["timestamptz", "timestamp", "date"] {
+        site.run(&format!(
+            r#"ALTER TABLE comments DROP COLUMN IF EXISTS published, ADD published {kind};
+               SELECT spamcheck.protect('comments', columns => '{{"article_created_at": "published"}}')"#
+        ));
+        let rows = ["published='-infinity'; body='a'", "published='infinity'; body='a'"];
+        assert_eq!(outcomes(&mut site, "article_age", "", &rows), expected, "{kind}");
+    }
 }
 
 #[test]
@@ -236,6 +264,99 @@ fn honeypot_takes_whatever_was_typed() {
         "approved\napproved\nspam honeypot: the hidden field says \"0\"\n\
          spam honeypot: the hidden field says \" \"\nspam honeypot: the hidden field says \"555\""
     );
+}
+
+#[test]
+fn a_hidden_check_box_is_empty_as_long_as_nobody_ticks_it() {
+    let mut site = site();
+    site.run(
+        r#"ALTER TABLE comments ADD robot boolean NOT NULL DEFAULT false, ADD gift int DEFAULT 0;
+           SELECT spamcheck.protect('comments', columns => '{"honeypot": "robot"}')"#,
+    );
+    let spam = "spam honeypot: the hidden field says \"true\"";
+    assert_eq!(
+        outcomes(&mut site, "honeypot", "", &["body='a'", "robot=true", "robot=false"]),
+        format!("approved\n{spam}\napproved")
+    );
+    let explained = "SELECT s, count(why) FROM unnest(ARRAY['{\"honeypot\": false}', '{\"honeypot\": true}', \
+                     '{\"honeypot\": \"false\"}']) s, spamcheck.explain('comments', s::jsonb) \
+                     GROUP BY s ORDER BY s";
+    assert_eq!(
+        site.ask(explained),
+        "{\"honeypot\": \"false\"}|1\n{\"honeypot\": false}|0\n{\"honeypot\": true}|1"
+    );
+    // One in another table.
+    site.run(
+        r#"ALTER TABLE articles ADD robot boolean; UPDATE articles SET robot = id = 1 WHERE id < 3;
+           SELECT spamcheck.protect('comments', columns => '{"honeypot":
+               {"table": "articles", "key": "id", "from": "article_id", "column": "robot"}}')"#,
+    );
+    assert_eq!(
+        outcomes(&mut site, "honeypot", "", &["article_id=1", "article_id=2", "article_id=3"]),
+        format!("{spam}\napproved\napproved")
+    );
+    // A number was typed, whichever it is.
+    site.run(r#"SELECT spamcheck.protect('comments', columns => '{"honeypot": "gift"}')"#);
+    assert_eq!(
+        outcomes(&mut site, "honeypot", "", &["gift=NULL", "gift=0"]),
+        "approved\nspam honeypot: the hidden field says \"0\""
+    );
+}
+
+#[test]
+fn form_time_reads_an_interval_as_its_seconds() {
+    let mut site = site();
+    site.run(
+        r#"ALTER TABLE comments ADD took interval; ALTER TABLE articles ADD took interval;
+           UPDATE articles SET took = '00:00:01' WHERE id = 1;
+           UPDATE articles SET took = '00:01' WHERE id = 2;
+           SELECT spamcheck.protect('comments', columns => '{"form_seconds": "took"}')"#,
+    );
+    let rows = ["took='1.5 seconds'", "took='3 seconds'", "took='1 month -30 days 1 second'"];
+    assert_eq!(
+        outcomes(&mut site, "form_time", "", &rows),
+        "pending form_time: sent after 1.5 seconds, and 3 is the least\napproved\n\
+         pending form_time: sent after 1 seconds, and 3 is the least"
+    );
+    site.run(
+        r#"SELECT spamcheck.protect('comments', columns => '{"form_seconds":
+               {"table": "articles", "key": "id", "from": "article_id", "column": "took"}}')"#,
+    );
+    assert_eq!(
+        outcomes(&mut site, "form_time", "", &["article_id=1", "article_id=2", "article_id=3"]),
+        "pending form_time: sent after 1 seconds, and 3 is the least\napproved\napproved"
+    );
+}
+
+#[test]
+fn what_is_never_a_number_of_seconds_is_refused_by_protect() {
+    let mut site = site();
+    site.run(
+        "CREATE DOMAIN shown_at AS timestamptz; ALTER TABLE articles ADD shown shown_at;
+         ALTER TABLE comments ADD shown timestamptz, ADD at time, ADD robot boolean, ADD data jsonb",
+    );
+    for (source, kind) in [
+        (r#""shown""#, "\"shown\" of type timestamp with time zone"),
+        (r#""at""#, "\"at\" of type time without time zone"),
+        (r#""robot""#, "\"robot\" of type boolean"),
+        (r#""data""#, "\"data\" of type jsonb"),
+        (
+            r#"{"table": "articles", "key": "id", "from": "article_id", "column": "shown"}"#,
+            "\"shown\" of type timestamp with time zone",
+        ),
+    ] {
+        let error = refused(
+            &mut site.client,
+            &format!(
+                r#"SELECT spamcheck.protect('comments', columns => '{{"form_seconds": {source}}}')"#
+            ),
+        );
+        assert_eq!(
+            error.message(),
+            format!("field \"form_seconds\" cannot be read from column {kind}")
+        );
+        assert!(error.detail().is_some() && error.hint().is_some());
+    }
 }
 
 #[test]

@@ -45,6 +45,15 @@ fn null_and_no_hit_leave_the_row_alone() {
     define(&mut site, r#"RETURN '{"hit": false, "score": 100}';"#);
     assert_eq!(status(&mut site, "nice"), "approved");
     assert_eq!(site.log(), "");
+    // As the documentation writes it, on a row without a body.
+    define(
+        &mut site,
+        "RETURN jsonb_build_object('hit', submission ->> 'body' = upper(submission ->> 'body'), 'why', 'it shouts', 'score', 6);",
+    );
+    site.policy("on_error = 'reject'");
+    assert_eq!(site.ask("INSERT INTO comments (body) VALUES (NULL) RETURNING status"), "approved");
+    assert_eq!(site.log(), "");
+    assert_eq!(status(&mut site, "NICE"), "pending");
 }
 
 #[test]
@@ -64,7 +73,24 @@ fn the_function_sees_the_fields_wherever_they_come_from() {
     assert_eq!(
         seen,
         serde_json::json!({"body": "漢", "ip": "192.0.2.1", "user_agent": "Browser/7",
-                           "article_title": "Zoë's \"post\"", "fields": {"city": "Bonn"}})
+                           "type": "comment", "source": "form", "article_title": "Zoë's \"post\"", "fields": {"city": "Bonn"}})
+    );
+}
+
+#[test]
+fn the_type_is_given_as_the_checks_see_it() {
+    let mut site =
+        asking("RETURN jsonb_build_object('hit', true, 'score', 0, 'why', submission ->> 'type');");
+    site.run("ALTER TABLE comments ADD type text; SELECT spamcheck.protect('comments')");
+    for (written, seen) in
+        [("' TrackBack '", "trackback"), ("'NORMAL'", "comment"), ("NULL", "comment")]
+    {
+        site.run(&format!("INSERT INTO comments (type) VALUES ({written})"));
+        assert_eq!(newest(&mut site), format!("score|flagged|0|{seen}"));
+    }
+    assert_eq!(
+        site.ask(r#"SELECT why FROM spamcheck.explain('comments', '{"type": "Regular"}') WHERE check_name = 'custom'"#),
+        "comment"
     );
 }
 
@@ -77,7 +103,7 @@ fn a_failing_function_or_a_strange_answer_is_a_failure_of_the_check() {
     assert_eq!(status(&mut site, "nice"), "pending");
     define(&mut site, r#"RETURN '{"hit": "yes"}';"#);
     assert_eq!(status(&mut site, "nice"), "pending");
-    assert!(newest(&mut site).contains(r#""hit" has to be true or false"#));
+    assert!(newest(&mut site).contains(r#""hit" has to be true, false or null"#));
     define(&mut site, r#"RETURN '{"hit": true, "action": "reject"}';"#);
     assert_eq!(status(&mut site, "nice"), "pending");
     assert!(newest(&mut site).contains(r#"not "action""#));

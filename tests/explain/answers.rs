@@ -56,6 +56,33 @@ fn the_rows_agree_with_what_an_insert_logs() {
 }
 
 #[test]
+fn what_could_not_be_read_or_was_cut_is_noted_where_it_matters() {
+    let mut site = Site::new();
+    only(&mut site, "ip_block,content,links,article_age");
+    let long = "x".repeat(65_537);
+    let said = |site: &mut Site, submission: serde_json::Value| {
+        site.ask(&format!(
+            "SELECT check_name, detail -> 'notes' FROM spamcheck.explain('comments', '{submission}') ORDER BY 1"
+        ))
+    };
+    assert_eq!(
+        said(
+            &mut site,
+            json!({"ip": "garbage", "article_created_at": "last year", "fields": {"city": long}})
+        ),
+        "article_age|[\"article_created_at: \\\"last year\\\" is not a time\"]\n\
+         content|[\"fields.city: only the first 65536 characters were looked at\"]\n\
+         ip_block|[\"ip: \\\"garbage\\\" is not an address\"]\nlinks|"
+    );
+    // A hit has them all, as in the log.
+    assert_eq!(
+        said(&mut site, json!({"ip": "garbage", "body": "casino"})),
+        "article_age|\ncontent|[\"ip: \\\"garbage\\\" is not an address\"]\n\
+         ip_block|[\"ip: \\\"garbage\\\" is not an address\"]\nlinks|"
+    );
+}
+
+#[test]
 fn a_check_with_nothing_to_look_for_says_so() {
     let mut site = Site::new();
     only(&mut site, "ip_allow,links");
@@ -175,7 +202,8 @@ fn fields_that_come_from_settings_or_values_are_filled_in_unless_given() {
     };
     assert_eq!(
         echo(&mut site, json!({"body": "x"})),
-        json!({"body": "x", "page": "Guestbook", "user_agent": "Browser/7"})
+        json!({"body": "x", "type": "comment", "source": "form", "page": "Guestbook",
+               "user_agent": "Browser/7"})
     );
     assert_eq!(
         echo(
@@ -183,7 +211,8 @@ fn fields_that_come_from_settings_or_values_are_filled_in_unless_given() {
             json!({"article_title": "On spam", "page": "Blog", "user_agent": null,
                                "fields": {"city": "Bonn"}})
         ),
-        json!({"article_title": "On spam", "page": "Blog", "fields": {"city": "Bonn"}})
+        json!({"type": "comment", "source": "form", "article_title": "On spam", "page": "Blog",
+               "fields": {"city": "Bonn"}})
     );
 }
 

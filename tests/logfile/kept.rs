@@ -99,6 +99,22 @@ fn a_hash_is_that_of_the_whole_text_and_nothing_else_is_kept() {
 }
 
 #[test]
+fn a_hash_alone_keeps_nothing_of_what_a_hidden_field_says() {
+    for (keep, why) in
+        [("hash", "the hidden field says …"), ("full", "the hidden field says \"geheim\"")]
+    {
+        let mut filed = filed(keep);
+        filed.run(r#"SELECT spamcheck.protect('comments', columns => '{"honeypot": "city"}')"#);
+        filed.run(&format!("INSERT INTO comments (body, city) VALUES ('nice', '{SECRET}')"));
+        assert_eq!(
+            filed.ask("SELECT check_name, why FROM spamcheck.recent"),
+            format!("honeypot|{why}")
+        );
+        assert_eq!(everything(&mut filed).contains(SECRET), keep == "full");
+    }
+}
+
+#[test]
 fn a_text_of_more_than_256_megabytes_is_stored_and_logged_in_part() {
     let mut filed = Filed::new("both");
     filed.wait_for_worker();

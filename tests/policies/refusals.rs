@@ -299,15 +299,49 @@ fn references_hold_lists_and_policies_together() {
         "UPDATE spamcheck.policy SET name = 'house rules'; UPDATE spamcheck.list SET name = \
         'bad words' WHERE name = 'banned_words'",
     );
-    site.run(
-        r#"UPDATE spamcheck.check_setting SET options = '{"lists": ["bad words"]}' WHERE
-        check_name = 'content'"#,
-    );
     assert_eq!(site.ask("INSERT INTO comments (body) VALUES ('casino') RETURNING status"), "spam");
     assert_eq!(site.ask("SELECT policy FROM spamcheck.spam_checklog"), "house rules");
     assert_eq!(
         site.ask("SELECT relation, policy FROM spamcheck.protected_table"),
         "comments|house rules"
+    );
+}
+
+#[test]
+fn settings_follow_a_renamed_list_wherever_they_name_it() {
+    let mut site = Site::new();
+    site.run(
+        r#"INSERT INTO spamcheck.list (name, kind) VALUES ('more', 'word'), ('authors', 'regex');
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('more', 'pills');
+           SELECT spamcheck.create_policy('other', 'default');
+           UPDATE spamcheck.check_setting SET options = options || '{"lists": ["more", "banned_words"]}'
+            WHERE policy = 'default' AND check_name = 'content';
+           UPDATE spamcheck.check_setting SET enabled = true, options = '{"author": ["authors", "author_filter"]}'
+            WHERE policy = 'default' AND check_name = 'wordfilter';
+           UPDATE spamcheck.list SET name = 'words2' WHERE name = 'banned_words';
+           UPDATE spamcheck.list SET name = 'names' WHERE name = 'authors';
+           UPDATE spamcheck.list SET kind = kind WHERE name = 'names'"#,
+    );
+    let options = |site: &mut Site, policy: &str, check: &str| {
+        site.ask(&format!(
+            "SELECT options FROM spamcheck.check_setting WHERE policy = '{policy}' AND check_name = '{check}'"
+        ))
+    };
+    assert_eq!(options(&mut site, "default", "content"), r#"{"lists": ["more", "words2"]}"#);
+    // It was left to the default, which would name a list that is gone.
+    assert_eq!(options(&mut site, "other", "content"), r#"{"lists": ["words2"]}"#);
+    assert_eq!(
+        options(&mut site, "default", "wordfilter"),
+        r#"{"author": ["names", "author_filter"]}"#
+    );
+    assert_eq!(options(&mut site, "other", "wordfilter"), "{}");
+    for body in ["casino", "pills"] {
+        let insert = format!("INSERT INTO comments (body) VALUES ('{body}') RETURNING status");
+        assert_eq!(site.ask(&insert), "spam");
+    }
+    assert_eq!(
+        site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE outcome = 'error'"),
+        "0"
     );
 }
 

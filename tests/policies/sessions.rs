@@ -47,7 +47,7 @@ fn changes_count_at_the_next_statement_of_other_sessions() {
             "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'lottery')",
             "pending",
         ),
-        ("UPDATE spamcheck.list SET name = 'old_words' WHERE name = 'banned_words'", "approved"),
+        ("UPDATE spamcheck.list SET name = 'old_words' WHERE name = 'banned_words'", "pending"),
         ("UPDATE spamcheck.list SET name = 'banned_words' WHERE name = 'old_words'", "pending"),
         ("DELETE FROM spamcheck.list WHERE name = 'banned_words'", "approved"),
     ] {

@@ -1,6 +1,9 @@
 //! What a refused sender is told, who is counted at all, and what policies make of it.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
+use support::wait::until;
 
 use crate::site::{ask, refused, run};
 use crate::{limit, limited, passed, sent};
@@ -80,11 +83,24 @@ fn in_a_trial_all_rows_go_in_and_those_too_many_are_flagged() {
     assert_eq!(site.statuses(), "1 approved\n2 approved\n3 approved\n4 approved");
     assert_eq!(
         site.ask(
-            "SELECT row_key ->> 'id', action, outcome, detail ->> 'refused' FROM \
-            spamcheck.spam_checklog ORDER BY id"
+            "SELECT row_key ->> 'id', action, outcome, submission IS NULL, comment FROM \
+            spamcheck.spam_checklog"
         ),
-        "2|reject|flagged|1\n3|reject|flagged|2\n4|reject|flagged|3"
+        "2|reject|flagged|t|hello",
+        "one entry for the block"
     );
+    until(Duration::from_secs(20), "the number of the flagged", || {
+        site.ask("SELECT detail ->> 'refused' FROM spamcheck.spam_checklog") == "3"
+    });
+    // The block lasts, whatever becomes of the transaction in which it began.
+    site.run("BEGIN");
+    assert!(sent(&mut site.client, "192.0.2.2") && sent(&mut site.client, "192.0.2.2"));
+    site.run("ROLLBACK");
+    assert!(sent(&mut site.client, "192.0.2.2"));
+    until(Duration::from_secs(20), "both flagged ones", || {
+        site.ask("SELECT detail ->> 'refused' FROM spamcheck.spam_checklog WHERE ip = '192.0.2.2'")
+            == "2"
+    });
 }
 
 #[test]
@@ -260,7 +276,7 @@ fn what_makes_no_sense_is_refused_when_it_is_set() {
     assert!(refusal(json!({"max": -1})).contains("takes an integer from 0 to 1000000"));
     assert!(refusal(json!({"max": 1_000_001})).contains("takes an integer"));
     assert!(refusal(json!({"key": "body"})).contains("\"ip\", \"email\""));
-    assert!(refusal(json!({"ipv6_prefix": 129})).contains("from 1 to 128"));
+    assert!(refusal(json!({"ipv6_prefix": 129})).contains("from 0 to 128"));
     let defaults = "SELECT jsonb_object_agg(o ->> 'name', o -> 'default') FROM spamcheck.checks, \
         jsonb_array_elements(options) o WHERE name = 'rate_limit'";
     let defaults: Json = serde_json::from_str(&ask(&mut site.client, defaults)).unwrap();

@@ -100,8 +100,7 @@ impl LocalCheck for ByProgram {
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
-        let source = facts.normalised(Field::Source).unwrap_or_default().trim();
-        let source = if source.is_empty() { "form" } else { source };
+        let source = facts.source();
         if self.sources.iter().any(|api| api == source) {
             return Ok(Some(Hit::new(format!("it came by {source}"), json!({ "source": source }))));
         }

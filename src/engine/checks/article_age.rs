@@ -138,6 +138,11 @@ impl LocalCheck for Limits {
         let hit = if *days == 0 {
             // Whatever the age, known or not.
             Hit::new(format!("all {what} are looked at"), json!({ "limit": 0 }))
+        } else if facts.text(Field::ArticleCreatedAt).is_some_and(|t| t.trim() == "-infinity") {
+            Hit::new(
+                format!("the article is older than any limit, that for {what} is {days}"),
+                json!({ "limit": days }),
+            )
         } else {
             let Some(written) = facts.time(Field::ArticleCreatedAt) else { return Ok(None) };
             let age = facts.now().saturating_sub(written);
@@ -145,8 +150,9 @@ impl LocalCheck for Limits {
                 return Ok(None);
             }
             let age = age / DAY;
+            let over = if age == *days { "over " } else { "" };
             Hit::new(
-                format!("the article is {age} days old, the limit for {what} is {days}"),
+                format!("the article is {over}{age} days old, the limit for {what} is {days}"),
                 json!({"days": age, "limit": days}),
             )
         };

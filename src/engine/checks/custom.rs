@@ -49,8 +49,9 @@ impl Check for Custom {
 
     fn purpose(&self) -> &'static str {
         "A check that you write yourself, in any language that the database has. The function \
-         gets the submission as an object with the fields that are known, and answers with \
-         `hit`, `why` for the log, and perhaps a `score` of its own. It runs for every row, in \
+         gets the submission as an object with the fields that are known, as checks see them: \
+         `type` and `source` are always there. It answers with `hit` (null is no hit, as NULL is \
+         in SQL), `why` for the log, and perhaps a `score` of its own. It runs for every row, in \
          the inserting transaction and never with more rights than the table's owner has, so \
          keep it quick; when it fails, the policy's `on_error` decides."
     }
@@ -179,7 +180,9 @@ impl Function {
         }
         let hit = match parts.get("hit") {
             Some(Json::Bool(hit)) => *hit,
-            _ => return wrong("its \"hit\" has to be true or false"),
+            // What a comparison with a field that is not there gives: in SQL, NULL is not true.
+            Some(Json::Null) => false,
+            _ => return wrong("its \"hit\" has to be true, false or null"),
         };
         let why = match parts.get("why") {
             None | Some(Json::Null) => format!("function {} says so", self.0),

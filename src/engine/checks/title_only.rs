@@ -83,12 +83,14 @@ impl LocalCheck for Same {
         let text = |field| {
             let text = if self.ignore_case { facts.normalised(field) } else { facts.text(field) };
             // A blank body under a blank title repeats nothing.
-            text.map(str::trim).filter(|text| !text.is_empty())
+            text.filter(|text| !text.trim().is_empty())
         };
         let Some(body) = text(Field::Body) else { return Ok(None) };
+        // Any white space is one blank, as for the other checks that compare texts.
+        let is_body = |title: &str| title.split_whitespace().eq(body.split_whitespace());
         let title = [Field::ArticleTitle, Field::Title]
             .into_iter()
-            .find(|title| text(*title).is_some_and(|title| title == body));
+            .find(|title| text(*title).is_some_and(is_body));
         Ok(title.map(|title| {
             let name = title.name();
             let hit = Hit::new(format!("body is the {name}"), json!({ "field": name }));

@@ -55,6 +55,22 @@ fn addresses_are_canonical_and_unreadable_ones_are_noted() {
 }
 
 #[test]
+fn texts_that_are_no_times_are_noted() {
+    for (given, noted) in [
+        ("2024-05-01", false),
+        ("1714557600", false),
+        ("-infinity", false),
+        ("", false),
+        ("soon", true),
+    ] {
+        with(json!({ "article_created_at": given }), 100, |facts| {
+            let note = format!("article_created_at: \"{given}\" is not a time");
+            assert_eq!(facts.notes().contains(&note), noted, "{given}");
+        });
+    }
+}
+
+#[test]
 fn types_are_folded_and_ordinary_ones_are_comments() {
     for (given, expected) in [
         ("", "comment"),

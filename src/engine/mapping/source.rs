@@ -108,7 +108,11 @@ impl Source {
         let what = format!("field \"{}\"", field.name());
         let mut sole: Option<&Column> = None;
         for name in self.own_columns() {
-            sole = Some(table.readable(name, &what)?);
+            let column = table.readable(name, &what)?;
+            if field == Field::FormSeconds && !matches!(self, Self::Foreign { .. }) {
+                column.kind.must_hold_seconds(&column.type_name, name)?;
+            }
+            sole = Some(column);
         }
         Ok(match (self, field, sole.map(|column| column.kind)) {
             (Self::Column(name), Field::Fields, Some(kind))

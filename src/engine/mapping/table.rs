@@ -56,6 +56,29 @@ impl ColumnKind {
     }
 }
 
+impl ColumnKind {
+    /// Refuses `column` of a type of this kind and name for `form_seconds`, if none of its values can
+    /// be read as a number of seconds.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn must_hold_seconds(self, type_name: &str, column: &str) -> Result<(), Refusal> {
+        let holds = matches!(self, Self::Text | Self::Enum | Self::Integer | Self::Number);
+        if holds || type_name == "interval" {
+            return Ok(());
+        }
+        Err(Refusal::new(format!(
+            "field \"form_seconds\" cannot be read from column \"{column}\" of type {type_name}"
+        ))
+        .with_detail(
+            "It is the time between showing and sending the form: a number of seconds, or an interval.",
+        )
+        .with_hint(
+            "Map a column of numbers or of type interval; where the app keeps the time at which the form was shown, let it keep the difference.",
+        ))
+    }
+}
+
 /// One column.
 #[derive(Clone, Debug)]
 pub struct Column {

@@ -96,6 +96,29 @@ fn an_allow_ends_it_and_is_told_only_where_something_was_allowed() {
 }
 
 #[test]
+fn a_sum_of_scores_reaches_the_threshold_that_it_is_on_paper() {
+    for (scores, sum) in [
+        (&[2.3, 1.1, 0.3][..], 3.7),
+        (&[2.3, 0.1, 0.1], 2.5),
+        (&[2.3, 0.1, 0.3], 2.7),
+        (&[0.2, 0.1, 0.4], 0.7),
+        (&[100.1, 0.2, -0.1], 100.2),
+    ] {
+        let findings = scores.iter().map(|score| Finding {
+            check: "links",
+            action: Action::Score,
+            score: *score,
+            why: String::new(),
+            detail: Json::Null,
+            allowed: false,
+        });
+        let judgement =
+            policy(json!({"moderate_at": sum, "spam_at": null}), vec![]).weigh(findings.collect());
+        assert_eq!((judgement.verdict, judgement.total), (Verdict::Moderate, sum));
+    }
+}
+
+#[test]
 fn thresholds_weigh_the_sum_of_scores_alone() {
     let finding = |action, score| Finding {
         check: "links",

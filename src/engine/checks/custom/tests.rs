@@ -61,9 +61,16 @@ fn policy(action: &str, options: Json) -> Policy {
 }
 
 fn asked(action: &str, answer: Result<Json, String>) -> (Option<Finding>, Vec<(String, Json)>) {
+    asked_about(json!({"body": "0123456789", "fields": {"city": "Bonn"}}), action, answer)
+}
+
+fn asked_about(
+    submission: Json,
+    action: &str,
+    answer: Result<Json, String>,
+) -> (Option<Finding>, Vec<(String, Json)>) {
     let policy = policy(action, json!({"function": "app.check"}));
-    let submission =
-        Submission::from_json(&json!({"body": "0123456789", "fields": {"city": "Bonn"}})).unwrap();
+    let submission = Submission::from_json(&submission).unwrap();
     let function = Answers(answer, RefCell::default());
     let facts = Facts::new(&submission, 8, 0).within(&function);
     let finding = policy.checks().next().unwrap().ask(&facts);
@@ -77,9 +84,31 @@ fn found(answer: Json) -> Option<Finding> {
 #[test]
 fn the_function_gets_the_fields_as_far_as_checks_look() {
     let (finding, calls) = asked("score", Ok(json!({"hit": true})));
-    let submission = json!({"body": "01234567", "fields": {"city": "Bonn"}});
+    let submission = json!({"body": "01234567", "type": "comment", "source": "form",
+                            "fields": {"city": "Bonn"}});
     assert_eq!(calls, [("app.check".to_owned(), submission)]);
     assert_eq!(finding.unwrap().detail, json!({"function": "app.check", "truncated": true}));
+}
+
+#[test]
+fn the_function_gets_values_as_the_other_checks_see_them() {
+    for (given, seen) in [
+        (
+            json!({"type": " Issue ", "source": " API", "ip": "::ffff:192.0.2.7",
+                   "created_at": 1_714_557_600, "article_created_at": "2024-05-01 12:00:00+02"}),
+            json!({"type": "issue", "source": "api", "ip": "192.0.2.7",
+                   "created_at": "2024-05-01T10:00:00Z",
+                   "article_created_at": "2024-05-01T10:00:00Z"}),
+        ),
+        // What is no address counts as none, and what is no time is only a text.
+        (
+            json!({"type": "NORMAL", "source": "", "ip": "garbage", "created_at": "soon"}),
+            json!({"type": "comment", "source": "form", "created_at": "soon"}),
+        ),
+    ] {
+        let (_, calls) = asked_about(given, "score", Ok(Json::Null));
+        assert_eq!(calls[0].1, seen);
+    }
 }
 
 #[test]
@@ -108,6 +137,8 @@ fn the_score_counts_only_with_action_score() {
 fn no_hit_is_false_or_null() {
     assert_eq!(found(json!(null)), None);
     assert_eq!(found(json!({"hit": false, "why": "all is well", "score": 9})), None);
+    // A comparison with a field that is not there.
+    assert_eq!(found(json!({"hit": null, "why": "it shouts", "score": 6})), None);
 }
 
 #[test]
@@ -115,8 +146,8 @@ fn any_other_answer_is_an_error_that_names_it() {
     for (answer, part) in [
         (json!(true), "app.check gave true: it has to be an object"),
         (json!([]), "it has to be an object"),
-        (json!({}), "\"hit\" has to be true or false"),
-        (json!({"hit": "yes"}), "\"hit\" has to be true or false"),
+        (json!({}), "\"hit\" has to be true, false or null"),
+        (json!({"hit": "yes"}), "\"hit\" has to be true, false or null"),
         (json!({"hit": true, "why": 7}), "\"why\" has to be text"),
         (json!({"hit": false, "why": 7}), "\"why\" has to be text"),
         (json!({"hit": true, "score": "2"}), "\"score\" has to be a number"),
