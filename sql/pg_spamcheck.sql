@@ -90,7 +90,8 @@ CREATE TABLE spamcheck.list (
     source_url   text,
     refresh      interval,
     refreshed_at timestamptz,
-    last_error   text
+    last_error   text,
+    _filled      boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE spamcheck.list IS 'Lists: named entries that checks match against';
 COMMENT ON COLUMN spamcheck.list.name IS 'Name by which a check''s options name the list';
@@ -99,6 +100,7 @@ COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches the ent
 COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them';
 COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched';
 COMMENT ON COLUMN spamcheck.list.last_error IS 'Why the last fetch failed; NULL: it did not';
+COMMENT ON COLUMN spamcheck.list._filled IS 'Internal: whether a preset has filled it once; what was emptied since stays empty';
 
 CREATE TABLE spamcheck.list_entry (
     list       text NOT NULL,
@@ -148,16 +150,18 @@ CREATE TABLE spamcheck._seen (
     protection integer NOT NULL,
     n          integer NOT NULL,
     key        bytea NOT NULL,
+    latest     timestamptz,
     PRIMARY KEY (hash, protection, n)
 )
 -- Rows go as they come; without this they would wait for a fifth of what is kept for ever.
 WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE spamcheck._seen IS 'Internal: the traces by which earlier rows are remembered; see src/memory.rs';
 COMMENT ON COLUMN spamcheck._seen.hash IS 'A hash of the trace; its two lowest bits are the kind: 0 body, 1 IP address, 2 author';
-COMMENT ON COLUMN spamcheck._seen.at IS 'When the row came';
+COMMENT ON COLUMN spamcheck._seen.at IS 'When the row came: by the clock, or when it was created if that is earlier';
 COMMENT ON COLUMN spamcheck._seen.protection IS 'The protection';
 COMMENT ON COLUMN spamcheck._seen.n IS 'From 0 on in the order of arrival; below, what remember() added';
 COMMENT ON COLUMN spamcheck._seen.key IS 'The row''s primary key as text in UTF-8, an array in JSON if it has several columns; empty: the table has none';
+COMMENT ON COLUMN spamcheck._seen.latest IS 'The latest time of those with a lower number; NULL: none of them came later than this';
 
 CREATE TABLE spamcheck._remembering (
     protection integer PRIMARY KEY,
@@ -218,6 +222,8 @@ CREATE TABLE spamcheck.spam_checklog (
 ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
 CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
 CREATE INDEX spam_checklog_submission_id ON spamcheck.spam_checklog (submission_id);
+CREATE INDEX spam_checklog_row ON spamcheck.spam_checklog (_protection, row_key);
+COMMENT ON INDEX spamcheck.spam_checklog_row IS 'For finding what was found about a row';
 COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows and purging the oldest';
 COMMENT ON INDEX spamcheck.spam_checklog_submission_id IS 'For reversing all findings of a submission';
 COMMENT ON TABLE spamcheck.spam_checklog IS 'Spam check log: one row for each finding on each submission';
