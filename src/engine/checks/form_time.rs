@@ -38,9 +38,9 @@ impl Check for FormTime {
 
     fn purpose(&self) -> &'static str {
         "Programs send a form at once, people need a while. The app says how long it took, in a \
-         column mapped to `form_seconds`; keep the time at which the form was shown on the \
-         server or signed in the form, or a program will send any time you like. Who fills in a \
-         saved draft takes long, never short."
+         column mapped to `form_seconds` (a number, or an interval); keep the time at which the \
+         form was shown on the server or signed in the form, or a program will send any time you \
+         like. Who fills in a saved draft takes long, never short."
     }
 
     fn example(&self) -> Example {

@@ -42,7 +42,8 @@ impl Check for Honeypot {
         "A field of the form that people do not see, since the style sheet hides it, and that \
          programs fill in. Give it an inviting name such as `website`, keep browsers from \
          filling it (`autocomplete=\"off\"`), and map its column: `columns => '{\"honeypot\": \
-         \"website\"}'`. Neither people nor privacy pay for it."
+         \"website\"}'`. A boolean column is a check box, empty until it is ticked. Neither \
+         people nor privacy pay for it."
     }
 
     fn example(&self) -> Example {

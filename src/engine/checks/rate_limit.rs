@@ -81,7 +81,8 @@ impl Check for RateLimit {
          check, for all types of submission; what `bypass` or `ip_allow` lets pass is not \
          counted, nor what has no key. A refusal has the constraint `spamcheck_rate_limit` and \
          tells the app in `retry_after` how many seconds are left. The log has one entry for \
-         each block, with the number of the refused. How many senders are remembered at once is \
+         each block, with the number of the refused. In a trial nobody is refused; the log has \
+         the same entries. How many senders are remembered at once is \
          `pg_spamcheck.rate_limit_entries`."
     }
 
