@@ -164,7 +164,7 @@ impl Translation {
             },
             // The plugin compares texts of any length.
             Setting {
-                options: Some(json!({"min_length": 1})),
+                options: Some(json!({"min_length": 1}).to_string()),
                 ..reject_if("duplicate", self.is_on("bodyclone", "false"))
             },
         ];
