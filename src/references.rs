@@ -105,8 +105,8 @@ fn warn_if_named(list: &str, hint: &str) {
     }
 }
 
-/// Rows that name a policy or list by its old name follow; the options of checks do not, and that
-/// is said.
+/// Rows that name a policy or list by its old name follow, and so do the options of checks
+/// that name a list.
 pub fn rename_dependents(table: &str, old: &Json, new: &Json) {
     let name = |row: &Json| row["name"].as_str().unwrap_or_default().to_owned();
     let (old, new) = (&name(old), &name(new));

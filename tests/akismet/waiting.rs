@@ -233,7 +233,8 @@ fn many_wait_at_the_same_time_and_more_than_there_are_slots() {
         let database = &site.database;
         let one = |n: usize| {
             let mut client = database.client();
-            let body = if n % 2 == 0 { format!("{SPAM} {n}") } else { format!("fine {n}") };
+            let body =
+                if n.is_multiple_of(2) { format!("{SPAM} {n}") } else { format!("fine {n}") };
             let insert = "INSERT INTO comments (body, ip) VALUES ($1, '203.0.113.7')";
             usize::from(client.execute(insert, &[&body]).is_err())
         };

@@ -102,9 +102,7 @@ fn partitions_know_each_others_rows_whatever_the_order_of_their_columns() {
         "INSERT INTO comments (id, region, body, ip) VALUES (1, 'a', '{SAME}', '192.0.2.1'), (2, 'b', '{SAME}', '192.0.2.2')"
     ));
     site.run("INSERT INTO comments_b (id, region, body, ip) VALUES (3, 'b', 'a text of its own', '192.0.2.1')");
-    site.run(&format!(
-        "INSERT INTO comments_a (id, region, body) VALUES (4, 'a', 'A text of its OWN')"
-    ));
+    site.run("INSERT INTO comments_a (id, region, body) VALUES (4, 'a', 'A text of its OWN')");
     assert_eq!(pending(&mut site), "2 3 4");
     assert_eq!(site.log(), "2 duplicate\n3 ip_interval\n4 duplicate");
     // A row that moves is the same row, under another key.

@@ -133,11 +133,11 @@ impl Blog {
         self.ask(&format!(
             "SELECT count(*) > 0 FROM spamcheck.check_setting
               WHERE policy = '{policy}' AND enabled AND check_name IN ('duplicate', 'ip_interval')"
-        )) == "t"
+        )) == "true"
     }
 
     /// Inserts a comment; its status.
-    pub fn comment(&mut self, comment: &Comment) -> Result<String, DbError> {
+    pub fn comment(&mut self, comment: &Comment) -> Result<String, Box<DbError>> {
         self.comment_in(&mut None, comment)
     }
 
@@ -146,7 +146,7 @@ impl Blog {
         &mut self,
         session: &mut Option<Client>,
         comment: &Comment,
-    ) -> Result<String, DbError> {
+    ) -> Result<String, Box<DbError>> {
         let client = session.as_mut().unwrap_or(&mut self.client);
         let now = "extract(epoch FROM clock_timestamp())";
         let entry: i32 = client
@@ -188,7 +188,7 @@ impl Blog {
         );
         inserted
             .map(|row| row.get(0))
-            .map_err(|error| error.as_db_error().expect("a refusal").clone())
+            .map_err(|error| Box::new(error.as_db_error().expect("a refusal").clone()))
     }
 
     /// What becomes of a comment, in the words of the measured cases.

@@ -61,7 +61,7 @@ impl Case {
             ("trackback_link", !self.is_comment() && translation.fetches_trackbacks()),
             (
                 "trackback_ip",
-                !self.is_comment() && translation.resolves_trackbacks() && !self.from_its_host(),
+                !self.is_comment() && translation.resolves_trackbacks() && !self.is_from_its_host(),
             ),
         ];
         if let Some((check, _)) = needed.iter().find(|(_, needed)| *needed) {
@@ -71,7 +71,7 @@ impl Case {
     }
 
     /// Whether a trackback's address is that of its sender.
-    fn from_its_host(&self) -> bool {
+    fn is_from_its_host(&self) -> bool {
         self.text("url").is_some_and(|url| url.starts_with(&format!("http://{SENDER}/")))
     }
 

@@ -213,11 +213,12 @@ impl Translation {
     ///
     /// # Errors
     /// When something in it is refused.
-    pub fn apply(&self, blog: &mut Blog, policy: &str) -> Result<(), DbError> {
+    pub fn apply(&self, blog: &mut Blog, policy: &str) -> Result<(), Box<DbError>> {
         for option in self.cfg.keys() {
             assert!(KNOWN.contains(&option.as_str()), "option {option} is not translated");
         }
-        let refusal = |error: postgres::Error| error.as_db_error().expect("a refusal").clone();
+        let refusal =
+            |error: postgres::Error| Box::new(error.as_db_error().expect("a refusal").clone());
         let mut filters = Map::new();
         for List { option, entries } in self.lists() {
             let name = format!("{policy}_{option}");

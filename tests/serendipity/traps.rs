@@ -81,7 +81,9 @@ fn a_pattern_works_or_is_refused_by_name() {
     let mut blog = Blog::under_preset();
     let mut add = |entry: &str| {
         let add = "INSERT INTO spamcheck.list_entry (list, value) VALUES ('body_filter', $1)";
-        blog.client.execute(add, &[&entry]).map_err(|error| error.as_db_error().unwrap().clone())
+        blog.client
+            .execute(add, &[&entry])
+            .map_err(|error| Box::new(error.as_db_error().unwrap().clone()))
     };
     add("me@spam.example").unwrap();
     add(r"you\@spam.example").unwrap();
