@@ -34,8 +34,8 @@ impl Check for Duplicate {
                 name: "same",
                 kind: OptionKind::MayBeOneOf(&["author", "ip", "article"]),
                 default: "null",
-                meaning: "Only rows with the same author, ip or article count; null: all rows. Of \
-                          trackbacks and pingbacks, only those with the same article ever do",
+                meaning: "Only rows with the same author, ip or article count; null: all rows. A \
+                          trackback or pingback is one of its own type and article only",
             },
             OptionSpec {
                 name: "window",
@@ -188,7 +188,9 @@ impl LocalCheck for Comparison {
         let trace = Trace { kind: TraceKind::Body, value: &body, since };
         let found = facts.surroundings().earlier(trace, 1, &mut |row| {
             let shared = |same: Option<Same>| same.is_none_or(|s| s.is_shared(facts, row.facts));
-            self::body(row.facts) == body && shared(self.same) && shared(narrowed)
+            // What a visitor wrote is no trackback's double.
+            let alike = narrowed.is_none() || row.facts.kind() == facts.kind();
+            alike && self::body(row.facts) == body && shared(self.same) && shared(narrowed)
         })?;
         if found == 0 {
             return Ok(None);
@@ -299,6 +301,7 @@ mod tests {
         assert!(!hits(&json!({"same": "author"}), &earlier, &ping("PingBack", "/b")));
         assert!(hits(&json!({}), &earlier, &ping("trackback", "/a")));
         assert!(hits(&json!({}), &earlier, &ping("comment", "/b")));
+        assert!(!hits(&json!({}), &[ping("comment", "/a")], &ping("trackback", "/a")));
     }
 
     #[test]
