@@ -111,10 +111,20 @@ pub fn unprotect(relation: pg_sys::Oid) {
     });
 }
 
-/// CREATE TRIGGER takes this lock anyway; taking it first keeps the description true.
+/// CREATE TRIGGER takes this lock anyway; taking it first keeps the description true. Where triggers are to
+/// be dropped, the stronger lock that this takes comes at once: a session that has read the table and is
+/// about to write it would deadlock with who has the one and waits for the other.
 fn lock(relation: pg_sys::Oid) {
+    let guarded = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck._guarded_relation g WHERE g.relation = $1",
+            &[Arg::Oid(relation)],
+        )
+    });
+    let mode =
+        if guarded.is_some() { pg_sys::AccessExclusiveLock } else { pg_sys::ShareRowExclusiveLock };
     // SAFETY: locks by OID; released at the end of the transaction.
-    unsafe { pg_sys::LockRelationOid(relation, pg_sys::ShareRowExclusiveLock as i32) };
+    unsafe { pg_sys::LockRelationOid(relation, mode as i32) };
 }
 
 fn settle(

@@ -178,6 +178,15 @@ fn needed(protection: &Protection, table: &str) -> i64 {
                 .with_hint("Add a primary key; until then rows are remembered as they come."),
         );
     }
+    if stored::may_hide(protection.root) {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!(
+                "row-level security may hide rows of table {table} from its owner, so they cannot all be remembered"
+            ))
+            .with_hint("ALTER TABLE … NO FORCE ROW LEVEL SECURITY for as long as the call takes."),
+        );
+    }
     kinds
 }
 

@@ -121,15 +121,9 @@ impl Table {
                 visit(one, Look::There(&Earlier { facts, at: one.at, ham }))
             }));
         });
-        there.unwrap_or_else(|| visit(one, if self.may_hide() { Look::Hidden } else { Look::Gone }))
-    }
-
-    /// Whether row-level security holds for the table's owner.
-    fn may_hide(&self) -> bool {
-        let root = self.protection.root;
-        // SAFETY: look-ups by OID.
-        let enabled = unsafe { pg_sys::check_enable_rls(root, rights::owner_of(root), true) };
-        enabled == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+        there.unwrap_or_else(|| {
+            visit(one, if may_hide(self.protection.root) { Look::Hidden } else { Look::Gone })
+        })
     }
 
     fn fits(&self, parts: &[String]) -> bool {
@@ -191,6 +185,13 @@ pub fn from(protection: &Protection) -> String {
     let kind = unsafe { pg_sys::get_rel_relkind(protection.root) };
     let only = if kind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE { "" } else { "ONLY " };
     format!("{only}{}", protection.relation)
+}
+
+/// Whether row-level security holds for a table's owner.
+pub fn may_hide(table: pg_sys::Oid) -> bool {
+    // SAFETY: look-ups by OID.
+    let enabled = unsafe { pg_sys::check_enable_rls(table, rights::owner_of(table), true) };
+    enabled == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
 }
 
 fn condition(protection: &Protection) -> String {

@@ -257,6 +257,11 @@ fn unneeded(group: &Group, grace: i64) -> Term {
         "INSERT INTO spamcheck._unneeded (protection, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         &args,
     );
+    // A remember() that was cut short must not go on behind rows that are about to be forgotten.
+    spi::write(
+        "DELETE FROM spamcheck._remembering r WHERE r.protection = $1",
+        &[Arg::Int(group.protection)],
+    );
     let since: Option<i64> = spi::json_now(
         "SELECT convert_to((extract(epoch FROM u.since) * 1000000)::bigint::text, 'UTF8')
            FROM spamcheck._unneeded u WHERE u.protection = $1 AND u.kind = $2",

@@ -191,6 +191,30 @@ fn a_table_can_be_protected_while_others_write_to_it() {
 }
 
 #[test]
+fn protecting_again_waits_for_who_reads_and_lets_him_write() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    let mut reader = database.client();
+    run(&mut reader, "BEGIN; SELECT count(*) FROM notes");
+    let other = database.client();
+    let again = std::thread::spawn(move || {
+        let mut other = other;
+        run(&mut other, "SELECT spamcheck.protect('notes'); SELECT spamcheck.unprotect('notes')");
+    });
+    let waits =
+        "SELECT count(*)::text FROM pg_locks WHERE relation = 'notes'::regclass AND NOT granted";
+    support::wait::until(std::time::Duration::from_secs(20), "the lock to be waited for", || {
+        text(&mut client, waits) == "1"
+    });
+    run(
+        &mut reader,
+        "INSERT INTO notes (id, body) VALUES (1, 'written behind the reading'); COMMIT",
+    );
+    again.join().expect("it goes on");
+}
+
+#[test]
 fn the_functions_and_the_view_are_as_documented() {
     let (_database, mut client) = start();
     assert_eq!(
