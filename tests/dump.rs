@@ -45,6 +45,7 @@ const ORIGINAL: &str = r#"
     UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'email_pattern';
     UPDATE spamcheck.check_setting SET enabled = false WHERE check_name = 'ip_allow';
     SELECT spamcheck.create_policy('mine', 'serendipity');
+    UPDATE spamcheck.check_setting SET enabled = false WHERE policy = 'mine' AND check_name = 'required';
     INSERT INTO spamcheck.list (name, kind) VALUES ('extra', 'word');
     INSERT INTO spamcheck.list_entry (list, value, note, expires_at) VALUES ('banned_words', 'casino', NULL, NULL),
         ('extra', 'poker', 'a note', '2100-01-01'), ('email_block', '@moderate\.example$', NULL, NULL);
