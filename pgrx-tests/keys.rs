@@ -39,7 +39,7 @@ mod tests {
     fn found(table: &str, protection: &Protection, row_key: &Json) -> i64 {
         let (condition, parameters) =
             key::condition(&protection.key, row_key).expect("a condition");
-        let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_bytes().into()).collect();
+        let args: Vec<DatumWithOid<'_>> = parameters.iter().map(|p| p.as_str().into()).collect();
         let query = format!("SELECT count(*) FROM {table} t WHERE {condition}");
         Spi::get_one_with_args(&query, &args).unwrap().unwrap()
     }

@@ -117,9 +117,9 @@ fn an_edit_of_a_changed_primary_key_is_logged_under_the_new_one() {
     let mut site = with_rows("(1, 'nice')");
     site.run("UPDATE comments SET id = 77, body = 'casino' WHERE id = 1");
     assert_eq!(site.log(), "77 content");
-    // A new key alone is no edit.
+    // A new key alone is no edit, and the log follows it.
     site.run("UPDATE comments SET id = 78");
-    assert_eq!(site.log(), "77 content");
+    assert_eq!(site.log(), "78 content");
 }
 
 #[test]
