@@ -1,18 +1,15 @@
 //! What others do to a row that was judged: a status that a human or the app sets is a decision, which no
 //! later answer may override; a row with another key is still the same row. Owns how the guard tells, not
-//! what the queue and the log do about it.
-
-use spamcheck_engine::policy::Mode;
+//! what the queue, the log and the memory do about it.
 
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::trigger::Trigger;
-use crate::{key, lookups, transaction};
+use crate::{key, lookups, memory, transaction};
 
 /// Looks at an update, before the row is judged again.
 pub fn follow(protection: &Protection, trigger: &Trigger) {
-    // The worker's own verdicts are no decisions.
-    if transaction::is_worker() || protection.key.is_empty() {
+    if protection.key.is_empty() {
         return;
     }
     let status = || protection.status.columns.iter().map(|(_, column)| *column);
@@ -23,8 +20,16 @@ pub fn follow(protection: &Protection, trigger: &Trigger) {
         (Row::of_slot(trigger.old_slot(), width), Row::of_slot(trigger.new_slot(), width))
     };
     let renamed = protection.key.iter().any(|key| old.differs(new, key.column));
-    let asks =
-        protection.policy.akismet().is_some() && protection.policy.settings.mode != Mode::Off;
+    if renamed && protection.remembers {
+        // SAFETY: as above; all its columns are read now.
+        let whole = unsafe { Row::of_slot(trigger.old_slot(), trigger.columns()) };
+        memory::rename(protection, whole, new);
+    }
+    // The worker's own verdicts are no decisions.
+    if transaction::is_worker() {
+        return;
+    }
+    let asks = protection.policy.akismet().is_some();
     let decided = asks && status().any(|column| old.differs(new, column));
     if !renamed && !decided {
         return;

@@ -97,9 +97,6 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     }
     if trigger.event == Event::Update {
         decisions::follow(protection, &trigger);
-        if protection.remembers {
-            follow_key(protection, &trigger, row);
-        }
         if protection.is_partition {
             let content = submission::fingerprint(protection, row);
             stash::may_move(id, trigger.old_address(), content);
@@ -169,33 +166,11 @@ fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
     Known((on_error != OnError::Accept).then(|| protection.clone()))
 }
 
-/// Whether a watched column changed. Comparing images is enough: an equal text stored otherwise (a
-/// toasted value kept as it is, say) is compared by content.
+/// Whether a watched column changed.
 fn edited(protection: &Protection, trigger: &Trigger, new: Row<'_>) -> bool {
     // SAFETY: the slot holds the old row, of the same type.
     let old = unsafe { Row::of_slot(trigger.old_slot(), protection.width) };
-    protection.watched.iter().any(|(_, column)| differs(old, new, *column))
-}
-
-fn differs(old: Row<'_>, new: Row<'_>, column: Column) -> bool {
-    match (old.datum(column), new.datum(column)) {
-        (None, None) => false,
-        (Some(a), Some(b)) => {
-            a.value() != b.value() && old.text_borrowed(column) != new.text_borrowed(column)
-        }
-        _ => true,
-    }
-}
-
-/// A row that gets another key stays known.
-fn follow_key(protection: &Protection, trigger: &Trigger, new: Row<'_>) {
-    // SAFETY: the slot holds the old row, of the same type.
-    let old = unsafe { Row::of_slot(trigger.old_slot(), protection.width) };
-    if protection.key.iter().any(|key| differs(old, new, key.column)) {
-        // SAFETY: as above; all its columns are read now.
-        let whole = unsafe { Row::of_slot(trigger.old_slot(), trigger.columns()) };
-        memory::rename(protection, whole, new);
-    }
+    protection.watched.iter().any(|(_, column)| old.differs(new, *column))
 }
 
 fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: bool) -> Decision {

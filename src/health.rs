@@ -127,7 +127,7 @@ fn worker(entry: Option<&Database>) -> Item {
 }
 
 fn akismet(entry: Option<&Database>) -> Item {
-    let lane = entry.map_or(Lane::Open, |e| Lane::of(e.lane.load(Ordering::Acquire)));
+    let lane = entry.map_or(Lane::Open, |e| e.lane());
     let asked = rights::as_extension(|| {
         spi::text_now(
             "SELECT convert_to('yes', 'UTF8') FROM spamcheck.check_setting s WHERE s.check_name = 'akismet' AND s.enabled LIMIT 1",
@@ -348,7 +348,7 @@ fn worker_state() -> JsonB {
         "database": name,
         "pid": (pid != 0).then_some(pid),
         "started_at": (pid != 0).then(|| timestamp(started)),
-        "akismet": match Lane::of(entry.lane.load(Ordering::Acquire)) {
+        "akismet": match entry.lane() {
             Lane::Open => "open",
             Lane::NoKey => "no key",
             Lane::InvalidKey => "invalid key",

@@ -209,15 +209,31 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     );
 }
 
+/// A statement that claims the lookups whose ids its `WITH` collects as `picked`.
+macro_rules! claim {
+    ($picked:literal) => {
+        concat!(
+            "WITH ",
+            $picked,
+            " UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
+               WHERE l.id = ANY (ARRAY(SELECT p.id FROM picked p))
+              RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
+                  'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
+                  'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
+                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')"
+        )
+    };
+}
+
 /// Takes up to `limit` lookups that are due and whose table is there: in the middle of a restore the
 /// queue comes before the triggers that say which table it is about. Three in four are the newest: a fresh comment does not
 /// wait behind a backlog, and the backlog moves all the same.
 pub fn claim(limit: usize) -> Vec<Claimed> {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
     let oldest = (limit + 3) / 4;
-    rights::as_extension(|| {
-        claimed(spi::write_returning(
-            "WITH newest AS (
+    claimed(
+        claim!(
+            "newest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
                     AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
@@ -226,40 +242,31 @@ pub fn claim(limit: usize) -> Vec<Claimed> {
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
                     AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
-                  ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-             UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
-              WHERE l.id = ANY (ARRAY(SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o))
-             RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
-                 'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
-                 'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
-                                     FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')",
-            &[Arg::Int(limit - oldest), Arg::Int(oldest)],
-        ))
-    })
+                  ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+             picked AS (SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o)"
+        ),
+        &[Arg::Int(limit - oldest), Arg::Int(oldest)],
+    )
 }
 
 /// Takes one lookup to find out whether the service answers again: of the newest that are due one that has
 /// not failed yet, if there is any. A text that the service stumbles over must not stand for all.
 pub fn claim_probe() -> Vec<Claimed> {
-    rights::as_extension(|| {
-        claimed(spi::write_returning(
-            "WITH due AS (
+    claimed(
+        claim!(
+            "due AS (
                  SELECT l.id, l.last_error, l.next_at FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
                     AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
-                  ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED)
-             UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
-              WHERE l.id = (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)
-             RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
-                 'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
-                 'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
-                                     FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')",
-            &[],
-        ))
-    })
+                  ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED),
+             picked AS (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)"
+        ),
+        &[],
+    )
 }
 
-fn claimed(texts: Vec<Option<String>>) -> Vec<Claimed> {
+fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
+    let texts = rights::as_extension(|| spi::write_returning(statement, args));
     texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
 }
 

@@ -330,8 +330,7 @@ impl Policy {
             (settings.spam_at, Verdict::Spam),
             (settings.moderate_at, Verdict::Moderate),
         ];
-        // Sums of decimal fractions come out a little beside what they look like.
-        let reached = |(at, _): &(Option<f32>, Verdict)| at.is_some_and(|at| total >= at - 1e-4);
+        let reached = |(at, _): &(Option<f32>, Verdict)| at.is_some_and(|at| total >= at);
         thresholds.into_iter().find(reached).map_or(Verdict::Ham, |(_, verdict)| verdict)
     }
 
