@@ -8,20 +8,25 @@ use crate::facts::Facts;
 
 /// What surrounds a submission. Asked only by checks that need it.
 ///
-/// Every answer may fail with a sentence; the policy's `on_error` decides then.
+/// Every answer may fail with a sentence; the policy's `on_error` decides then. What is not answered is
+/// answered as where nothing is known: nobody is a member, no try is counted, no row came before.
 pub trait Surroundings {
     /// Whether the session's role is a member of a database role. A role that does not exist has no
     /// members.
     ///
     /// # Errors
     /// A sentence, when it could not be told.
-    fn is_member_of(&self, role: &str) -> Result<bool, String>;
+    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
+        Ok(false)
+    }
 
     /// Counts a try from `key`, over all sessions, whatever becomes of it. `Some`: it is one too many.
     ///
     /// # Errors
     /// A sentence, when it could not be counted.
-    fn count_try(&self, key: &str, limit: RateLimit) -> Result<Option<Refused>, String>;
+    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
+        Ok(None)
+    }
 
     /// How many earlier rows of the table, newest first and up to `wanted`, left this trace and are
     /// still there, and for which `counts` holds. From now on the row at hand is one of them for
@@ -31,16 +36,20 @@ pub trait Surroundings {
     /// A sentence, when it could not be told.
     fn earlier(
         &self,
-        trace: Trace<'_>,
-        wanted: u32,
-        counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
-    ) -> Result<u32, String>;
+        _trace: Trace<'_>,
+        _wanted: u32,
+        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+    ) -> Result<u32, String> {
+        Ok(0)
+    }
 
     /// Calls a user's function with a submission.
     ///
     /// # Errors
     /// A sentence: the function is not there, may not be called, or failed.
-    fn call(&self, function: &str, submission: &Json) -> Result<Json, String>;
+    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
+        Err(format!("function {function} cannot be called here"))
+    }
 }
 
 /// How many tries a key may have.
@@ -109,25 +118,4 @@ pub struct Earlier<'e> {
 /// Nothing surrounds the submission: for checks of a text by itself.
 pub struct Nothing;
 
-impl Surroundings for Nothing {
-    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
-    }
-
-    fn earlier(
-        &self,
-        _trace: Trace<'_>,
-        _wanted: u32,
-        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
-    ) -> Result<u32, String> {
-        Ok(0)
-    }
-
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} cannot be called here"))
-    }
-}
+impl Surroundings for Nothing {}

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use spamcheck_engine::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
+use spamcheck_engine::surroundings::{Earlier, Surroundings, Trace};
 use spamcheck_engine::{Field, Refusal};
 
 use super::chain::by_index;
@@ -296,14 +296,6 @@ fn asked(
 struct Asked(RefCell<Vec<(i64, Option<i64>)>>);
 
 impl Surroundings for Asked {
-    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
-    }
-
     fn earlier(
         &self,
         trace: Trace<'_>,
@@ -312,10 +304,6 @@ impl Surroundings for Asked {
     ) -> Result<u32, String> {
         self.0.borrow_mut().push((hash(trace.kind, trace.value), trace.since));
         Ok(0)
-    }
-
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} is not called for rows that are there already"))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::lists::List;
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
-use crate::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
+use crate::surroundings::{Earlier, Surroundings, Trace};
 use crate::verdict::Finding;
 
 /// When the submission is judged.
@@ -36,14 +36,6 @@ impl Table {
 }
 
 impl Surroundings for Table {
-    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
-    }
-
     fn earlier(
         &self,
         trace: Trace<'_>,
@@ -61,10 +53,6 @@ impl Surroundings for Table {
             found += u32::from(counts(&Earlier { facts: &facts, at: *at, ham: true }));
         }
         Ok(found)
-    }
-
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} cannot be called here"))
     }
 }
 

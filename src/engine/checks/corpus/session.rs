@@ -54,8 +54,4 @@ impl Surroundings for Session {
         }
         Ok(found)
     }
-
-    fn call(&self, function: &str, _submission: &Json) -> Result<Json, String> {
-        Err(format!("function {function} cannot be called here"))
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{LONGEST_WHY, function_name};
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
-use crate::surroundings::{Earlier, RateLimit, Refused, Surroundings, Trace};
+use crate::surroundings::Surroundings;
 use crate::verdict::{Action, Finding, Verdict};
 use crate::{Facts, List, Submission};
 
@@ -26,23 +26,6 @@ impl Backing for NoLists {
 struct Answers(Result<Json, String>, RefCell<Vec<(String, Json)>>);
 
 impl Surroundings for Answers {
-    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn count_try(&self, _key: &str, _limit: RateLimit) -> Result<Option<Refused>, String> {
-        Ok(None)
-    }
-
-    fn earlier(
-        &self,
-        _trace: Trace<'_>,
-        _wanted: u32,
-        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
-    ) -> Result<u32, String> {
-        Ok(0)
-    }
-
     fn call(&self, function: &str, submission: &Json) -> Result<Json, String> {
         self.1.borrow_mut().push((function.to_owned(), submission.clone()));
         self.0.clone()

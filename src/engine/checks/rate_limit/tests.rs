@@ -10,7 +10,7 @@ use super::*;
 use crate::lists::{List, ListKind};
 use crate::policy::{CheckSetting, Policy};
 use crate::submission::Submission;
-use crate::surroundings::{Earlier, Refused, Surroundings, Trace};
+use crate::surroundings::{Refused, Surroundings};
 use crate::verdict::{Judgement, Verdict};
 
 struct Server;
@@ -41,10 +41,6 @@ struct Sessions {
 }
 
 impl Surroundings for Sessions {
-    fn is_member_of(&self, _role: &str) -> Result<bool, String> {
-        Ok(false)
-    }
-
     fn count_try(
         &self,
         key: &str,
@@ -59,19 +55,6 @@ impl Surroundings for Sessions {
         *tries += 1;
         let over = tries.saturating_sub(u64::from(limit.max));
         Ok((over > 0).then_some(Refused { count: over, retry_after: 59_200_000 }))
-    }
-
-    fn earlier(
-        &self,
-        _trace: Trace<'_>,
-        _wanted: u32,
-        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
-    ) -> Result<u32, String> {
-        Ok(0)
-    }
-
-    fn call(&self, _function: &str, _submission: &Json) -> Result<Json, String> {
-        Err("not here".to_owned())
     }
 }
 
