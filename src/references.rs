@@ -38,7 +38,7 @@ pub fn without_checks<T>(work: impl FnOnce() -> T) -> T {
 pub fn drop_dependents(table: &str, name: &str) {
     rights::as_extension(|| {
         if table == "list" {
-            warn_if_named(name, "Take it out of the check's options, or make the list again.");
+            warn_if_named(name);
             spi::write(
                 "DELETE FROM spamcheck.list_entry e WHERE e.list = convert_from($1, 'UTF8')",
                 &[Arg::Text(name)],
@@ -87,7 +87,7 @@ pub fn drop_all_dependents(table: &str) {
 }
 
 /// A check without its list fails on every submission: that is said, and allowed.
-fn warn_if_named(list: &str, hint: &str) {
+fn warn_if_named(list: &str) {
     let named = spi::text_now(
         "SELECT convert_to(string_agg(DISTINCT s.check_name, ', '), 'UTF8') FROM spamcheck.check_setting s,
                 jsonb_array_elements(spamcheck._catalogue()) c, jsonb_array_elements(c -> 'options') o
@@ -100,7 +100,7 @@ fn warn_if_named(list: &str, hint: &str) {
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             format!("list \"{list}\" is named by the settings of check {checks}"),
             "Without it the check fails on every submission, and on_error decides.".into(),
-            hint,
+            "Take it out of the check's options, or make the list again.",
         );
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::refusal::Refusal;
+use crate::submission::Field;
 
 /// One option of a check.
 #[derive(Clone, Copy, Debug)]
@@ -242,6 +243,12 @@ impl OptionValues {
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<String> {
         self.values.get(name).and_then(keys).unwrap_or_default()
+    }
+
+    /// An array of fields.
+    #[must_use]
+    pub fn fields(&self, name: &str) -> Vec<Field> {
+        self.texts(name).iter().filter_map(|field| Field::from_name(field)).collect()
     }
 
     /// Whether an option is off.

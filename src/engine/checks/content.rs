@@ -104,8 +104,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
     ) -> Result<Compiled, Refusal> {
         let words = |list: Rc<List>| matches!(*list, List::Words(_)).then_some(list);
         let lists = named_lists((self.name(), "lists"), options, backing, "word", words)?;
-        let fields: Vec<Field> =
-            options.texts("fields").iter().filter_map(|name| Field::from_name(name)).collect();
+        let fields = options.fields("fields");
         if lists.is_empty() || fields.is_empty() {
             return Ok(Compiled::Nothing);
         }

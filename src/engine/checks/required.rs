@@ -107,8 +107,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
         _backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
         let kinds = Kinds::of(options);
-        let fields: Vec<Field> =
-            options.texts("fields").iter().filter_map(|name| Field::from_name(name)).collect();
+        let fields = options.fields("fields");
         if fields.is_empty() || kinds.none() {
             return Ok(Compiled::Nothing);
         }

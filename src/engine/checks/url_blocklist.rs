@@ -97,8 +97,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
     ) -> Result<Compiled, Refusal> {
         let domains = |list: Rc<List>| matches!(*list, List::Domains(_)).then_some(list);
         let lists = named_lists((self.name(), "lists"), options, backing, "domain", domains)?;
-        let fields: Vec<Field> =
-            options.texts("scan").iter().filter_map(|name| Field::from_name(name)).collect();
+        let fields = options.fields("scan");
         if lists.is_empty() || fields.is_empty() {
             return Ok(Compiled::Nothing);
         }
