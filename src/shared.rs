@@ -33,8 +33,8 @@ pub struct Database {
     pub prepared: AtomicBool,
     /// Rows were remembered that the worker has not looked at.
     pub memory: AtomicBool,
-    /// The worker waits: to end now is no failure.
-    pub served: AtomicBool,
+    /// The worker was told to end: that is no failure.
+    pub told_to_end: AtomicBool,
     /// What stood against the last start of a worker; see [`Refused`].
     pub refused: AtomicU32,
     /// The worker's process id; 0: no worker runs.

@@ -96,7 +96,7 @@ impl Launcher {
                 entry.free();
                 continue;
             }
-            let failures = match entry.served.swap(false, Ordering::AcqRel) {
+            let failures = match entry.told_to_end.swap(false, Ordering::AcqRel) {
                 true => 0,
                 false => self.waits.get(&oid).map_or(0, |w| w.0) + 1,
             };

@@ -60,9 +60,12 @@ struct Worker {
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub extern "C-unwind" fn spamcheck_worker(argument: pg_sys::Datum) {
-    process::start();
     // SAFETY: the launcher passes an OID.
     let oid = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::Oid::INVALID);
+    if let Some(entry) = shared::shared().and_then(|shared| shared.database(oid)) {
+        process::tell_launcher_of_dismissal(&entry.told_to_end);
+    }
+    process::start();
     // SAFETY: connects as the bootstrap superuser; every piece of work changes to whom it needs.
     unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0) };
     let Some(shared) = shared::shared() else { return };
@@ -99,6 +102,7 @@ impl Worker {
             );
             return None;
         };
+        process::tell_launcher_of_dismissal(&database.told_to_end);
         // SAFETY: statics that are set in every process; the callback belongs to this library.
         unsafe {
             pg_sys::before_shmem_exit(
@@ -135,14 +139,11 @@ impl Worker {
 
     /// One round: sleep, then do what there is. False: the extension is gone.
     fn turn(&mut self) -> bool {
-        // Told to end while it waits, it has not failed; what ends it in the middle of work has.
-        self.database.served.store(true, Ordering::Release);
         process::sleep(self.sleep(), self.pipeline.bell());
         if process::told_to_end() {
             process::before_the_end(|| self.last_entries());
         }
         pgrx::check_for_interrupts!();
-        self.database.served.store(false, Ordering::Release);
         if process::reload_if_asked() {
             self.reconfigure();
         }

@@ -4,6 +4,7 @@
 
 use std::ffi::c_int;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
@@ -13,15 +14,35 @@ unsafe extern "C-unwind" {
     fn die(signal: c_int);
 }
 
+/// Where in shared memory it is noted that this process was told to end.
+static TOLD_TO_END: AtomicPtr<AtomicBool> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Has it noted in `note` when somebody tells this process to end, be it in the middle of work: whoever
+/// waits for failures to pass before it starts a process again need not wait then.
+pub fn tell_launcher_of_dismissal(note: &'static AtomicBool) {
+    TOLD_TO_END.store(std::ptr::from_ref(note).cast_mut(), Ordering::Release);
+}
+
+/// A signal handler: nothing but atomic stores, and what the server's own does.
+unsafe extern "C-unwind" fn note_and_die(signal: c_int) {
+    let note = TOLD_TO_END.load(Ordering::Acquire);
+    // SAFETY: null, or an entry of shared memory, which stays as long as the process.
+    if let Some(note) = unsafe { note.as_ref() } {
+        note.store(true, Ordering::Release);
+    }
+    // SAFETY: called as the server calls it.
+    unsafe { die(signal) };
+}
+
 /// Sets the signals up.
 pub fn start() {
-    // SAFETY: `die` is the server's handler for this signal; it is installed before signals are
+    // SAFETY: the handler does what the server's own for this signal does; it is installed before signals are
     // unblocked, which attach_signal_handlers does.
     unsafe {
         #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(libc::SIGTERM, Some(die));
+        pg_sys::pqsignal(libc::SIGTERM, Some(note_and_die));
         #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(libc::SIGTERM, Some(die));
+        pg_sys::pqsignal_be(libc::SIGTERM, Some(note_and_die));
     }
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
 }
