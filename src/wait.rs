@@ -67,7 +67,7 @@ fn ask(
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-    let question = json!({ "policy": protection.policy.settings.name, "reason": edited.then_some("edit"), "submission": facts.to_json() });
+    let question = json!({ "ask": "comment_check", "policy": protection.policy.settings.name, "reason": edited.then_some("edit"), "submission": facts.to_json() });
     let answer = mailbox::ask(database, question.to_string().as_bytes(), deadline).ok()?;
     serde_json::from_slice(&answer).ok()
 }

@@ -8,7 +8,7 @@ use spamcheck_engine::akismet::{self, Answer, Key, Options, Reading, Recheck, Re
 use crate::lookups::{Claimed, Postponed};
 use crate::settings::Network;
 use crate::submission;
-use crate::worker::http::{Job, Response};
+use crate::worker::http::{self, Response};
 use crate::worker::lane::Lane;
 
 /// What an answer comes to.
@@ -40,7 +40,7 @@ pub fn user_agent() -> String {
 }
 
 /// The request for a lookup.
-pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network) -> Job {
+pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network) -> http::Request {
     let target = Target { key, blog: blog(options, lookup), lang: None };
     let recheck = match lookup.reason.as_deref() {
         Some("edit") => Some(Recheck::Edit),
@@ -52,7 +52,7 @@ pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network)
     };
     let request = Request::comment_check(&target, &lookup.submission, options, recheck);
     let url = format!("{}{}", network.akismet_url.trim_end_matches('/'), request.path());
-    Job { id: lookup.id, url, body: request.body().to_owned() }
+    http::Request { id: lookup.id, url, body: request.body().to_owned() }
 }
 
 /// The site that the key is for: as set, or else where the article is, or else this machine's name.

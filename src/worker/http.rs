@@ -1,28 +1,22 @@
-//! The only sockets of the extension: requests go out on threads of their own and answers come back
-//! through a list and a bell. Threads block all signals and must never call the server: they know a
-//! URL, a body and an agent, nothing else. The key is in the body, so no body is ever printed.
+//! Requests to services: a POST of a form over TLS, and the answer as it came. Owns what a request may do
+//! (no redirects, no endless answers, the platform's authorities); what it says is its lane's. The key is
+//! in the body, so no body is ever printed.
 
-use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::settings::{self, Network};
+use crate::worker::pool::{Bell, Job, Pool};
 
 /// Bytes of an answer that are read. The answers that count have a handful.
 const MAX_ANSWER: u64 = 64 * 1024;
-/// A thread that had nothing to do for so long ends.
-const IDLE: Duration = Duration::from_secs(30);
-/// A request needs little stack; hundreds of threads need little memory then.
-const STACK: usize = 256 * 1024;
 
-/// A request on its way.
-pub struct Job {
-    /// The lookup that it is for.
+/// A request to be made.
+pub struct Request {
+    /// The lookup, or question, that it is for.
     pub id: i64,
     /// Where it goes.
     pub url: String,
@@ -30,9 +24,15 @@ pub struct Job {
     pub body: String,
 }
 
+/// A request on its way, with the settings of the time when it was sent.
+pub struct Sent {
+    agent: Agent,
+    request: Request,
+}
+
 /// What came back.
 pub struct Done {
-    /// The lookup that it was for.
+    /// The lookup, or question, that it was for.
     pub id: i64,
     /// The answer, or why there is none.
     pub answer: Result<Response, String>,
@@ -48,39 +48,28 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-#[derive(Default)]
-struct Desk {
-    jobs: VecDeque<(Agent, Job)>,
-    done: Vec<Done>,
-    threads: usize,
-    idle: usize,
+impl Job for Sent {
+    type Done = Done;
+
+    fn run(&self) -> Done {
+        Done { id: self.request.id, answer: ask(&self.agent, &self.request) }
+    }
+
+    fn failed(&self, why: String) -> Done {
+        Done { id: self.request.id, answer: Err(why) }
+    }
 }
 
-struct Office {
-    desk: Mutex<Desk>,
-    work: Condvar,
-    bell: OwnedFd,
-}
-
-/// The pool of threads.
+/// Requests to services, over one agent that keeps connections.
 pub struct Http {
-    office: Arc<Office>,
+    pool: Pool<Sent>,
     agent: Agent,
 }
 
 impl Http {
-    /// A pool for these settings; an unusable setting is a sentence.
-    pub fn new(network: &Network, user_agent: &str) -> Result<Http, String> {
-        // SAFETY: a new descriptor that nobody else owns.
-        let bell = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-            if fd < 0 {
-                return Err(std::io::Error::last_os_error().to_string());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        let office = Arc::new(Office { desk: Mutex::default(), work: Condvar::new(), bell });
-        Ok(Http { office, agent: agent(network, user_agent)? })
+    /// For these settings; an unusable setting is a sentence.
+    pub fn new(network: &Network, user_agent: &str, bell: Bell) -> Result<Http, String> {
+        Ok(Http { pool: Pool::new(bell), agent: agent(network, user_agent)? })
     }
 
     /// Takes new settings; requests that are out keep the old ones.
@@ -89,104 +78,15 @@ impl Http {
         Ok(())
     }
 
-    /// Becomes readable when an answer is there.
-    pub fn bell(&self) -> RawFd {
-        self.office.bell.as_raw_fd()
-    }
-
     /// Sends a request.
-    pub fn send(&self, job: Job) {
-        let mut desk = self.office.lock();
-        desk.jobs.push_back((self.agent.clone(), job));
-        if desk.idle < desk.jobs.len() {
-            desk.threads += 1;
-            if let Err(error) = spawn(self.office.clone()) {
-                desk.threads -= 1;
-                // Some thread will get to it, unless there is none at all.
-                if desk.threads == 0
-                    && let Some((_, job)) = desk.jobs.pop_back()
-                {
-                    let answer = Err(format!("a thread could not be started: {error}"));
-                    desk.done.push(Done { id: job.id, answer });
-                    self.office.ring();
-                }
-            }
-        }
-        drop(desk);
-        self.office.work.notify_one();
+    pub fn send(&self, request: Request) {
+        self.pool.send(Sent { agent: self.agent.clone(), request });
     }
 
-    /// The answers that are there, and silences the bell.
+    /// The answers that are there.
     pub fn collect(&self) -> Vec<Done> {
-        let mut count = 0_u64;
-        // SAFETY: reads 8 bytes into 8 bytes; the descriptor does not block.
-        unsafe {
-            libc::read(self.bell(), std::ptr::from_mut(&mut count).cast(), size_of::<u64>());
-        }
-        std::mem::take(&mut self.office.lock().done)
+        self.pool.collect()
     }
-}
-
-impl Office {
-    fn lock(&self) -> MutexGuard<'_, Desk> {
-        // A thread that panicked left a list of values, which is whole at any point.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self) {
-        let one = 1_u64;
-        // SAFETY: writes 8 bytes from 8 bytes; a full counter would ring anyway.
-        unsafe {
-            libc::write(self.bell.as_raw_fd(), std::ptr::from_ref(&one).cast(), size_of::<u64>());
-        }
-    }
-
-    fn serve(&self) {
-        let mut desk = self.lock();
-        loop {
-            if let Some((agent, job)) = desk.jobs.pop_front() {
-                drop(desk);
-                let id = job.id;
-                let asked = std::panic::catch_unwind(AssertUnwindSafe(|| ask(&agent, &job)));
-                let answer = asked.unwrap_or_else(|_| Err("the request panicked".into()));
-                desk = self.lock();
-                desk.done.push(Done { id, answer });
-                // One ring for many answers: whoever finds the list empty rings.
-                if desk.done.len() == 1 {
-                    self.ring();
-                }
-                continue;
-            }
-            desk.idle += 1;
-            let (guard, waited) =
-                self.work.wait_timeout(desk, IDLE).unwrap_or_else(PoisonError::into_inner);
-            desk = guard;
-            desk.idle -= 1;
-            if waited.timed_out() && desk.jobs.is_empty() {
-                desk.threads -= 1;
-                return;
-            }
-        }
-    }
-}
-
-/// Starts a thread with every signal blocked: the server's handlers must not run on it.
-fn spawn(office: Arc<Office>) -> std::io::Result<()> {
-    // SAFETY: signal sets are plain memory; the mask of this thread is restored below.
-    let before = unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        before
-    };
-    let spawned = std::thread::Builder::new()
-        .name("spamcheck http".into())
-        .stack_size(STACK)
-        .spawn(move || office.serve());
-    // SAFETY: as above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
-    spawned.map(drop)
 }
 
 fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
@@ -236,11 +136,11 @@ fn certificates(file: &str) -> Result<Vec<Certificate<'static>>, String> {
     Ok(found)
 }
 
-fn ask(agent: &Agent, job: &Job) -> Result<Response, String> {
+fn ask(agent: &Agent, request: &Request) -> Result<Response, String> {
     let mut response = agent
-        .post(&job.url)
+        .post(&request.url)
         .content_type(spamcheck_engine::akismet::Request::CONTENT_TYPE)
-        .send(job.body.as_str())
+        .send(request.body.as_str())
         .map_err(|e| e.to_string())?;
     let headers = response
         .headers()

@@ -9,6 +9,7 @@ mod lane;
 pub mod launcher;
 mod letters;
 mod pipeline;
+mod pool;
 mod presence;
 mod process;
 mod questions;
@@ -34,8 +35,9 @@ use crate::transaction as transactions;
 use forgetting::Forgetting;
 use lane::Lane;
 use pipeline::Pipeline;
+use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
-use questions::Asked;
+use questions::{Asked, Check};
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -47,6 +49,7 @@ struct Worker {
     oid: pg_sys::Oid,
     database: &'static Database,
     network: Network,
+    bell: Bell,
     lane: Lane,
     letters: Reader,
     pipeline: Pipeline,
@@ -117,13 +120,20 @@ impl Worker {
         database.wanted.store(true, Ordering::Release);
         settle_in();
         transactions::never_call_worker();
+        let bell = Bell::new().unwrap_or_else(|error| {
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+                Refusal::new(format!("pg_spamcheck worker has no descriptor to wait for: {error}")),
+            )
+        });
         let mut worker = Worker {
             oid,
             database,
             network: settings::network(),
+            bell: bell.clone(),
             lane: Lane::new(database),
             letters: Reader::default(),
-            pipeline: Pipeline::new(database),
+            pipeline: Pipeline::new(database, bell),
             forgetting: Forgetting::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
@@ -139,7 +149,8 @@ impl Worker {
 
     /// One round: sleep, then do what there is. False: the extension is gone.
     fn turn(&mut self) -> bool {
-        process::sleep(self.sleep(), self.pipeline.bell());
+        process::sleep(self.sleep(), Some(self.bell.descriptor()));
+        self.bell.silence();
         if process::told_to_end() {
             process::before_the_end(|| self.last_entries());
         }
@@ -240,36 +251,33 @@ impl Worker {
         true
     }
 
+    /// Hands each question to its lane. False: the extension is gone.
     fn take_questions(&mut self, letters: Vec<Letter>) -> bool {
-        let parsed: Vec<(Letter, Option<Asked>)> = letters
-            .into_iter()
-            .map(|letter| {
-                let asked = serde_json::from_slice(&letter.text).ok();
-                (letter, asked)
-            })
-            .collect();
-        let options = transaction("reading policies", || {
-            let policies = parsed.iter().filter_map(|(_, asked)| Some(&asked.as_ref()?.policy));
-            policies
-                .map(|name| {
-                    let policy = rulebook::policy(name);
-                    let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
-                    (name.clone(), options)
-                })
-                .collect::<HashMap<_, _>>()
-        });
-        let there = options.is_some();
-        let options = options.unwrap_or_default();
-        for (letter, asked) in parsed {
-            match asked {
-                Some(asked) => {
-                    let options = options.get(&asked.policy).cloned().flatten();
-                    self.pipeline.questions.take(letter, asked, options);
-                }
-                None => {
+        let mut checks = Vec::new();
+        for letter in letters {
+            match serde_json::from_slice(&letter.text) {
+                Ok(Asked::CommentCheck(check)) => checks.push((letter, check)),
+                Err(_) => {
                     letter.reply(None);
                 }
             }
+        }
+        checks.is_empty() || self.take_checks(checks)
+    }
+
+    fn take_checks(&mut self, checks: Vec<(Letter, Check)>) -> bool {
+        let options = transaction("reading policies", || {
+            let options = |name: &String| {
+                let policy = rulebook::policy(name);
+                (name.clone(), policy.and_then(|p| p.akismet().map(|a| a.options.clone())))
+            };
+            checks.iter().map(|(_, check)| options(&check.policy)).collect::<HashMap<_, _>>()
+        });
+        let there = options.is_some();
+        let options = options.unwrap_or_default();
+        for (letter, check) in checks {
+            let options = options.get(&check.policy).cloned().flatten();
+            self.pipeline.questions.take(letter, check, options);
         }
         there
     }

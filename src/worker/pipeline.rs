@@ -17,6 +17,7 @@ use crate::shared::Database;
 use crate::worker::akismet::{self, Verdict};
 use crate::worker::http::{Done, Http};
 use crate::worker::lane::Lane;
+use crate::worker::pool::Bell;
 use crate::worker::presence::transaction;
 use crate::worker::questions::{Known, Questions};
 use crate::worker::settle::{self, Answered};
@@ -41,6 +42,7 @@ struct Ready {
 /// The pipeline.
 pub struct Pipeline {
     database: &'static Database,
+    bell: Bell,
     http: Option<Http>,
     ready: VecDeque<Ready>,
     out: HashMap<i64, Claimed>,
@@ -56,9 +58,10 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// An empty one.
-    pub fn new(database: &'static Database) -> Self {
+    pub fn new(database: &'static Database, bell: Bell) -> Self {
         Self {
             database,
+            bell,
             http: None,
             ready: VecDeque::new(),
             out: HashMap::new(),
@@ -68,11 +71,6 @@ impl Pipeline {
             since: None,
             not_before: None,
         }
-    }
-
-    /// Becomes readable when an answer is there.
-    pub fn bell(&self) -> Option<std::os::fd::RawFd> {
-        self.http.as_ref().map(Http::bell)
     }
 
     /// How long nothing here needs to be done; None: until an answer comes.
@@ -129,7 +127,7 @@ impl Pipeline {
     /// used close the lane; they are no reason to die, since letters have to be written.
     pub fn send(&mut self, lane: &mut Lane, key: &Key, network: &Network) {
         if self.http.is_none() && (self.questions.any_ready() || !self.ready.is_empty()) {
-            match Http::new(network, &akismet::user_agent()) {
+            match Http::new(network, &akismet::user_agent(), self.bell.clone()) {
                 Ok(http) => self.http = Some(http),
                 Err(why) => {
                     lane.asked_to_wait(&format!("pg_spamcheck cannot make requests: {why}"), RETRY);

@@ -18,9 +18,17 @@ const KEPT: Duration = Duration::from_secs(300);
 /// Answers that are kept at most.
 const MOST: usize = 10_000;
 
-/// What an insert asks.
+/// What a session asks the worker, as it says it in its letter: each for one lane.
 #[derive(Deserialize)]
-pub struct Asked {
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Asked {
+    /// Akismet's verdict, for an insert that waits for it.
+    CommentCheck(Check),
+}
+
+/// The submission that Akismet is asked about.
+#[derive(Deserialize)]
+pub struct Check {
     /// The policy in force.
     pub policy: String,
     /// `edit`, or none.
@@ -62,7 +70,7 @@ pub struct Questions {
 
 impl Questions {
     /// Takes a question; without options there is nobody to ask.
-    pub fn take(&mut self, letter: Letter, asked: Asked, options: Option<Options>) {
+    pub fn take(&mut self, letter: Letter, asked: Check, options: Option<Options>) {
         let Some(options) = options else {
             letter.reply(None);
             return;
