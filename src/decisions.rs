@@ -2,13 +2,16 @@
 //! later answer may override; a row with another key is still the same row. Owns how the guard tells, not
 //! what the queue, the log and the memory do about it.
 
+use std::cell::RefCell;
+
+use crate::lookups::Moved;
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::trigger::Trigger;
 use crate::{key, lookups, memory, transaction};
 
-/// Looks at an update, before the row is judged again.
-pub fn follow(protection: &Protection, trigger: &Trigger) {
+/// Looks at an update, before the row is judged again; `moved` is its statement's.
+pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>) {
     if protection.key.is_empty() {
         return;
     }
@@ -29,16 +32,16 @@ pub fn follow(protection: &Protection, trigger: &Trigger) {
     if transaction::is_worker() {
         return;
     }
-    let asks = protection.policy.akismet().is_some();
-    let decided = asks && status().any(|column| old.differs(new, column));
+    // Also while the policy asks nobody: lookups wait until it does again.
+    let decided = status().any(|column| old.differs(new, column));
     if !renamed && !decided {
         return;
     }
     let Some(before) = key::of_row(protection, old) else { return };
     if decided {
-        lookups::decided(protection.id, &before);
+        lookups::decided(protection.id, &before, &moved.borrow());
     }
     if renamed && let Some(after) = key::of_row(protection, new) {
-        lookups::rename_row(protection.id, &before, &after);
+        lookups::rename_row(protection.id, &before, &after, &mut moved.borrow_mut());
     }
 }

@@ -2,7 +2,7 @@
 //! and nothing that comes after it: what was found waits in the stash until the row is stored. The path
 //! of a ham row runs no SQL, takes no lock and allocates nothing worth naming.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, FieldSet, Submission};
 
 use crate::checklog::About;
+use crate::lookups::Moved;
 use crate::protection::Protection;
 use crate::rate::Claim;
 use crate::report::{self, Ground, Rejection};
@@ -54,7 +55,17 @@ pub extern "C" fn pg_finfo_spamcheck_guard() -> &'static pg_sys::Pg_finfo_record
 }
 
 /// What a statement knows of one trigger: kept in `fn_extra`, so one statement sees one policy.
-struct Known(Option<Rc<Protection>>);
+struct Known {
+    /// None: rows go in unjudged.
+    protection: Option<Rc<Protection>>,
+    moved: RefCell<Moved>,
+}
+
+impl From<Option<Rc<Protection>>> for Known {
+    fn from(protection: Option<Rc<Protection>>) -> Self {
+        Self { protection, moved: RefCell::default() }
+    }
+}
 
 fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     // SAFETY: called through the server's trigger protocol, which Trigger checks.
@@ -78,7 +89,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         return unchanged;
     }
     let known = known(&trigger);
-    let Some(protection) = &known.0 else { return unchanged };
+    let Some(protection) = &known.protection else { return unchanged };
     if protection.policy.settings.mode == Mode::Off {
         return unchanged;
     }
@@ -96,7 +107,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         None => {}
     }
     if trigger.event == Event::Update {
-        decisions::follow(protection, &trigger);
+        decisions::follow(protection, &trigger, &known.moved);
         if protection.is_partition {
             let content = submission::fingerprint(protection, row);
             stash::may_move(id, trigger.old_address(), content);
@@ -129,7 +140,7 @@ fn find(trigger: &Trigger) -> Known {
     // SAFETY: the server keeps the trigger's relation open.
     match unsafe { rulebook::protection_for_statement(id, trigger.relation()) } {
         Ok(protection) if shared::shared().is_none() => not_preloaded(trigger, &protection),
-        Ok(protection) => Known(Some(protection)),
+        Ok(protection) => Some(protection).into(),
         Err(unusable) => {
             let why = match unusable {
                 Unusable::Unknown => {
@@ -143,7 +154,7 @@ fn find(trigger: &Trigger) -> Known {
                 why,
                 "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
             );
-            Known(None)
+            None.into()
         }
     }
 }
@@ -163,7 +174,7 @@ fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
         ),
         &format!("Add {} to postgresql.conf and restart the server.", settings::PRELOAD_LINE),
     );
-    Known((on_error != OnError::Accept).then(|| protection.clone()))
+    (on_error != OnError::Accept).then(|| protection.clone()).into()
 }
 
 /// Whether a watched column changed.

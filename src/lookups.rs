@@ -2,7 +2,7 @@
 //! next_at, or failed, or expired. Owns every statement that touches spamcheck.lookup; what an answer
 //! means for a row is settled in worker/settle.rs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -270,36 +270,63 @@ fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
     texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
 }
 
+/// What one statement has given other keys so far: a statement that shifts keys passes through states in
+/// which a row has the key that another one is about to leave.
+#[derive(Default)]
+pub struct Moved {
+    lookups: HashMap<String, Vec<i64>>,
+    log: HashMap<String, Vec<i64>>,
+}
+
 /// A human decided about a row: nobody needs an answer about it any more.
-pub fn decided(protection: i32, row_key: &Json) {
+pub fn decided(protection: i32, row_key: &Json, moved: &Moved) {
+    let key = row_key.to_string();
+    let others = ids(&moved.lookups, &key);
     rights::as_extension(|| {
         spi::write_returning(
             "DELETE FROM spamcheck.lookup l
               WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+                AND NOT convert_from($3, 'UTF8')::jsonb @> to_jsonb(l.id)
              RETURNING NULL::bytea",
-            &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+            &[Arg::Int(protection), Arg::Text(&key), Arg::Text(&others)],
         )
     });
 }
 
 /// A row got another key: what waits for it, and what was logged about it, follows.
-pub fn rename_row(protection: i32, from: &Json, to: &Json) {
+pub fn rename_row(protection: i32, from: &Json, to: &Json, moved: &mut Moved) {
     let (from, to) = (from.to_string(), to.to_string());
-    let args = [Arg::Int(protection), Arg::Text(&from), Arg::Text(&to)];
+    let rename = |statement, moved: &mut HashMap<String, Vec<i64>>| {
+        let others = ids(moved, &from);
+        let args = [Arg::Int(protection), Arg::Text(&from), Arg::Text(&to), Arg::Text(&others)];
+        let renamed = spi::write_returning(statement, &args);
+        let renamed: Vec<i64> =
+            renamed.into_iter().flatten().filter_map(|id| id.parse().ok()).collect();
+        if !renamed.is_empty() {
+            moved.entry(to.clone()).or_default().extend(renamed);
+        }
+    };
     rights::as_extension(|| {
-        spi::write_returning(
+        rename(
             "UPDATE spamcheck.lookup l SET row_key = convert_from($3, 'UTF8')::jsonb
               WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
-             RETURNING NULL::bytea",
-            &args,
+                AND NOT convert_from($4, 'UTF8')::jsonb @> to_jsonb(l.id)
+             RETURNING convert_to(l.id::text, 'UTF8')",
+            &mut moved.lookups,
         );
-        spi::write_returning(
+        rename(
             "UPDATE spamcheck.spam_checklog l SET row_key = convert_from($3, 'UTF8')::jsonb
               WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
-             RETURNING NULL::bytea",
-            &args,
+                AND NOT convert_from($4, 'UTF8')::jsonb @> to_jsonb(l.id)
+             RETURNING convert_to(l.id::text, 'UTF8')",
+            &mut moved.log,
         );
     });
+}
+
+/// Those that have this key only since the statement at hand, as a JSON array.
+fn ids(moved: &HashMap<String, Vec<i64>>, key: &str) -> String {
+    json!(moved.get(key).map_or(&[][..], Vec::as_slice)).to_string()
 }
 
 /// Removes lookups that are done.

@@ -20,7 +20,7 @@ use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 use crate::health;
 use crate::lookups;
 use crate::report;
-use crate::restore;
+use crate::restore::{self, Altered};
 use crate::rights;
 use crate::rulebook;
 use crate::spi::{self, Arg};
@@ -126,7 +126,7 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
             )
         };
         // Jobs of a parallel restore have our tables locked: there is nothing of a user's to follow.
-        if ours.is_none_or(|table| table == "_protection") {
+        if ours != Altered::Own {
             follow(!restoring);
         }
     }

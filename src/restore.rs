@@ -23,6 +23,17 @@ const AS_MADE: &str =
 const TABLES: [&str; 6] =
     ["check_setting", "policy", "list_entry", "list", "_protection", "lookup"];
 
+/// What a statement altered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Altered {
+    /// Something of a user's, as far as is known.
+    Other,
+    /// A table of ours.
+    Own,
+    /// The table of protections.
+    Protections,
+}
+
 /// Whether this session restores a dump. pg_dump and pg_restore set these together, and nobody else
 /// does: in a parallel restore, rows come before what they refer to.
 pub fn running() -> bool {
@@ -64,21 +75,25 @@ pub fn give_way(table: &str, row: &Json) {
 
 /// Looks at a statement that ended: `pg_restore --disable-triggers` switches our triggers off and on
 /// again, so the shipped rows give way all at once, and afterwards the triggers are as they were made.
-/// Which of our tables the statement altered.
 ///
 /// # Safety
 /// `statement` must be a parse tree or null.
-pub unsafe fn watch(statement: *mut pg_sys::Node) -> Option<&'static str> {
+pub unsafe fn watch(statement: *mut pg_sys::Node) -> Altered {
     use pg_sys::AlterTableType::{
         AT_DisableTrigAll as DISABLE_ALL, AT_EnableTrigAll as ENABLE_ALL,
     };
     // SAFETY: the caller's promise; nodes are told by their tag.
     unsafe {
         if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
-            return None;
+            return Altered::Other;
         }
         let statement = statement.cast::<pg_sys::AlterTableStmt>();
-        let table = own_table((*statement).relation)?;
+        let found = relation((*statement).relation);
+        let Some(table) = TABLES.into_iter().find(|table| is_own(table, found)) else {
+            let schema = pg_sys::get_rel_namespace(found);
+            let own = schema == pg_sys::get_rel_namespace(rights::own_relation(c"_protection"));
+            return if own { Altered::Own } else { Altered::Other };
+        };
         for command in PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds).iter_ptr() {
             match (*command).subtype {
                 DISABLE_ALL => delete_shipped(table, "true", &[]),
@@ -92,15 +107,15 @@ pub unsafe fn watch(statement: *mut pg_sys::Node) -> Option<&'static str> {
                 _ => {}
             }
         }
-        Some(table)
+        if table == "_protection" { Altered::Protections } else { Altered::Own }
     }
 }
 
 /// # Safety
 /// `range` must be a RangeVar.
-unsafe fn own_table(range: *mut pg_sys::RangeVar) -> Option<&'static str> {
+unsafe fn relation(range: *mut pg_sys::RangeVar) -> pg_sys::Oid {
     // SAFETY: the caller's promise; looked up without a lock, the statement holds one.
-    let found = unsafe {
+    unsafe {
         pg_sys::RangeVarGetRelidExtended(
             range,
             pg_sys::NoLock as i32,
@@ -108,11 +123,12 @@ unsafe fn own_table(range: *mut pg_sys::RangeVar) -> Option<&'static str> {
             None,
             std::ptr::null_mut(),
         )
-    };
-    TABLES.into_iter().find(|table| {
-        let name = std::ffi::CString::new(*table).unwrap_or_default();
-        found != pg_sys::InvalidOid && rights::own_relation(&name) == found
-    })
+    }
+}
+
+fn is_own(table: &str, found: pg_sys::Oid) -> bool {
+    let name = std::ffi::CString::new(table).unwrap_or_default();
+    found != pg_sys::InvalidOid && rights::own_relation(&name) == found
 }
 
 fn enable_always(table: &str) {

@@ -76,6 +76,49 @@ fn a_row_that_gets_another_key_gets_its_verdict_and_its_log_follows() {
 }
 
 #[test]
+fn a_statement_that_shifts_keys_takes_each_rows_lookup_and_log_along() {
+    let mut site = Gate::shared().site("{}");
+    site.run(
+        "CREATE TABLE shifting (id int, author text, body text, PRIMARY KEY (id) DEFERRABLE,
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('shifting');
+         UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content';
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'pills')",
+    );
+    site.run(
+        "INSERT INTO shifting VALUES (1, 'Ann', 'one'), (2, 'Ann', 'pills'), (3, 'Ann', 'three');
+         UPDATE shifting SET id = id + 1;
+         UPDATE shifting SET id = CASE id WHEN 2 THEN 3 WHEN 3 THEN 2 ELSE id END",
+    );
+    let keys = "SELECT string_agg((row_key->>'id') || (submission->>'body'), ' ' ORDER BY id) FROM spamcheck.lookup";
+    assert_eq!(site.get(keys), "3one 2pills 4three");
+    assert_eq!(site.get("SELECT row_key->>'id' FROM spamcheck.spam_checklog"), "2");
+    Gate::shared().say("one", true);
+    Gate::shared().say("pills", false);
+    answered(&mut site, "three", false);
+    assert_eq!(
+        site.get("SELECT string_agg(id || status, ' ' ORDER BY id) FROM shifting"),
+        "2pending 3spam 4approved"
+    );
+}
+
+#[test]
+fn a_decision_counts_that_is_made_while_akismet_is_switched_off() {
+    let text = "decided while it was off";
+    let (mut site, id) = asked("{}", text);
+    let enable = |enabled| {
+        format!(
+            "UPDATE spamcheck.check_setting SET enabled = {enabled} WHERE check_name = 'akismet'"
+        )
+    };
+    site.run(&enable(false));
+    site.run(&format!("UPDATE comments SET status = 'pending' WHERE id = {id}; UPDATE comments SET status = 'approved' WHERE id = {id}"));
+    site.run(&enable(true));
+    answered(&mut site, text, true);
+    assert_eq!(site.status(id), "approved");
+}
+
+#[test]
 fn a_verdict_that_a_trigger_swallows_is_not_taken_for_applied() {
     let text = "swallowed by a trigger";
     let (mut site, id) = asked("{}", text);
