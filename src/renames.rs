@@ -20,7 +20,7 @@ use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 use crate::health;
 use crate::lookups;
 use crate::report;
-use crate::restore::{self, Altered};
+use crate::restore;
 use crate::rights;
 use crate::rulebook;
 use crate::spi::{self, Arg};
@@ -119,14 +119,13 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
     };
     if !PROTECTING.get() && installed() {
         // SAFETY: the statement's own parse tree.
-        let (ours, restoring) = unsafe {
+        let (may_rename, restoring) = unsafe {
             (
                 restore::watch(statement),
                 !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateTrigStmt,
             )
         };
-        // Jobs of a parallel restore have our tables locked: there is nothing of a user's to follow.
-        if ours != Altered::Own {
+        if may_rename {
             follow(!restoring);
         }
     }

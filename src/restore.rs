@@ -23,17 +23,6 @@ const AS_MADE: &str =
 const TABLES: [&str; 6] =
     ["check_setting", "policy", "list_entry", "list", "_protection", "lookup"];
 
-/// What a statement altered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Altered {
-    /// Something of a user's, as far as is known.
-    Other,
-    /// A table of ours.
-    Own,
-    /// The table of protections.
-    Protections,
-}
-
 /// Whether this session restores a dump. pg_dump and pg_restore set these together, and nobody else
 /// does: in a parallel restore, rows come before what they refer to.
 pub fn running() -> bool {
@@ -75,24 +64,24 @@ pub fn give_way(table: &str, row: &Json) {
 
 /// Looks at a statement that ended: `pg_restore --disable-triggers` switches our triggers off and on
 /// again, so the shipped rows give way all at once, and afterwards the triggers are as they were made.
+/// Whether mappings may have to follow the statement: not one that only switches triggers, since the jobs
+/// of a parallel restore have tables locked with it, and who follows waits for others who do.
 ///
 /// # Safety
 /// `statement` must be a parse tree or null.
-pub unsafe fn watch(statement: *mut pg_sys::Node) -> Altered {
+pub unsafe fn watch(statement: *mut pg_sys::Node) -> bool {
     use pg_sys::AlterTableType::{
         AT_DisableTrigAll as DISABLE_ALL, AT_EnableTrigAll as ENABLE_ALL,
     };
     // SAFETY: the caller's promise; nodes are told by their tag.
     unsafe {
         if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
-            return Altered::Other;
+            return true;
         }
         let statement = statement.cast::<pg_sys::AlterTableStmt>();
         let found = relation((*statement).relation);
         let Some(table) = TABLES.into_iter().find(|table| is_own(table, found)) else {
-            let schema = pg_sys::get_rel_namespace(found);
-            let own = schema == pg_sys::get_rel_namespace(rights::own_relation(c"_protection"));
-            return if own { Altered::Own } else { Altered::Other };
+            return !only_switches_triggers(statement);
         };
         for command in PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds).iter_ptr() {
             match (*command).subtype {
@@ -107,8 +96,21 @@ pub unsafe fn watch(statement: *mut pg_sys::Node) -> Altered {
                 _ => {}
             }
         }
-        if table == "_protection" { Altered::Protections } else { Altered::Own }
+        // Mappings that a restore brought have yet to be looked at.
+        table == "_protection" || !only_switches_triggers(statement)
     }
+}
+
+/// # Safety
+/// `statement` must be whole.
+unsafe fn only_switches_triggers(statement: *mut pg_sys::AlterTableStmt) -> bool {
+    use pg_sys::AlterTableType::{AT_DisableTrigUser, AT_EnableTrig};
+    // SAFETY: the caller's promise.
+    let commands = unsafe { PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds) };
+    // Of all kinds of command, those that switch triggers stand together.
+    let switches = AT_EnableTrig..=AT_DisableTrigUser;
+    // SAFETY: as above.
+    commands.iter_ptr().all(|command| switches.contains(unsafe { &(*command).subtype }))
 }
 
 /// # Safety
