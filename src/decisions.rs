@@ -29,7 +29,7 @@ pub fn follow(protection: &Protection, trigger: &Trigger) {
     if transaction::is_worker() {
         return;
     }
-    let asks = protection.policy.akismet().is_some();
+    let asks = protection.policy.looks_up();
     let decided = asks && status().any(|column| old.differs(new, column));
     if !renamed && !decided {
         return;

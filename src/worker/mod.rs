@@ -16,6 +16,7 @@ mod questions;
 mod refusals;
 mod secrets;
 mod settle;
+mod writing;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -347,8 +348,16 @@ impl Worker {
         let Some((next, prepared)) = transaction("claiming lookups", || {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
-            let claimed = if probing { lookups::claim_probe() } else { lookups::claim(room) };
-            let next = if claimed.len() < room { lookups::next_due() } else { Some(0.0) };
+            let claimed = if probing {
+                lookups::claim_probe()
+            } else {
+                lookups::claim(lookups::Lane::Akismet, room)
+            };
+            let next = if claimed.len() < room {
+                lookups::next_due(lookups::Lane::Akismet)
+            } else {
+                Some(0.0)
+            };
             pipeline.take(claimed);
             (next, prepared)
         }) else {
