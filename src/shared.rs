@@ -75,6 +75,17 @@ pub enum Queued {
     Surely = 2,
 }
 
+impl Queued {
+    /// Reads the stored number.
+    pub fn of(number: u32) -> Queued {
+        match number {
+            0 => Queued::No,
+            1 => Queued::Perhaps,
+            _ => Queued::Surely,
+        }
+    }
+}
+
 /// State of a database's Akismet lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

@@ -66,11 +66,14 @@ pub mod rate;
 pub mod kept;
 pub mod surroundings;
 
+pub mod addresses;
 pub mod domains;
 pub mod hosts;
 pub mod import;
 pub mod json_text;
+pub mod linking;
 pub mod lists;
+pub mod location;
 pub mod networks;
 pub mod pattern;
 pub mod patterns;

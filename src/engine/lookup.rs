@@ -1,10 +1,15 @@
 //! Owns which kinds of lookups a submission may need and how a policy sets the check behind one. It
 //! must not make any: that is the worker's, and Akismet's protocol is the module `akismet`'s.
 
-use serde_json::Value as Json;
+use std::net::IpAddr;
 
+use serde_json::{Value as Json, json};
+
+use crate::addresses;
 use crate::checks::{Beforehand, LookupCheck};
 use crate::facts::Facts;
+use crate::linking::{self, Target};
+use crate::location::Location;
 use crate::submission::FieldSet;
 use crate::verdict::{Action, Finding, words};
 
@@ -113,7 +118,7 @@ impl LookupSetting {
         let failures = facts.failure_count();
         let answer = self.check.ask(facts);
         let failed = |failure: String| {
-            let detail = serde_json::json!({ "error": failure });
+            let detail = json!({ "error": failure });
             let (check, action, score) = (self.name(), Action::Error, 0.0);
             Said::Hits(Finding { check, action, score, why: failure, detail, allowed: false })
         };
@@ -141,12 +146,87 @@ impl LookupSetting {
         Finding { check: self.name(), action, score, why, detail, allowed: false }
     }
 
-    /// What the network's answer means: `None` when there is nothing against the submission.
-    #[must_use]
-    pub fn check(&self) -> &dyn LookupCheck {
-        &*self.check
+    /// What is to be asked about a submission as the lookup keeps it.
+    ///
+    /// # Errors
+    /// A sentence, when it has not what it takes.
+    pub fn question(&self, submission: &Json) -> Result<Question, String> {
+        self.check.question(submission)
     }
 }
+
+/// What the worker finds out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Whether a host has the sender's address.
+    Sender {
+        /// The host.
+        host: String,
+        /// The sender.
+        sender: IpAddr,
+    },
+    /// Whether a page has a link.
+    Link {
+        /// The page.
+        page: Location,
+        /// Where the link leads.
+        target: Target,
+    },
+}
+
+impl Question {
+    /// What speaks against the submission when these are the host's addresses; none: there is no such
+    /// host. `None` when nothing does.
+    #[must_use]
+    pub fn of_addresses(&self, found: &[IpAddr]) -> Option<Found> {
+        let Self::Sender { host, sender } = self else { return None };
+        if found.iter().any(|address| addresses::same(*address, *sender)) {
+            return None;
+        }
+        let shown: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();
+        let why = match shown.len() {
+            0 => format!("{host} does not exist, and it was sent by {sender}"),
+            _ => format!("{host} is {}, and it was sent by {sender}", shown.join(", ")),
+        };
+        let detail = json!({ "host": host, "addresses": shown, "sender": sender.to_string() });
+        Some(Found { why, detail, unsure: false })
+    }
+
+    /// What speaks against the submission when this is the page, in HTML and found at `at`; `whole`:
+    /// nothing is cut off. `None` when nothing does.
+    #[must_use]
+    pub fn of_page(&self, page: &str, at: &Location, whole: bool) -> Option<Found> {
+        let Self::Link { page: asked, target } = self else { return None };
+        if linking::links_to(page, at, target) {
+            return None;
+        }
+        let mut detail = json!({ "page": asked.to_string() });
+        if at != asked {
+            detail["led_to"] = json!(at.to_string());
+        }
+        let mut why = format!("{asked} does not link to the article");
+        if !whole {
+            why.push_str(", as far as it was read");
+            detail["truncated"] = json!(true);
+        }
+        Some(Found { why, detail, unsure: !whole })
+    }
+
+    /// Nobody can tell, for this reason.
+    #[must_use]
+    pub fn unanswered(&self, reason: &str) -> Found {
+        let (what, detail) = match self {
+            Self::Sender { host, .. } => (host.clone(), json!({ "host": host })),
+            Self::Link { page, .. } => (page.to_string(), json!({ "page": page.to_string() })),
+        };
+        let mut detail = detail;
+        detail["error"] = json!(reason);
+        Found { why: format!("{what} could not be looked at: {reason}"), detail, unsure: true }
+    }
+}
+
+/// Addresses of a host that a finding names at most.
+const SHOWN: usize = 8;
 
 /// What a check says before anything is looked up.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! while there is nothing to do, and it gets out of the way of DROP EXTENSION and DROP DATABASE.
 
 mod akismet;
+mod fetch;
 mod forgetting;
 mod http;
 mod lane;
@@ -14,8 +15,10 @@ mod presence;
 mod process;
 mod questions;
 mod refusals;
+mod resolve;
 mod secrets;
 mod settle;
+mod trackback;
 mod writing;
 
 use std::collections::HashMap;
@@ -39,6 +42,7 @@ use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
 use questions::{Asked, Check};
+use trackback::Trackbacks;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -55,6 +59,7 @@ struct Worker {
     letters: Reader,
     pipeline: Pipeline,
     forgetting: Forgetting,
+    trackbacks: Trackbacks,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -134,7 +139,8 @@ impl Worker {
             bell: bell.clone(),
             lane: Lane::new(database),
             letters: Reader::default(),
-            pipeline: Pipeline::new(database, bell),
+            pipeline: Pipeline::new(database, bell.clone()),
+            trackbacks: Trackbacks::new(database, bell),
             forgetting: Forgetting::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
@@ -184,6 +190,7 @@ impl Worker {
             && (!tick || refusals::bring_up_to_date(self.database))
             && self.answers()
             && self.claim()
+            && self.trackbacks.turn(&self.network)
     }
 
     /// What shared memory has for the log, and would take with it.
@@ -202,7 +209,7 @@ impl Worker {
             return Duration::ZERO;
         }
         let mut sleep = TICK.saturating_sub(self.ticked.elapsed());
-        if let Some(pause) = self.pipeline.pause() {
+        for pause in [self.pipeline.pause(), self.trackbacks.pause()].into_iter().flatten() {
             sleep = sleep.min(pause);
         }
         if let Some(due) = self.due {
@@ -223,6 +230,7 @@ impl Worker {
             self.network = now;
             self.pipeline.configure(&self.network);
             self.lane.try_again();
+            self.trackbacks.try_again();
         }
         self.due = Some(Instant::now());
     }

@@ -21,6 +21,8 @@ mod rate_limit;
 mod required;
 mod shutdown;
 mod title_only;
+mod trackback_ip;
+mod trackback_link;
 mod url_blocklist;
 mod wordfilter;
 
@@ -30,7 +32,7 @@ use serde_json::{Value as Json, json};
 
 use crate::facts::Facts;
 use crate::lists::List;
-use crate::lookup::LookupKind;
+use crate::lookup::{LookupKind, Question};
 use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -57,6 +59,8 @@ pub const CHECKS: &[&dyn Check] = &[
     &ip_interval::IpInterval,
     &article_age::ArticleAge,
     &api_source::ApiSource,
+    &trackback_ip::TrackbackIp,
+    &trackback_link::TrackbackLink,
     &honeypot::Honeypot,
     &form_time::FormTime,
     &custom::Custom,
@@ -197,6 +201,12 @@ pub trait LookupCheck {
     /// # Errors
     /// A sentence, when it could not tell.
     fn ask(&self, facts: &Facts<'_>) -> Result<Beforehand, String>;
+
+    /// What is to be asked about a submission as a lookup keeps it.
+    ///
+    /// # Errors
+    /// A sentence, when it has not what it takes.
+    fn question(&self, submission: &Json) -> Result<Question, String>;
 }
 
 /// What a check says before anything is looked up.
