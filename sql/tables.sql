@@ -261,13 +261,17 @@ CREATE TABLE spamcheck.lookup (
 WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
       autovacuum_vacuum_cost_delay = 0);
 ALTER SEQUENCE spamcheck.lookup_id_seq OWNED BY spamcheck.lookup.id;
-CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at) WHERE state OPERATOR(pg_catalog.=) 'queued'::text;
+CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at)
+ WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.<>) ALL (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
+CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
+ WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
-COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due';
+COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due at Akismet';
+COMMENT ON INDEX spamcheck.lookup_trackback IS 'For finding the names and pages that are due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
 COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; done ones are deleted';
-COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet';
+COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet, trackback_ip or trackback_link';
 COMMENT ON COLUMN spamcheck.lookup.relation IS 'The protected table, as named when the row was inserted';
 COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name';
 COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after';

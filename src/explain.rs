@@ -9,11 +9,13 @@ use std::time::Instant;
 use pgrx::{AnyElement, FromDatum, PgRelation, PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::akismet::Mode;
+use spamcheck_engine::lookup::Said as Beforehand;
 use spamcheck_engine::policy::Enabled;
 use spamcheck_engine::verdict::{Action, Finding, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet, Policy, Refusal, Submission, Value};
 
 use crate::catalogue::{given, json as json_argument, preloaded};
+use crate::guard::NO_KEY;
 use crate::protection::{Bound, Protection};
 use crate::rulebook::{self, Unusable};
 use crate::spi::{self, Arg};
@@ -197,12 +199,9 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                 detail: json!({ "skipped": "as it is set there is nothing that it could hit" }),
                 ..Said::nothing(name)
             },
-            Enabled::Local { check, first } if !covered && !first => Said {
-                detail: json!({
-                    "skipped": format!("the policy does not check submissions of type \"{}\"", facts.kind())
-                }),
-                ..Said::nothing(check.name)
-            },
+            Enabled::Local { check, first } if !covered && !first => {
+                Said { detail: json!({ "skipped": uncovered(facts) }), ..Said::nothing(check.name) }
+            }
             Enabled::Local { check, .. } => {
                 let started = Instant::now();
                 let finding = check.ask(facts);
@@ -211,21 +210,49 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                 findings.extend(finding);
                 said
             }
+            Enabled::Lookup(lookup) => {
+                let started = Instant::now();
+                let asked = if covered { Some(lookup.ask(facts)) } else { None };
+                let microseconds = started.elapsed().as_secs_f32() * 1e6;
+                match asked {
+                    None => Said {
+                        detail: json!({ "skipped": uncovered(facts) }),
+                        ..Said::nothing(lookup.name())
+                    },
+                    Some(Beforehand::Passes) => {
+                        Said { microseconds, ..Said::nothing(lookup.name()) }
+                    }
+                    Some(Beforehand::Hits(finding)) => {
+                        let said = Said { microseconds, ..shown(lookup.name(), Some(&finding)) };
+                        findings.push(finding);
+                        said
+                    }
+                    Some(Beforehand::Ask) => {
+                        let against = against(policy, &findings);
+                        let detail =
+                            json!({ "asked": against.is_none(), "action": lookup.action.name() });
+                        let nothing = Said { detail, microseconds, ..Said::nothing(lookup.name()) };
+                        match against {
+                            Some(why) => Said {
+                                why: Some(format!("it would not be looked up: {why}")),
+                                ..nothing
+                            },
+                            None if protection.key.is_empty() => Said {
+                                action: Some(Action::Error),
+                                why: Some(NO_KEY.to_owned()),
+                                ..nothing
+                            },
+                            None => Said {
+                                why: Some("the worker would look it up".to_owned()),
+                                ..nothing
+                            },
+                        }
+                    }
+                }
+            }
             Enabled::Akismet(akismet) => {
-                let allowed = findings.iter().any(|finding| finding.action == Action::Allow);
-                let judged = policy.weigh(findings.clone());
-                let against = if !covered {
-                    Some(format!(
-                        "the policy does not check submissions of type \"{}\"",
-                        facts.kind()
-                    ))
-                } else if allowed {
-                    Some("another check allows the submission".to_owned())
-                } else if judged.verdict >= Verdict::Spam {
-                    Some(format!("the verdict is {} without it", judged.verdict.name()))
-                } else {
-                    None
-                };
+                let against =
+                    if covered { against(policy, &findings) } else { Some(uncovered(facts)) };
                 let mode = match akismet.options.mode {
                     Mode::Async => "async",
                     Mode::Hold => "hold",
@@ -234,13 +261,18 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                 let detail = json!({ "asked": against.is_none(), "mode": mode, "action": akismet.action.name() });
                 let nothing = Said { detail, ..Said::nothing("akismet") };
                 match against {
-                    Some(why) => Said { why: Some(format!("Akismet would not be asked: {why}")), ..nothing },
+                    Some(why) => {
+                        Said { why: Some(format!("Akismet would not be asked: {why}")), ..nothing }
+                    }
                     None if protection.key.is_empty() => Said {
                         action: Some(Action::Error),
-                        why: Some("Akismet cannot be asked: the table has no primary key to find the row by later".to_owned()),
+                        why: Some(NO_KEY.to_owned()),
                         ..nothing
                     },
-                    None => Said { why: Some(format!("Akismet would be asked (mode {mode})")), ..nothing },
+                    None => Said {
+                        why: Some(format!("Akismet would be asked (mode {mode})")),
+                        ..nothing
+                    },
                 }
             }
         };
@@ -248,6 +280,19 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
     }
     note(&mut all, facts);
     all.into_iter().map(|(said, _)| said).collect()
+}
+
+fn uncovered(facts: &Facts<'_>) -> String {
+    format!("the policy does not check submissions of type \"{}\"", facts.kind())
+}
+
+/// Why nothing would be looked up after these findings.
+fn against(policy: &Policy, findings: &[Finding]) -> Option<String> {
+    if findings.iter().any(|finding| finding.action == Action::Allow) {
+        return Some("another check allows the submission".to_owned());
+    }
+    let verdict = policy.weigh(findings.to_vec()).verdict;
+    (verdict >= Verdict::Spam).then(|| format!("the verdict is {} without it", verdict.name()))
 }
 
 fn shown(check: &'static str, finding: Option<&Finding>) -> Said {

@@ -11,7 +11,7 @@ use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::{Mode, OnError, OnReject};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
-use spamcheck_engine::{Facts, FieldSet, Submission};
+use spamcheck_engine::{Facts, FieldSet, LookupKind, Lookups, Submission};
 
 use crate::checklog::About;
 use crate::lookups::Moved;
@@ -204,22 +204,27 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
             })
         }
     };
-    if judgement.lookups && protection.key.is_empty() {
+    if judgement.lookups.any() && protection.key.is_empty() {
         // A verdict that comes later has to find its row again.
-        let why = "Akismet cannot be asked: the table has no primary key to find the row by later";
-        judgement.findings.push(failure("akismet", why));
-        judgement = Judgement { lookups: false, ..policy.weigh(judgement.findings) };
+        for kind in judgement.lookups.kinds() {
+            judgement.findings.push(failure(kind.name(), NO_KEY));
+        }
+        judgement = Judgement { lookups: Lookups::NONE, ..policy.weigh(judgement.findings) };
     }
-    if judgement.lookups {
+    if judgement.lookups.has(LookupKind::Akismet) {
         // SAFETY: the slot holds the new row; all its columns are read now.
         let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
         judgement = wait::with_answer(protection, whole, edited, judgement);
     }
-    if judgement.findings.is_empty() && !judgement.lookups {
+    if judgement.findings.is_empty() && !judgement.lookups.any() {
         return Decision::Pass(trigger.unchanged());
     }
     follow(trigger, protection, row, judgement, around.claim.take())
 }
+
+/// Why nothing can be looked up about a row that nobody could find again.
+pub const NO_KEY: &str =
+    "it cannot be looked up: the table has no primary key to find the row by later";
 
 /// A check that could not be made.
 fn failure(check: &'static str, why: &str) -> Finding {
@@ -256,16 +261,13 @@ fn follow(
         }
         return Decision::Pass(trigger.unchanged());
     }
-    let lookup = judgement.lookups;
-    let held = enforced
-        && lookup
-        && judgement.verdict == Verdict::Ham
-        && protection.policy.akismet().is_some_and(|akismet| akismet.options.holds());
+    let holds = enforced && judgement.verdict == Verdict::Ham;
+    let held = if holds { protection.policy.holding(judgement.lookups) } else { Lookups::NONE };
     let writes = match judgement.verdict {
         _ if !enforced => None,
         Verdict::Spam | Verdict::Reject => protection.status.spam.as_deref(),
         Verdict::Moderate | Verdict::Challenge => protection.status.moderate.as_deref(),
-        Verdict::Ham if held => protection.status.moderate.as_deref(),
+        Verdict::Ham if held.any() => protection.status.moderate.as_deref(),
         Verdict::Ham => None,
     };
     let former = former_status(trigger, protection, row);
@@ -274,14 +276,7 @@ fn follow(
         _ => trigger.unchanged(),
     };
     let edited = trigger.event == Event::Update;
-    stash::keep(Pending {
-        protection: protection.clone(),
-        judgement,
-        former,
-        edited,
-        lookup,
-        held,
-    });
+    stash::keep(Pending { protection: protection.clone(), judgement, former, edited, held });
     Decision::Pass(tuple)
 }
 

@@ -1,11 +1,15 @@
 //! The queue of lookups as a state machine: queued -> running -> gone, or back to queued with a later
-//! next_at, or failed, or expired. Owns every statement that touches spamcheck.lookup; what an answer
-//! means for a row is settled in worker/settle.rs.
+//! next_at, or failed, or expired. Owns, with the files of its folder, every statement that touches
+//! spamcheck.lookup; what an answer means for a row is settled in worker/settle.rs.
+
+mod claim;
+mod together;
 
 use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use spamcheck_engine::LookupKind;
 
 use crate::protection::Protection;
 use crate::references;
@@ -14,12 +18,18 @@ use crate::row::Row;
 use crate::spi::{self, Arg};
 use crate::stash::Pending;
 use crate::submission::fingerprints;
+use crate::transaction;
+
+pub use claim::{Lane, claim, claim_probe, next_due};
+pub use together::{News, current, drop_others, pass, tell_others};
 
 /// A lookup that is due, as the worker claims it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Claimed {
     /// Its id.
     pub id: i64,
+    /// What is looked up.
+    pub kind: String,
     /// The row's key.
     pub row_key: Json,
     /// Requests made, this one included.
@@ -62,31 +72,35 @@ pub struct Claimed {
     pub answer: Option<Json>,
 }
 
-/// The lookup for a stored row.
-pub fn entry(
+/// The lookups for a stored row, one for each kind that its judgement asks for.
+pub fn entries(
     protection: &Protection,
     row: Row<'_>,
     row_key: Option<&Json>,
-    submission: Json,
+    submission: &Json,
     submission_id: Option<i64>,
     pending: &Pending,
     edited: bool,
-) -> Json {
-    json!({
-        "kind": "akismet",
-        "relation": protection.relation,
-        "row_key": row_key,
-        "policy": protection.policy.settings.name,
-        "reason": edited.then_some("edit"),
-        "submission": submission,
-        "submission_id": submission_id,
-        "_protection": protection.id,
-        "_fingerprint": fingerprints(protection, row),
-        "_status": status(protection, row),
-        "_former": pending.former,
-        "_held": pending.held,
-        "_total": pending.judgement.total,
-    })
+) -> Vec<Json> {
+    let (fingerprint, status) = (fingerprints(protection, row), status(protection, row));
+    let entry = |kind: LookupKind| {
+        json!({
+            "kind": kind.name(),
+            "relation": protection.relation,
+            "row_key": row_key,
+            "policy": protection.policy.settings.name,
+            "reason": edited.then_some("edit"),
+            "submission": submission,
+            "submission_id": submission_id,
+            "_protection": protection.id,
+            "_fingerprint": fingerprint,
+            "_status": status,
+            "_former": pending.former,
+            "_held": pending.held.has(kind),
+            "_total": pending.judgement.total,
+        })
+    };
+    pending.judgement.lookups.kinds().map(entry).collect()
 }
 
 /// The status columns of a row, as an object of column to text or null; None: it has none.
@@ -117,6 +131,7 @@ const SUPERSEDE: &str =
          former AS (
              DELETE FROM spamcheck.lookup l USING edited e
               WHERE l._protection = e._protection AND l.row_key = e.row_key
+                AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
              RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held)
          SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
 const FINISH: &str =
@@ -140,8 +155,11 @@ const POSTPONE: &str =
              AS r(id bigint, state text, error text, reason text, uncounted integer, seconds double precision, answer jsonb)
           WHERE l.id = r.id";
 
-/// Queues lookups, each an [`entry`].
+/// Queues lookups, as [`entries`] gives them.
 pub fn enqueue(mut entries: Vec<Json>) {
+    if entries.iter().any(|e| e["kind"] != LookupKind::Akismet.name()) {
+        transaction::trackbacks_queued();
+    }
     rights::as_extension(|| {
         if entries.iter().any(|e| e["reason"] == "edit") {
             supersede(&mut entries);
@@ -169,32 +187,6 @@ fn supersede(entries: &mut [Json]) {
     }
 }
 
-/// What is stored of a lookup that is out: a renaming may have changed it since it was claimed.
-#[derive(Deserialize)]
-pub struct Current {
-    /// The row's key.
-    pub row_key: Json,
-    /// Hashes of the watched columns when it was queued, by name.
-    #[serde(rename = "_fingerprint")]
-    pub fingerprint: Json,
-    /// The status columns as they were stored.
-    #[serde(rename = "_status")]
-    pub status: Option<Json>,
-    /// The row's own status.
-    #[serde(rename = "_former")]
-    pub former: Option<Json>,
-}
-
-/// The lookup as it is now; None: it was taken back.
-pub fn current(id: i64) -> Option<Current> {
-    rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(to_jsonb(l)::text, 'UTF8') FROM spamcheck.lookup l WHERE l.id = $1",
-            &[Arg::Big(id)],
-        )
-    })
-}
-
 /// A column of a protected table was renamed: what is stored about its rows by column name follows.
 pub fn rename_column(protection: i32, old: &str, new: &str) {
     spi::write(
@@ -209,67 +201,6 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     );
 }
 
-/// A statement that claims the lookups whose ids its `WITH` collects as `picked`.
-macro_rules! claim {
-    ($picked:literal) => {
-        concat!(
-            "WITH ",
-            $picked,
-            " UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
-               WHERE l.id = ANY (ARRAY(SELECT p.id FROM picked p))
-              RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
-                  'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
-                  'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
-                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')"
-        )
-    };
-}
-
-/// Takes up to `limit` lookups that are due and whose table is there: in the middle of a restore the
-/// queue comes before the triggers that say which table it is about. Three in four are the newest: a fresh comment does not
-/// wait behind a backlog, and the backlog moves all the same.
-pub fn claim(limit: usize) -> Vec<Claimed> {
-    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    let oldest = (limit + 3) / 4;
-    claimed(
-        claim!(
-            "newest AS (
-                 SELECT l.id FROM spamcheck.lookup l
-                  WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
-                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
-                  ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
-             oldest AS (
-                 SELECT l.id FROM spamcheck.lookup l
-                  WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
-                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
-                  ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
-             picked AS (SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o)"
-        ),
-        &[Arg::Int(limit - oldest), Arg::Int(oldest)],
-    )
-}
-
-/// Takes one lookup to find out whether the service answers again: of the newest that are due one that has
-/// not failed yet, if there is any. A text that the service stumbles over must not stand for all.
-pub fn claim_probe() -> Vec<Claimed> {
-    claimed(
-        claim!(
-            "due AS (
-                 SELECT l.id, l.last_error, l.next_at FROM spamcheck.lookup l
-                  WHERE l.state = 'queued' AND l.next_at <= clock_timestamp()
-                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
-                  ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED),
-             picked AS (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)"
-        ),
-        &[],
-    )
-}
-
-fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
-    let texts = rights::as_extension(|| spi::write_returning(statement, args));
-    texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
-}
-
 /// What one statement has given other keys so far: a statement that shifts keys passes through states in
 /// which a row has the key that another one is about to leave.
 #[derive(Default)]
@@ -278,7 +209,8 @@ pub struct Moved {
     log: HashMap<String, Vec<i64>>,
 }
 
-/// A human decided about a row: nobody needs an answer about it any more.
+/// A human decided about a row: nobody needs an answer about it any more. What Akismet is still to be told
+/// stays.
 pub fn decided(protection: i32, row_key: &Json, moved: &Moved) {
     let key = row_key.to_string();
     let others = ids(&moved.lookups, &key);
@@ -286,6 +218,7 @@ pub fn decided(protection: i32, row_key: &Json, moved: &Moved) {
         spi::write_returning(
             "DELETE FROM spamcheck.lookup l
               WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+                AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
                 AND NOT convert_from($3, 'UTF8')::jsonb @> to_jsonb(l.id)
              RETURNING NULL::bytea",
             &[Arg::Int(protection), Arg::Text(&key), Arg::Text(&others)],
@@ -404,20 +337,6 @@ pub fn reclaim() {
 /// Lookups that were out when a dump was made came back with it, and nobody has them here.
 pub fn nobody_has_them() {
     references::without_checks(reclaim);
-}
-
-/// Seconds until the next lookup is due; None: there is none.
-pub fn next_due() -> Option<f64> {
-    rights::as_extension(|| {
-        spi::json_now::<Option<f64>>(
-            "SELECT convert_to(coalesce(extract(epoch FROM min(l.next_at) - clock_timestamp())::text, 'null'), 'UTF8')
-               FROM spamcheck.lookup l
-              WHERE l.state = 'queued' AND l.next_at < 'infinity'
-                AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)",
-            &[],
-        )
-        .flatten()
-    })
 }
 
 /// Whether transactions are prepared in this database, whose lookups may show up any time.

@@ -31,7 +31,7 @@ const BYTES_AT_ONCE: usize = 16 << 20;
 struct Gathered {
     subtransaction: pg_sys::SubTransactionId,
     entries: Vec<Json>,
-    lookup: Option<Json>,
+    lookups: Vec<Json>,
     /// Bytes of texts in both.
     bytes: usize,
 }
@@ -123,22 +123,26 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
         };
         entries = checklog::entries(&protection.policy, &about, &facts, &pending.judgement, id);
     }
-    let lookup = pending.lookup.then(|| {
-        lookups::entry(
+    let asked = pending.judgement.lookups;
+    let edited = trigger.event == Event::Update || pending.edited;
+    let lookups = if asked.any() {
+        lookups::entries(
             &protection,
             row,
             row_key.as_ref(),
-            facts.to_json(),
+            &facts.to_json(),
             submission_id,
             &pending,
-            trigger.event == Event::Update || pending.edited,
+            edited,
         )
-    });
+    } else {
+        Vec::new()
+    };
     let subtransaction = stash::current();
     let bytes = entries.iter().map(checklog::bytes).sum::<usize>()
-        + lookup.as_ref().map_or(0, |lookup| text_bytes(&lookup["submission"]));
+        + lookups.iter().map(|lookup| text_bytes(&lookup["submission"])).sum::<usize>();
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Gathered { subtransaction, entries, lookup, bytes });
+        all.push(Gathered { subtransaction, entries, lookups, bytes });
         let ours = all.iter().filter(|g| g.subtransaction == subtransaction);
         let (count, bytes) = ours.fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
@@ -174,7 +178,7 @@ fn flush() {
     let mut queue = Vec::new();
     for one in gathered {
         entries.extend(one.entries);
-        queue.extend(one.lookup);
+        queue.extend(one.lookups);
     }
     if !entries.is_empty() {
         checklog::log(entries);

@@ -345,6 +345,8 @@ pub struct Network {
     pub http_proxy: Option<String>,
     /// Certificate authorities to trust instead of the platform's.
     pub ca_file: Option<String>,
+    /// Whether pages and lists may be fetched from private addresses.
+    pub allow_private_hosts: bool,
     /// Where the keys are.
     pub secrets_file: Option<String>,
 }
@@ -361,6 +363,7 @@ pub fn network() -> Network {
         max_in_flight: MAX_IN_FLIGHT.get().max(1) as usize,
         http_proxy: text(&HTTP_PROXY),
         ca_file: text(&CA_FILE),
+        allow_private_hosts: ALLOW_PRIVATE_HOSTS.get(),
         secrets_file: text(&SECRETS_FILE),
     }
 }

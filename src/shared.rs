@@ -25,6 +25,8 @@ pub struct Database {
     pub wanted: AtomicBool,
     /// Lookups were committed that the worker has not seen.
     pub lookups: AtomicBool,
+    /// Whether lookups of trackbacks are among them; see [`Queued`].
+    pub trackbacks: AtomicU32,
     /// Letters wait in the mailbox.
     pub letters: AtomicBool,
     /// Senders were refused oftener than the log knows.
@@ -59,6 +61,29 @@ pub struct Database {
     pub in_flight: AtomicU32,
     /// Findings that were not written to the log file although their policy says so.
     pub unfiled: AtomicU64,
+}
+
+/// Whether lookups of trackbacks were committed that the worker has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Queued {
+    /// None.
+    No = 0,
+    /// Something was queued, or made due by hand: who wrote it does not know the kinds.
+    Perhaps = 1,
+    /// Some.
+    Surely = 2,
+}
+
+impl Queued {
+    /// Reads the stored number.
+    pub fn of(number: u32) -> Queued {
+        match number {
+            0 => Queued::No,
+            1 => Queued::Perhaps,
+            _ => Queued::Surely,
+        }
+    }
 }
 
 /// State of a database's Akismet lane.
@@ -277,6 +302,7 @@ impl Database {
     pub fn free(&self) {
         self.wanted.store(false, Ordering::Relaxed);
         self.lookups.store(false, Ordering::Relaxed);
+        self.trackbacks.store(Queued::No as u32, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
         self.refusals.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use pgrx::pg_sys::{self, SubTransactionId};
+use spamcheck_engine::Lookups;
 use spamcheck_engine::verdict::Judgement;
 
 use crate::nesting;
@@ -22,10 +23,8 @@ pub struct Pending {
     pub former: Option<serde_json::Value>,
     /// Whether the row was there before and was edited.
     pub edited: bool,
-    /// Whether Akismet is to be asked.
-    pub lookup: bool,
-    /// Whether the row is moderated only until Akismet answers.
-    pub held: bool,
+    /// The lookups until whose answers the row is moderated.
+    pub held: Lookups,
 }
 
 struct Judged {

@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
+use crate::shared::Queued;
 use crate::{logfile, memory, nesting, record, rulebook, shared, stash};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    static TRACKBACKS: Cell<bool> = const { Cell::new(false) };
     static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
     static REMEMBERED: Cell<bool> = const { Cell::new(false) };
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
@@ -35,6 +37,11 @@ pub fn call_worker_at_commit() {
         register();
         CALL_WORKER.set(true);
     }
+}
+
+/// Lookups of trackbacks are queued: their lane looks at once.
+pub fn trackbacks_queued() {
+    TRACKBACKS.set(true);
 }
 
 /// Tells the worker once this transaction is committed that there is something that will have to be
@@ -110,6 +117,7 @@ unsafe extern "C-unwind" fn at_transaction(
             record::discard();
             logfile::discard();
             CALL_WORKER.set(false);
+            TRACKBACKS.set(false);
             REMEMBERED.set(false);
         }
         _ => {}
@@ -124,6 +132,8 @@ fn wake(prepared: bool) {
         if prepared {
             entry.prepared.store(true, Ordering::Release);
         }
+        let trackbacks = if TRACKBACKS.replace(false) { Queued::Surely } else { Queued::Perhaps };
+        entry.trackbacks.fetch_max(trackbacks as u32, Ordering::AcqRel);
         entry.lookups.store(true, Ordering::Release);
     }
     shared.call_worker(database);

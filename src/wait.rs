@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use spamcheck_engine::akismet::Mode;
 use spamcheck_engine::policy::{self, AkismetSetting};
-use spamcheck_engine::verdict::Judgement;
-use spamcheck_engine::{Facts, Field, FieldSet};
+use spamcheck_engine::verdict::{Judgement, Verdict};
+use spamcheck_engine::{Facts, Field, FieldSet, LookupKind, Lookups};
 
 use crate::protection::Protection;
 use crate::row::Row;
@@ -35,7 +35,7 @@ pub fn with_answer(
 ) -> Judgement {
     let policy = &protection.policy;
     let Some(akismet) = policy.akismet() else { return judgement };
-    let waits = judgement.lookups
+    let waits = judgement.lookups.has(LookupKind::Akismet)
         && akismet.options.mode == Mode::Wait
         && policy.settings.mode == policy::Mode::Enforce
         && !transaction::is_worker();
@@ -45,7 +45,10 @@ pub fn with_answer(
     if answer.spam {
         findings.push(akismet.finding(answer.detail));
     }
-    Judgement { lookups: false, ..policy.weigh(findings) }
+    let others = judgement.lookups.without(LookupKind::Akismet);
+    let judgement = policy.weigh(findings);
+    let lookups = if judgement.verdict < Verdict::Spam { others } else { Lookups::NONE };
+    Judgement { lookups, ..judgement }
 }
 
 fn ask(

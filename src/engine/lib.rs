@@ -11,7 +11,7 @@
 //! * *Facts* are what can be said about it before any check: normal forms, links, address.
 //! * A *check* is one question about it; a *finding* is one check's answer.
 //! * A *policy* says which checks run, how each is set, and what follows; the *verdict* follows.
-//! * A *list* holds entries that checks match against; a *lookup* is work for later (Akismet).
+//! * A *list* holds entries that checks match against; a *lookup* is work for later (Akismet, a page).
 //!
 //! ```
 //! use std::rc::Rc;
@@ -66,11 +66,14 @@ pub mod rate;
 pub mod kept;
 pub mod surroundings;
 
+pub mod addresses;
 pub mod domains;
 pub mod hosts;
 pub mod import;
 pub mod json_text;
+pub mod linking;
 pub mod lists;
+pub mod location;
 pub mod networks;
 pub mod pattern;
 pub mod patterns;
@@ -90,6 +93,7 @@ pub mod presets;
 pub mod verdict;
 
 pub mod akismet;
+pub mod lookup;
 pub mod mapping;
 
 #[cfg(test)]
@@ -99,6 +103,7 @@ pub use checks::{CHECKS, Check, Seed};
 pub use facts::Facts;
 pub use kept::Keeper;
 pub use lists::{List, ListKind};
+pub use lookup::{LookupKind, Lookups};
 pub use policy::{
     Backing, CheckSetting, Keep, LogTo, Mode, OnError, OnReject, Policy, PolicySettings,
 };

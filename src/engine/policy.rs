@@ -13,6 +13,7 @@ use crate::akismet;
 use crate::checks::{self, Check, Compiled, LocalCheck};
 use crate::facts::{self, Facts};
 use crate::lists::List;
+use crate::lookup::{LookupKind, LookupSetting, Lookups, Said};
 use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
@@ -152,6 +153,8 @@ pub struct Policy {
     /// Those that can never hit as they are set, and their actions.
     idle: Vec<(&'static str, Action)>,
     akismet: Option<AkismetSetting>,
+    /// The other checks that need the network.
+    lookups: Vec<LookupSetting>,
     types: Option<Vec<String>>,
     needs: FieldSet,
 }
@@ -177,6 +180,7 @@ impl Policy {
             first: Vec::new(),
             idle: Vec::new(),
             akismet: None,
+            lookups: Vec::new(),
             types,
             needs: FieldSet::default(),
         };
@@ -192,7 +196,8 @@ impl Policy {
         // Stable: within both groups the catalogue's order stays.
         policy.checks.sort_by_key(|check| check.action != Action::Allow);
         policy.allowing = policy.checks.partition_point(|check| check.action == Action::Allow);
-        if policy.types.is_some() && !(policy.checks.is_empty() && policy.first.is_empty()) {
+        let asked = policy.checks.len() + policy.first.len() + policy.lookups.len();
+        if policy.types.is_some() && asked > 0 {
             policy.needs.insert(Field::Type);
         }
         policy
@@ -213,6 +218,12 @@ impl Policy {
             Ok(Compiled::Akismet(options)) => {
                 let action = action.unwrap_or(check_action);
                 self.akismet = Some(AkismetSetting { action, score: setting.score, options });
+                return;
+            }
+            Ok(Compiled::Lookup(kind, check)) => {
+                self.needs = self.needs.union(check.reads());
+                let action = action.unwrap_or(check_action);
+                self.lookups.push(LookupSetting { kind, action, score: setting.score, check });
                 return;
             }
             Ok(Compiled::Local(check)) => {
@@ -255,6 +266,40 @@ impl Policy {
         self.akismet.as_ref()
     }
 
+    /// The other checks that need the network, as far as they are enabled.
+    #[must_use]
+    pub fn lookups(&self) -> &[LookupSetting] {
+        &self.lookups
+    }
+
+    /// The setting of such a check, if it is enabled.
+    #[must_use]
+    pub fn lookup(&self, kind: LookupKind) -> Option<&LookupSetting> {
+        self.lookups.iter().find(|lookup| lookup.kind == kind)
+    }
+
+    /// Whether anything is ever looked up.
+    #[must_use]
+    pub fn looks_up(&self) -> bool {
+        self.akismet.is_some() || !self.lookups.is_empty()
+    }
+
+    /// Of these lookups, those that keep a row moderated until they are answered.
+    #[must_use]
+    pub fn holding(&self, lookups: Lookups) -> Lookups {
+        let mut holding = Lookups::NONE;
+        for kind in lookups.kinds() {
+            let holds = match kind {
+                LookupKind::Akismet => self.akismet().is_some_and(|a| a.options.holds()),
+                _ => self.lookup(kind).is_some_and(LookupSetting::holds),
+            };
+            if holds {
+                holding = holding.with(Lookups::of(kind));
+            }
+        }
+        holding
+    }
+
     /// The enabled local checks, in the order in which they run: those that allow, those that are asked
     /// before the others, the others.
     pub fn checks(&self) -> impl Iterator<Item = &EnabledCheck> {
@@ -271,7 +316,7 @@ impl Policy {
         let mut findings: Vec<Finding> = Vec::new();
         let mut allow: Option<Finding> = None;
         if !covered && self.first.is_empty() {
-            return Judgement { lookups: false, ..self.weigh(findings) };
+            return Judgement { lookups: Lookups::NONE, ..self.weigh(findings) };
         }
         let (allowing, others) = self.checks.split_at(self.allowing);
         for finding in allowing.iter().filter_map(|check| check.ask(facts)) {
@@ -293,10 +338,24 @@ impl Policy {
         if covered {
             findings.extend(others.iter().filter_map(|check| check.ask(facts)));
         }
+        let mut lookups = Lookups::NONE;
+        for lookup in self.lookups.iter().filter(|_| covered) {
+            match lookup.ask(facts) {
+                Said::Passes => {}
+                Said::Hits(finding) => findings.push(finding),
+                Said::Ask => lookups = lookups.with(Lookups::of(lookup.kind)),
+            }
+        }
         match allow {
             None => {
                 let judgement = self.weigh(findings);
-                Judgement { lookups: judgement.lookups && covered, ..judgement }
+                let lookups = match judgement.verdict {
+                    // Nobody needs to be asked any more.
+                    Verdict::Spam | Verdict::Reject => Lookups::NONE,
+                    _ if covered => judgement.lookups.with(lookups),
+                    _ => Lookups::NONE,
+                };
+                Judgement { lookups, ..judgement }
             }
             Some(allow) => allowed(allow, findings),
         }
@@ -317,7 +376,8 @@ impl Policy {
             }
         }
         verdict = verdict.max(self.threshold(total));
-        let lookups = self.akismet.is_some() && verdict < Verdict::Spam;
+        let asks = self.akismet.is_some() && verdict < Verdict::Spam;
+        let lookups = if asks { Lookups::of(LookupKind::Akismet) } else { Lookups::NONE };
         Judgement { verdict, total, findings, allowed: false, lookups }
     }
 
@@ -351,7 +411,7 @@ fn allowed(allow: Finding, mut findings: Vec<Finding>) -> Judgement {
     for finding in &mut findings {
         finding.allowed = true;
     }
-    Judgement { verdict: Verdict::Ham, total: 0.0, findings, allowed: true, lookups: false }
+    Judgement { verdict: Verdict::Ham, total: 0.0, findings, allowed: true, lookups: Lookups::NONE }
 }
 
 /// The action that a setting names, if the check may have it.

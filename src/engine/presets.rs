@@ -165,8 +165,10 @@ pub const PRESETS: &[Preset] = &[
                 options: r#"{"comment_days":null,"trackback_days":30,"trackback_action":"moderate"}"#,
                 ..on("article_age")
             },
+            // trackback_ipvalidation = moderate, its trackback_ipvalidation_url_exclude is the default
+            PresetCheck { action: Some("moderate"), ..on("trackback_ip") },
             // killswitch, checkmail, bloggdeblacklist, bodyclone, entrytitle, ipflood,
-            // disable_api_comments, comment_timeout with timeout_value = 30, akismet
+            // disable_api_comments, trackback_check_url, comment_timeout with timeout_value = 30, akismet
             ready("shutdown"),
             ready("email_syntax"),
             ready("url_blocklist"),
@@ -174,6 +176,7 @@ pub const PRESETS: &[Preset] = &[
             ready("title_only"),
             ready("ip_interval"),
             ready("api_source"),
+            ready("trackback_link"),
             PresetCheck { options: r#"{"min_seconds":30}"#, ..ready("form_time") },
             PresetCheck { options: WAIT, ..ready("akismet") },
         ],
@@ -293,7 +296,7 @@ mod tests {
         assert_eq!(enabled("gitlab"), ["akismet"]);
         assert_eq!(
             enabled("serendipity"),
-            ["bypass", "required", "wordfilter", "links", "article_age"]
+            ["bypass", "required", "wordfilter", "links", "article_age", "trackback_ip"]
         );
         let columns = find("actionkit").unwrap().policy_columns();
         let settings: PolicySettings = serde_json::from_value(Json::Object(columns)).unwrap();

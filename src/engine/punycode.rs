@@ -1,4 +1,4 @@
-//! Owns the decoding of punycode, the ASCII form of host labels in other scripts. It must not know
+//! Owns punycode both ways: the ASCII form of host labels in other scripts. It must not know
 //! hosts or lists.
 
 /// The parameters of RFC 3492, section 5.
@@ -45,6 +45,49 @@ pub fn decode(label: &str) -> Option<String> {
     Some(text.into_iter().collect())
 }
 
+/// A label in other scripts without its `xn--` (RFC 3492, section 6.3); `None` if it is too long.
+#[must_use]
+pub fn encode(label: &str) -> Option<String> {
+    let mut text: String = label.chars().filter(char::is_ascii).collect();
+    let length = u32::try_from(label.chars().count()).ok()?;
+    let plain = u32::try_from(text.len()).ok()?;
+    if plain > 0 {
+        text.push('-');
+    }
+    let (mut done, mut code, mut delta, mut bias) = (plain, 128_u32, 0_u32, 72_u32);
+    while done < length {
+        let next = label.chars().map(u32::from).filter(|letter| *letter >= code).min()?;
+        delta = delta.checked_add((next - code).checked_mul(done + 1)?)?;
+        code = next;
+        for letter in label.chars().map(u32::from) {
+            if letter < code {
+                delta = delta.checked_add(1)?;
+            }
+            if letter == code {
+                let mut rest = delta;
+                for step in (BASE..).step_by(BASE as usize) {
+                    let threshold = step.saturating_sub(bias).clamp(TMIN, TMAX);
+                    if rest < threshold {
+                        break;
+                    }
+                    text.push(digit(threshold + (rest - threshold) % (BASE - threshold))?);
+                    rest = (rest - threshold) / (BASE - threshold);
+                }
+                text.push(digit(rest)?);
+                bias = adapt(delta, done + 1, done == plain);
+                (delta, done) = (0, done + 1);
+            }
+        }
+        (delta, code) = (delta.checked_add(1)?, code.checked_add(1)?);
+    }
+    (text.len() <= 59).then_some(text)
+}
+
+/// 0 to 25 are letters, 26 to 35 digits.
+fn digit(value: u32) -> Option<char> {
+    char::from_digit(if value < 26 { value + 10 } else { value - 26 }, 36)
+}
+
 fn adapt(delta: u32, length: u32, first: bool) -> u32 {
     let mut delta = delta / if first { DAMP } else { 2 };
     delta += delta / length;
@@ -75,6 +118,7 @@ mod tests {
             ("fiqs8s", "中国"),
         ] {
             assert_eq!(decode(label).as_deref(), Some(text), "{label}");
+            assert_eq!(encode(text).as_deref(), Some(label), "{text}");
         }
     }
 
@@ -89,6 +133,13 @@ mod tests {
         #[test]
         fn never_panics(label in "[a-z0-9-]{0,40}|\\PC{0,20}") {
             let _ = decode(&label);
+        }
+
+        #[test]
+        fn what_is_encoded_reads_back(label in "\\PC{1,12}é") {
+            if let Some(encoded) = encode(&label) {
+                prop_assert_eq!(decode(&encoded), Some(label));
+            }
         }
     }
 }

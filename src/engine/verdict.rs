@@ -3,6 +3,7 @@
 
 use serde_json::Value as Json;
 
+use crate::lookup::Lookups;
 use crate::policy::Mode;
 
 macro_rules! words {
@@ -147,8 +148,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// Whether a check allowed the row.
     pub allowed: bool,
-    /// Whether lookups (Akismet) should still be asked.
-    pub lookups: bool,
+    /// What is still to be looked up.
+    pub lookups: Lookups,
 }
 
 impl Judgement {
@@ -186,7 +187,13 @@ mod tests {
     }
 
     fn judged(verdict: Verdict) -> Judgement {
-        Judgement { verdict, total: 0.0, findings: Vec::new(), allowed: false, lookups: true }
+        Judgement {
+            verdict,
+            total: 0.0,
+            findings: Vec::new(),
+            allowed: false,
+            lookups: Lookups::NONE,
+        }
     }
 
     #[test]

@@ -91,16 +91,7 @@ impl Http {
 
 fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
     settings::service_url(&network.akismet_url)?;
-    let proxy = match &network.http_proxy {
-        Some(url) => {
-            Some(ureq::Proxy::new(url).map_err(|_| "pg_spamcheck.http_proxy is no proxy URL")?)
-        }
-        None => None,
-    };
-    let roots = match &network.ca_file {
-        Some(file) => RootCerts::Specific(Arc::new(certificates(file)?)),
-        None => RootCerts::PlatformVerifier,
-    };
+    let (proxy, roots) = (proxy(network)?, roots(network)?);
     let config = Agent::config_builder()
         .http_status_as_error(false)
         // Nothing is ever sent to where an answer points: the body holds the key.
@@ -119,6 +110,20 @@ fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
         .user_agent(user_agent)
         .build();
     Ok(config.into())
+}
+
+/// The proxy for requests to services, if one is set; an unusable one is a sentence.
+pub fn proxy(network: &Network) -> Result<Option<ureq::Proxy>, String> {
+    let proxy = network.http_proxy.as_deref().map(ureq::Proxy::new).transpose();
+    proxy.map_err(|_| "pg_spamcheck.http_proxy is no proxy URL".into())
+}
+
+/// The authorities to trust.
+pub fn roots(network: &Network) -> Result<RootCerts, String> {
+    Ok(match &network.ca_file {
+        Some(file) => RootCerts::Specific(Arc::new(certificates(file)?)),
+        None => RootCerts::PlatformVerifier,
+    })
 }
 
 fn certificates(file: &str) -> Result<Vec<Certificate<'static>>, String> {

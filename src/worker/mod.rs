@@ -3,6 +3,7 @@
 //! while there is nothing to do, and it gets out of the way of DROP EXTENSION and DROP DATABASE.
 
 mod akismet;
+mod fetch;
 mod forgetting;
 mod http;
 mod lane;
@@ -14,8 +15,11 @@ mod presence;
 mod process;
 mod questions;
 mod refusals;
+mod resolve;
 mod secrets;
 mod settle;
+mod trackback;
+mod writing;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -38,6 +42,7 @@ use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
 use questions::{Asked, Check};
+use trackback::Trackbacks;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
@@ -54,6 +59,7 @@ struct Worker {
     letters: Reader,
     pipeline: Pipeline,
     forgetting: Forgetting,
+    trackbacks: Trackbacks,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -133,7 +139,8 @@ impl Worker {
             bell: bell.clone(),
             lane: Lane::new(database),
             letters: Reader::default(),
-            pipeline: Pipeline::new(database, bell),
+            pipeline: Pipeline::new(database, bell.clone()),
+            trackbacks: Trackbacks::new(database, bell),
             forgetting: Forgetting::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
@@ -183,6 +190,7 @@ impl Worker {
             && (!tick || refusals::bring_up_to_date(self.database))
             && self.answers()
             && self.claim()
+            && self.trackbacks.turn(&self.network)
     }
 
     /// What shared memory has for the log, and would take with it.
@@ -201,7 +209,7 @@ impl Worker {
             return Duration::ZERO;
         }
         let mut sleep = TICK.saturating_sub(self.ticked.elapsed());
-        if let Some(pause) = self.pipeline.pause() {
+        for pause in [self.pipeline.pause(), self.trackbacks.pause()].into_iter().flatten() {
             sleep = sleep.min(pause);
         }
         if let Some(due) = self.due {
@@ -222,6 +230,7 @@ impl Worker {
             self.network = now;
             self.pipeline.configure(&self.network);
             self.lane.try_again();
+            self.trackbacks.try_again();
         }
         self.due = Some(Instant::now());
     }
@@ -347,8 +356,16 @@ impl Worker {
         let Some((next, prepared)) = transaction("claiming lookups", || {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
-            let claimed = if probing { lookups::claim_probe() } else { lookups::claim(room) };
-            let next = if claimed.len() < room { lookups::next_due() } else { Some(0.0) };
+            let claimed = if probing {
+                lookups::claim_probe()
+            } else {
+                lookups::claim(lookups::Lane::Akismet, room)
+            };
+            let next = if claimed.len() < room {
+                lookups::next_due(lookups::Lane::Akismet)
+            } else {
+                Some(0.0)
+            };
             pipeline.take(claimed);
             (next, prepared)
         }) else {

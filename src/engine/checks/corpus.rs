@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use super::CHECKS;
 use crate::facts::Facts;
 use crate::lists::{List, ListKind};
+use crate::lookup::{Found, LookupSetting, Question, Said};
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
 use session::Session;
@@ -58,6 +59,9 @@ struct Corpus {
     now: i64,
     session: Session,
     submission: serde_json::Map<String, Json>,
+    /// What the network says, for checks that ask it.
+    resolves: Option<String>,
+    page: Option<String>,
     examples: usize,
 }
 
@@ -92,6 +96,8 @@ impl Corpus {
                     serde_json::from_str(value).map_err(|error| error.to_string())?;
             }
             "at" => self.session.clock = 1 + seconds(value)?,
+            "resolves" => self.resolves = Some(value.to_owned()),
+            "the_page" => self.page = Some(value.to_owned()),
             "max_chars" => self.max_chars = value.parse().map_err(|_| "not a number")?,
             "list" => {
                 let (name, kind) = value.split_once(' ').ok_or("a list has a name and a kind")?;
@@ -126,7 +132,18 @@ impl Corpus {
         let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
         let facts = Facts::new(&submission, self.max_chars, self.now);
         let facts = facts.within(&self.session);
-        let finding = policy.checks().next().and_then(|check| check.ask(&facts));
+        let finding = match policy.lookups().first() {
+            Some(lookup) => match lookup.ask(&facts) {
+                Said::Passes => None,
+                Said::Hits(finding) => Some(finding),
+                Said::Ask => match self.looked_up(lookup, &facts.to_json())? {
+                    Some(found) => found.map(|found| lookup.finding(found)),
+                    None if expected == "ask" => return Ok(()),
+                    None => return Err("it asks".to_owned()),
+                },
+            },
+            None => policy.checks().next().and_then(|check| check.ask(&facts)),
+        };
         let Some((action, detail)) = expected.split_once(' ') else {
             let got = finding.map_or("nothing", |finding| finding.action.name());
             return if got == expected { Ok(()) } else { Err(format!("got {got}")) };
@@ -140,6 +157,25 @@ impl Corpus {
             return Ok(());
         }
         Err(format!("got {} {}: {}", finding.action.name(), finding.detail, finding.why))
+    }
+}
+
+impl Corpus {
+    /// What the network's answer means; None: the example has none.
+    fn looked_up(
+        &mut self,
+        lookup: &LookupSetting,
+        submission: &Json,
+    ) -> Result<Option<Option<Found>>, String> {
+        let question = lookup.question(submission)?;
+        if let Some(addresses) = self.resolves.take() {
+            let addresses: Result<Vec<_>, _> =
+                addresses.split_whitespace().map(str::parse).collect();
+            let addresses = addresses.map_err(|_| "not addresses")?;
+            return Ok(Some(question.of_addresses(&addresses)));
+        }
+        let Question::Link { page: at, .. } = &question else { return Ok(None) };
+        Ok(self.page.take().map(|page| question.of_page(&page, at, true)))
     }
 }
 
@@ -165,6 +201,8 @@ fn every_local_check_answers_its_corpus() {
             now: 0,
             session: Session::default(),
             submission: serde_json::Map::new(),
+            resolves: None,
+            page: None,
             examples: 0,
         };
         for (number, line) in text.lines().enumerate() {

@@ -21,6 +21,8 @@ mod rate_limit;
 mod required;
 mod shutdown;
 mod title_only;
+mod trackback_ip;
+mod trackback_link;
 mod url_blocklist;
 mod wordfilter;
 
@@ -30,6 +32,7 @@ use serde_json::{Value as Json, json};
 
 use crate::facts::Facts;
 use crate::lists::List;
+use crate::lookup::{LookupKind, Question};
 use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -56,6 +59,8 @@ pub const CHECKS: &[&dyn Check] = &[
     &ip_interval::IpInterval,
     &article_age::ArticleAge,
     &api_source::ApiSource,
+    &trackback_ip::TrackbackIp,
+    &trackback_link::TrackbackLink,
     &honeypot::Honeypot,
     &form_time::FormTime,
     &custom::Custom,
@@ -158,6 +163,8 @@ pub enum Compiled {
     First(Box<dyn LocalCheck>),
     /// A lookup at Akismet.
     Akismet(crate::akismet::Options),
+    /// Another lookup.
+    Lookup(LookupKind, Box<dyn LookupCheck>),
 }
 
 impl Compiled {
@@ -182,6 +189,35 @@ pub trait LocalCheck {
     /// # Errors
     /// A sentence, when it could not tell.
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String>;
+}
+
+/// A compiled check that needs the network.
+pub trait LookupCheck {
+    /// The fields it looks at.
+    fn reads(&self) -> FieldSet;
+
+    /// What can be said without the network.
+    ///
+    /// # Errors
+    /// A sentence, when it could not tell.
+    fn ask(&self, facts: &Facts<'_>) -> Result<Beforehand, String>;
+
+    /// What is to be asked about a submission as a lookup keeps it.
+    ///
+    /// # Errors
+    /// A sentence, when it has not what it takes.
+    fn question(&self, submission: &Json) -> Result<Question, String>;
+}
+
+/// What a check says before anything is looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Beforehand {
+    /// It does not concern the submission, or has nothing against it.
+    Passes,
+    /// It hits; there is nothing to look up.
+    Hits(Hit),
+    /// It has to be looked up.
+    Ask,
 }
 
 /// What a check says when it hits; the policy makes a finding of it.

@@ -3,6 +3,7 @@
 
 use super::{AkismetSetting, EnabledCheck, Policy};
 use crate::checks::CHECKS;
+use crate::lookup::LookupSetting;
 use crate::verdict::Action;
 
 /// An enabled check of a policy.
@@ -16,13 +17,15 @@ pub enum Enabled<'p> {
     },
     /// One that can never hit: its lists are empty, or its options are off.
     Idle(&'static str),
+    /// A lookup.
+    Lookup(&'p LookupSetting),
     /// The lookup at Akismet, which comes last.
     Akismet(&'p AkismetSetting),
 }
 
 impl Policy {
     /// Every enabled check: those that allow, those that are asked before the others, the others, and
-    /// Akismet.
+    /// those that need the network, Akismet last.
     #[must_use]
     pub fn enabled(&self) -> Vec<Enabled<'_>> {
         let place = |name: &str| CHECKS.iter().position(|check| check.name() == name);
@@ -42,6 +45,7 @@ impl Policy {
         all.sort_by_key(|(at, _)| *at);
         all.into_iter()
             .map(|(_, enabled)| enabled)
+            .chain(self.lookups().iter().map(Enabled::Lookup))
             .chain(self.akismet().map(Enabled::Akismet))
             .collect()
     }

@@ -1,0 +1,123 @@
+//! Taking up what is due, each lane for itself: one that stands still, or has a long queue, must not keep
+//! the other waiting. Owns which lookups go first; the conditions are those of the two partial indexes on
+//! spamcheck.lookup, word by word, or the server would not use them.
+
+use super::Claimed;
+use crate::rights;
+use crate::spi::{self, Arg};
+
+/// Whose work a lookup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Everything that Akismet is asked or told.
+    Akismet,
+    /// Names and pages of those who send trackbacks.
+    Trackbacks,
+}
+
+/// The condition of a lane's lookups.
+macro_rules! of_lane {
+    (akismet) => {
+        "l.kind <> ALL (ARRAY['trackback_ip', 'trackback_link'])"
+    };
+    (trackbacks) => {
+        "l.kind = ANY (ARRAY['trackback_ip', 'trackback_link'])"
+    };
+}
+
+/// A statement that claims the lookups whose ids its `WITH` collects as `picked`.
+macro_rules! claim {
+    ($($picked:tt)+) => {
+        concat!(
+            "WITH ",
+            $($picked)+,
+            " UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
+               WHERE l.id = ANY (ARRAY(SELECT p.id FROM picked p))
+              RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
+                  'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
+                  'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
+                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')"
+        )
+    };
+}
+
+/// Three in four are the newest: a fresh comment does not wait behind a backlog, and the backlog moves
+/// all the same.
+macro_rules! claim_of {
+    ($lane:tt) => {
+        claim!(
+            "newest AS (
+                 SELECT l.id FROM spamcheck.lookup l
+                  WHERE l.state = 'queued' AND ",
+            of_lane!($lane),
+            " AND l.next_at <= clock_timestamp()
+                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+                  ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
+             oldest AS (
+                 SELECT l.id FROM spamcheck.lookup l
+                  WHERE l.state = 'queued' AND ",
+            of_lane!($lane),
+            " AND l.next_at <= clock_timestamp()
+                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+                  ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+             picked AS (SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o)"
+        )
+    };
+}
+
+macro_rules! next_of {
+    ($lane:tt) => {
+        concat!(
+            "SELECT convert_to(coalesce(extract(epoch FROM min(l.next_at) - clock_timestamp())::text, 'null'), 'UTF8')
+               FROM spamcheck.lookup l
+              WHERE l.state = 'queued' AND ",
+            of_lane!($lane),
+            " AND l.next_at < 'infinity'
+                AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)"
+        )
+    };
+}
+
+/// Takes up to `limit` lookups of a lane that are due and whose table is there: in the middle of a restore
+/// the queue comes before the triggers that say which table it is about.
+pub fn claim(lane: Lane, limit: usize) -> Vec<Claimed> {
+    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+    let oldest = (limit + 3) / 4;
+    let statement = match lane {
+        Lane::Akismet => claim_of!(akismet),
+        Lane::Trackbacks => claim_of!(trackbacks),
+    };
+    claimed(statement, &[Arg::Int(limit - oldest), Arg::Int(oldest)])
+}
+
+/// Takes one lookup to find out whether Akismet answers again: of the newest that are due one that has
+/// not failed yet, if there is any. A text that the service stumbles over must not stand for all.
+pub fn claim_probe() -> Vec<Claimed> {
+    claimed(
+        claim!(
+            "due AS (
+                 SELECT l.id, l.last_error, l.next_at FROM spamcheck.lookup l
+                  WHERE l.state = 'queued' AND ",
+            of_lane!(akismet),
+            " AND l.next_at <= clock_timestamp()
+                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+                  ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED),
+             picked AS (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)"
+        ),
+        &[],
+    )
+}
+
+fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
+    let texts = rights::as_extension(|| spi::write_returning(statement, args));
+    texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
+}
+
+/// Seconds until the next lookup of a lane is due; None: there is none.
+pub fn next_due(lane: Lane) -> Option<f64> {
+    let query = match lane {
+        Lane::Akismet => next_of!(akismet),
+        Lane::Trackbacks => next_of!(trackbacks),
+    };
+    rights::as_extension(|| spi::json_now::<Option<f64>>(query, &[]).flatten())
+}

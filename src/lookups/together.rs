@@ -1,0 +1,104 @@
+//! Several lookups of one row: it gets its own status back when all that hold it have passed, and what one
+//! of them finds concerns the others. Owns what they know of each other; rows are worker/settle.rs's.
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::rights;
+use crate::spi::{self, Arg};
+
+/// What is stored of a lookup that is out: a renaming, or another lookup of its row, may have changed it
+/// since it was claimed.
+#[derive(Deserialize)]
+pub struct Current {
+    /// The row's key.
+    pub row_key: Json,
+    /// The submission's id in the log, if it has one.
+    pub submission_id: Option<i64>,
+    /// Hashes of the watched columns when it was queued, by name.
+    #[serde(rename = "_fingerprint")]
+    pub fingerprint: Json,
+    /// The status columns as they were stored.
+    #[serde(rename = "_status")]
+    pub status: Option<Json>,
+    /// The row's own status.
+    #[serde(rename = "_former")]
+    pub former: Option<Json>,
+    /// Whether the row is moderated only until the answer comes.
+    #[serde(rename = "_held")]
+    pub held: bool,
+    /// The sum of scores so far.
+    #[serde(rename = "_total")]
+    pub total: f32,
+    /// Whether the row has other lookups that will judge it.
+    pub others: bool,
+}
+
+/// The lookup as it is now; None: it was taken back.
+pub fn current(id: i64) -> Option<Current> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to((to_jsonb(l) || jsonb_build_object('others', EXISTS (
+                        SELECT FROM spamcheck.lookup o
+                         WHERE o._protection = l._protection AND o.row_key = l.row_key AND o.id <> l.id
+                           AND o.kind IN ('akismet', 'trackback_ip', 'trackback_link'))))::text, 'UTF8')
+               FROM spamcheck.lookup l WHERE l.id = $1",
+            &[Arg::Big(id)],
+        )
+    })
+}
+
+/// The lookup holds its row no longer; whether another one does.
+pub fn pass(id: i64) -> bool {
+    let held = rights::as_extension(|| {
+        spi::write_returning(
+            "WITH passed AS (
+                 UPDATE spamcheck.lookup l SET _held = false WHERE l.id = $1 RETURNING l.id, l._protection, l.row_key)
+             SELECT convert_to('held', 'UTF8') FROM spamcheck.lookup o, passed p
+              WHERE o._protection = p._protection AND o.row_key = p.row_key AND o.id <> p.id AND o._held LIMIT 1",
+            &[Arg::Big(id)],
+        )
+    });
+    !held.is_empty()
+}
+
+/// What a lookup that is done tells the others of its row.
+pub struct News {
+    /// The row is moderated for good: nobody gives it back its own status any more.
+    pub moderated: bool,
+    /// What it added to the sum of scores.
+    pub score: f32,
+    /// The status columns as they are now, if it wrote them.
+    pub status: Option<Json>,
+    /// The submission's id in the log, if it logged anything.
+    pub submission_id: Option<i64>,
+}
+
+const TELL: &str = "UPDATE spamcheck.lookup o
+            SET _held = o._held AND NOT n.moderated, _total = o._total + n.score,
+                _status = coalesce(nullif(n.status, 'null'), o._status),
+                submission_id = coalesce(o.submission_id, n.submission_id)
+           FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
+                  AS n(id bigint, moderated boolean, score real, status jsonb, submission_id bigint)
+           JOIN spamcheck.lookup l ON l.id = n.id
+          WHERE o._protection = l._protection AND o.row_key = l.row_key AND o.id <> l.id
+            AND o.kind IN ('akismet', 'trackback_ip', 'trackback_link')";
+
+/// Tells the other lookups of a row.
+pub fn tell_others(id: i64, news: &News) {
+    let news = json!({ "id": id, "moderated": news.moderated, "score": news.score,
+                       "status": news.status, "submission_id": news.submission_id });
+    rights::as_extension(|| spi::write_json(TELL, &news.to_string()));
+}
+
+/// The row is spam: nobody needs to know more.
+pub fn drop_others(id: i64) {
+    rights::as_extension(|| {
+        spi::write(
+            "DELETE FROM spamcheck.lookup o USING spamcheck.lookup l
+              WHERE l.id = $1 AND o._protection = l._protection AND o.row_key = l.row_key AND o.id <> l.id
+                AND o.kind IN ('akismet', 'trackback_ip', 'trackback_link')",
+            &[Arg::Big(id)],
+        )
+    });
+}
