@@ -101,6 +101,7 @@ const PATTERNS: [(&str, &[&str], &str); 7] = [
 fn every_kind_of_pattern_that_the_page_shows_blocks_what_it_says() {
     let mut campaign = Campaign::without_akismet();
     campaign.check("email_pattern", "enabled = true");
+    campaign.check("rate_limit", "enabled = false");
     for (pattern, blocked, passed) in PATTERNS {
         campaign.run("DELETE FROM spamcheck.list_entry WHERE list = 'email_block'");
         campaign.run(&format!(

@@ -57,7 +57,7 @@ fn each_check_is_switched_on_by_itself() {
         "INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_block', '192.0.2.66'), ('email_block', '@bulk')",
     );
     let link = saying("http://pills.example");
-    let mut tries = |campaign: &mut Campaign| {
+    let tries = |campaign: &mut Campaign| {
         [&spam(), &link, &by("x@bulk.example"), &from("192.0.2.66")].map(|a| campaign.status(a))
     };
     assert_eq!(tries(&mut campaign), ["spam", "complete", "complete", "complete"]);
@@ -89,6 +89,7 @@ fn a_hit_blocks_neither_its_address_nor_its_email_for_others() {
 fn a_narrow_content_check_may_be_set_up_for_a_short_time() {
     let mut campaign = Campaign::without_akismet();
     campaign.check("content", "enabled = true");
+    campaign.check("rate_limit", "enabled = false");
     campaign.run(
         "INSERT INTO spamcheck.list_entry (list, value, expires_at)
          VALUES ('actionkit_banned_words', 'raffle ticket', clock_timestamp() + interval '2 seconds')",
@@ -156,7 +157,7 @@ fn only_the_page_types_to_check_are_checked_and_others_can_be_added() {
         campaign.get("SELECT types FROM spamcheck.policy WHERE name = 'actions'"),
         r#"["petition","letter","signup","survey"]"#
     );
-    let mut on = |campaign: &mut Campaign, page| campaign.status(&Action { page, ..spam() });
+    let on = |campaign: &mut Campaign, page| campaign.status(&Action { page, ..spam() });
     for page in ["Petition", "Letter", "Signup", "Survey"] {
         assert_eq!(on(&mut campaign, page), "spam", "{page}");
     }
