@@ -71,7 +71,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     renames::one_at_a_time();
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
-    triggers::make(&described, id, wish.on_update);
+    triggers::make(&described, id);
     renames::follow(true);
     mapping.rows()
 }

@@ -116,11 +116,22 @@ impl LocalCheck for Interval {
         FieldSet::of(&[Field::Ip, Field::Type])
     }
 
-    fn remembers(&self) -> Option<Memory> {
-        Some(Memory { kind: TraceKind::Ip, within: Some(self.interval) })
+    fn remembers(&self) -> Vec<Memory> {
+        vec![Memory { kind: TraceKind::Ip, within: Some(self.interval) }]
+    }
+
+    fn leave_traces(&self, facts: &Facts<'_>) -> Result<(), String> {
+        self.earlier(facts, 0).map(drop)
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        Ok(self.earlier(facts, 1)?.map(|ip| self.hit(ip)))
+    }
+}
+
+impl Interval {
+    /// The address, if so many rows came from it before.
+    fn earlier(&self, facts: &Facts<'_>, wanted: u32) -> Result<Option<IpAddr>, String> {
         // Trackbacks come from the blogs that send them, several at a time (Serendipity asks of comments
         // only).
         if matches!(facts.kind(), "trackback" | "pingback") {
@@ -130,15 +141,13 @@ impl LocalCheck for Interval {
         let value = ip.to_string();
         let since = Some(facts.now().saturating_sub(self.interval));
         let trace = Trace { kind: TraceKind::Ip, value: &value, since };
-        let found = facts.surroundings().earlier(trace, 1, &mut |row| {
+        let found = facts.surroundings().earlier(trace, wanted, &mut |row| {
             // Remembered by a hash, and an edit may have changed it.
             row.facts.ip() == Some(ip)
         })?;
-        Ok((found > 0).then(|| self.hit(ip)))
+        Ok((found > 0).then_some(ip))
     }
-}
 
-impl Interval {
     fn hit(&self, ip: IpAddr) -> Hit {
         Hit::new(
             format!("another row came from {ip} less than {} ago", self.text),
