@@ -186,7 +186,7 @@ fn needed(protection: &Protection, table: &str) -> i64 {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Refusal::new(format!("table {table} has no primary key to remember its rows by"))
-                .with_hint("Add a primary key; until then rows are remembered as they come."),
+                .with_hint("Add a primary key, or a UNIQUE index of NOT NULL columns; until then rows are remembered as they come."),
         );
     }
     if stored::may_hide(protection.root) {

@@ -58,8 +58,9 @@ impl Check for Bypass {
                 name: "approved_before",
                 kind: OptionKind::Integer { min: 0, max: 1000 },
                 default: "null",
-                meaning: "Authors with at least this many earlier ham rows are exempt; they are \
-                          known by user_id (0 is nobody), without one by email, never by name",
+                meaning: "Authors with at least this many ham rows among their latest 1,000 are \
+                          exempt; they are known by user_id (0 is nobody), without one by email, \
+                          never by name",
             },
         ]
     }

@@ -34,8 +34,9 @@ impl Check for Duplicate {
                 name: "same",
                 kind: OptionKind::MayBeOneOf(&["author", "ip", "article"]),
                 default: "null",
-                meaning: "Only rows with the same author, ip or article count; null: all rows. A \
-                          trackback or pingback is one of its own type and article only",
+                meaning: "Only rows with the same author, ip or article count, as they were called \
+                          when the row came; null: all rows. A trackback or pingback is one of its \
+                          own type and article only",
             },
             OptionSpec {
                 name: "window",
@@ -57,9 +58,16 @@ impl Check for Duplicate {
         "The same text again, perhaps with other letter case, blanks or invisible characters, \
          is an advertisement or a double click. It goes by what the extension remembers of the \
          rows it has seen (hashes, addresses and times, no texts), confirmed against the table, \
-         so deleted rows do not count and your table needs no index. Of two sessions that send \
-         the same text at the same time one is found. `CALL spamcheck.remember('comments')` \
-         lets it know the rows that were there before."
+         so deleted rows do not count and your table needs no index but its primary key (or a \
+         UNIQUE one of NOT NULL columns; without either, deleted rows count too, and protect() \
+         says so). Rows of types that the policy does not check, and edits that are not judged, \
+         count as others do. Of two sessions that send the same text at the same time one is \
+         found: a row waits for a row with the same text that is not committed yet, as a unique \
+         index makes it wait. So keep transactions short that insert what others may send, too, \
+         and where one inserts several rows, sort them by their text: two transactions that \
+         insert the same texts in opposite order are a deadlock, one of them gets the error 40P01 \
+         and should be tried again. `CALL spamcheck.remember('comments')` lets it know the rows that \
+         were there before it was enabled, and anew after `same` was changed."
     }
 
     fn example(&self) -> Example {

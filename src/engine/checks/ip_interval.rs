@@ -44,7 +44,10 @@ impl Check for IpInterval {
          count, refused ones do not; one whose `created_at` is earlier than its arrival came then, \
          so an import of old rows is no flood. Mind that offices, schools and mobile networks share \
          addresses: `moderate` is kinder than `reject`. It remembers earlier rows as \
-         `duplicate` does."
+         `duplicate` does, and a row waits for one from the same address that is not committed yet: \
+         a long transaction holds up everybody behind its address, and two that insert rows from the \
+         same addresses in opposite order are a deadlock (error 40P01; try again, or sort the rows by \
+         address)."
     }
 
     fn example(&self) -> Example {
