@@ -132,7 +132,7 @@ CREATE TABLE spamcheck._seen (
 -- Rows go as they come; without this they would wait for a fifth of what is kept for ever.
 WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE spamcheck._seen IS 'Internal: the traces by which earlier rows are remembered; see src/memory.rs';
-COMMENT ON COLUMN spamcheck._seen.hash IS 'A hash of the trace; its two lowest bits are the kind: 0 body, 1 IP address, 2 author';
+COMMENT ON COLUMN spamcheck._seen.hash IS 'A hash of the trace; its two lowest bits are the kind: 0 body, 1 IP address, 2 author, 3 body with what must be the same';
 COMMENT ON COLUMN spamcheck._seen.at IS 'When the row came: by the clock, or when it was created if that is earlier';
 COMMENT ON COLUMN spamcheck._seen.protection IS 'The protection';
 COMMENT ON COLUMN spamcheck._seen.n IS 'From 0 on in the order of arrival; below, what remember() added';

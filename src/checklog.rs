@@ -211,14 +211,22 @@ fn kept_row(row: &Json, max_chars: usize, notes: &mut Keeper) -> Json {
     Json::Object(kept.collect())
 }
 
-/// The submission's text, uncut, with its name: its body, or else its title, or else its further texts.
+/// The submission's text, uncut, with its name: its body, or else its title, or else its further texts;
+/// one of these that is called `comment` is the comment (ActionKit's log shows that custom field).
 fn comment<'f>(facts: &'f Facts<'_>) -> Option<(String, Cow<'f, str>)> {
     for field in [Field::Body, Field::Title] {
         if let Value::Text(text) = facts.value(field) {
             return Some((field.name().to_owned(), Cow::Borrowed(text)));
         }
     }
-    let texts: Vec<&str> = facts.submission().fields().iter().map(|(_, t)| t.as_ref()).collect();
+    let fields = facts.submission().fields();
+    let is_comment = |name: &str| {
+        name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("comment"))
+    };
+    if let Some((name, text)) = fields.iter().find(|(name, _)| is_comment(name)) {
+        return Some((format!("{}.{name}", Field::Fields.name()), Cow::Borrowed(text.as_ref())));
+    }
+    let texts: Vec<&str> = fields.iter().map(|(_, t)| t.as_ref()).collect();
     (!texts.is_empty()).then(|| (Field::Fields.name().to_owned(), texts.join("\n").into()))
 }
 

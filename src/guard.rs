@@ -112,7 +112,11 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
             let content = submission::fingerprint(protection, row);
             stash::may_move(id, trigger.old_address(), content);
         }
-        if !protection.on_update || !edited(protection, &trigger, row) {
+        if !(protection.on_update || protection.remembers) || !edited(protection, &trigger, row) {
+            return unchanged;
+        }
+        if !protection.on_update {
+            leave_traces(protection, row);
             return unchanged;
         }
     }
@@ -225,6 +229,18 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
 /// Why nothing can be looked up about a row that nobody could find again.
 pub const NO_KEY: &str =
     "it cannot be looked up: the table has no primary key to find the row by later";
+
+/// Has an edit remembered that is not judged.
+fn leave_traces(protection: &Rc<Protection>, row: Row<'_>) {
+    if shared::shared().is_some() {
+        let elsewhere = Elsewhere::new(protection, row);
+        let submission = submission::read(protection, row, protection.needs(), &elsewhere);
+        let around =
+            Around { protection, row: Some(row), dry: false, edited: true, claim: Cell::default() };
+        let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
+        protection.policy.leave_traces(&facts.within(&around));
+    }
+}
 
 /// A check that could not be made.
 fn failure(check: &'static str, why: &str) -> Finding {

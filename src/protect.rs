@@ -64,14 +64,16 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     missing_verdicts(&status, &described);
     if described.key.is_empty() {
         notice(&format!(
-            "table {} has no primary key: rows are judged, but Akismet cannot be asked and moderators cannot find a row from the log",
+            "table {} has no primary key and no UNIQUE index of NOT NULL columns: rows are judged, but Akismet cannot be asked, \
+             moderators cannot find a row from the log, and to the checks of earlier rows (duplicate, ip_interval) deleted rows \
+             count as if they were there",
             described.display()
         ));
     }
     renames::one_at_a_time();
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
-    triggers::make(&described, id, wish.on_update);
+    triggers::make(&described, id);
     renames::follow(true);
     mapping.rows()
 }

@@ -219,7 +219,7 @@ impl Protection {
                 })
             })
             .collect();
-        let remembers = policy.checks().any(|check| check.remembers().is_some());
+        let remembers = policy.remembers();
         let mut protection = Protection {
             id: stored.id,
             policy,

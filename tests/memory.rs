@@ -17,3 +17,7 @@ mod sessions;
 mod site;
 #[path = "memory/times.rs"]
 mod times;
+#[path = "memory/unjudged.rs"]
+mod unjudged;
+#[path = "memory/walks.rs"]
+mod walks;

@@ -95,8 +95,16 @@ impl EnabledCheck {
 
     /// What it needs to have remembered of earlier rows, if it asks for them.
     #[must_use]
-    pub fn remembers(&self) -> Option<Memory> {
-        self.check.as_ref().ok()?.remembers()
+    pub fn remembers(&self) -> Vec<Memory> {
+        self.check.as_ref().map_or_else(|_| Vec::new(), |check| check.remembers())
+    }
+
+    /// Has a row remembered that it is not asked about.
+    fn leave_traces(&self, facts: &Facts<'_>) {
+        if let Ok(check) = &self.check {
+            // What cannot be told of a row that is not judged is nobody's loss.
+            let _ = check.leave_traces(facts);
+        }
     }
 
     /// The fields that it looks at.
@@ -307,15 +315,27 @@ impl Policy {
         allowing.iter().chain(&self.first).chain(others)
     }
 
+    /// Whether a check asks for earlier rows.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.checks().any(|check| !check.remembers().is_empty())
+    }
+
+    /// Has a row remembered that is not judged: later rows may be compared with it.
+    pub fn leave_traces(&self, facts: &Facts<'_>) {
+        self.checks().for_each(|check| check.leave_traces(facts));
+    }
+
     /// Judges a submission. Every local check runs, also after an allow: what it allowed is in the
     /// log then. Only a reject by a check that comes first ends it, and nothing but such a check asks
-    /// about types that the policy does not cover.
+    /// about types that the policy does not cover; these are only remembered.
     #[must_use]
     pub fn judge(&self, facts: &Facts<'_>) -> Judgement {
         let covered = self.types.is_none() || self.covers(facts.kind());
         let mut findings: Vec<Finding> = Vec::new();
         let mut allow: Option<Finding> = None;
         if !covered && self.first.is_empty() {
+            self.leave_traces(facts);
             return Judgement { lookups: Lookups::NONE, ..self.weigh(findings) };
         }
         let (allowing, others) = self.checks.split_at(self.allowing);
@@ -337,6 +357,8 @@ impl Policy {
         }
         if covered {
             findings.extend(others.iter().filter_map(|check| check.ask(facts)));
+        } else {
+            others.iter().for_each(|check| check.leave_traces(facts));
         }
         let mut lookups = Lookups::NONE;
         for lookup in self.lookups.iter().filter(|_| covered) {

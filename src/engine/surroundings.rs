@@ -31,6 +31,8 @@ pub trait Surroundings {
     /// How many earlier rows of the table, newest first and up to `wanted`, left this trace and are
     /// still there, and for which `counts` holds. From now on the row at hand is one of them for
     /// others: of two sessions with the same trace, the later one waits for the earlier and sees it.
+    /// Where none is `wanted`, that is all. So what must be shared belongs into the trace: rows that
+    /// left it and do not count cost a look each, and only so many of them are looked at.
     ///
     /// # Errors
     /// A sentence, when it could not be told.
@@ -103,6 +105,12 @@ pub enum TraceKind {
     Ip,
     /// The author, by whatever tells authors apart.
     Author,
+    /// The normalised body with its author.
+    BodyOfAuthor,
+    /// The normalised body with the sender's address.
+    BodyOfIp,
+    /// The normalised body with the article that it is about.
+    BodyOfArticle,
 }
 
 /// An earlier row, as it is in the table now.

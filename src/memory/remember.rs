@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use spamcheck_engine::surroundings::{Earlier, Surroundings, Trace};
+use spamcheck_engine::surroundings::{Earlier, Surroundings, Trace, TraceKind};
 use spamcheck_engine::{Field, Refusal};
 
 use super::chain::by_index;
-use super::{hash, number, stored};
+use super::{hash, stored};
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::rulebook::{self, Unusable};
@@ -155,10 +155,21 @@ impl Progress {
     }
 }
 
+const fn bit(kind: TraceKind) -> i64 {
+    match kind {
+        TraceKind::Body => 1,
+        TraceKind::Ip => 2,
+        TraceKind::Author => 4,
+        TraceKind::BodyOfAuthor => 8,
+        TraceKind::BodyOfIp => 16,
+        TraceKind::BodyOfArticle => 32,
+    }
+}
+
 /// The kinds of traces that enabled checks ask for, as bits.
 fn needed(protection: &Protection, table: &str) -> i64 {
-    let checks = protection.policy.checks().filter_map(|check| check.remembers());
-    let kinds = checks.fold(0, |kinds, memory| kinds | 1 << number(memory.kind));
+    let memories = protection.policy.checks().flat_map(|check| check.remembers());
+    let kinds = memories.fold(0, |kinds, memory| kinds | bit(memory.kind));
     if kinds == 0 {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -175,7 +186,7 @@ fn needed(protection: &Protection, table: &str) -> i64 {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Refusal::new(format!("table {table} has no primary key to remember its rows by"))
-                .with_hint("Add a primary key; until then rows are remembered as they come."),
+                .with_hint("Add a primary key, or a UNIQUE index of NOT NULL columns; until then rows are remembered as they come."),
         );
     }
     if stored::may_hide(protection.root) {
@@ -284,9 +295,7 @@ fn asked(
 ) -> (Vec<(i64, Option<i64>)>, Option<i64>) {
     let asked = Asked(RefCell::new(Vec::new()));
     let at = stored::with_facts(protection, row, now, &asked, |facts| {
-        for check in protection.policy.checks().filter(|check| check.remembers().is_some()) {
-            let _ = check.ask(facts);
-        }
+        protection.policy.leave_traces(facts);
         facts.time(Field::CreatedAt)
     });
     (asked.0.into_inner(), at)

@@ -11,15 +11,14 @@ const GUARD: &str = "zzzz_spamcheck_guard";
 const RECORD: &str = "zzzz_spamcheck_record";
 
 /// Makes the triggers, in place of those that are there.
-pub fn make(described: &Described, id: i32, on_update: bool) {
+pub fn make(described: &Described, id: i32) {
     let table = described.display();
     // A row that moves to another partition is updated, deleted here and inserted there; only the
     // three together tell it from a new one.
-    let (guarded, recorded) = match (described.kind.as_str(), on_update) {
-        ("p", _) => ("INSERT OR UPDATE OR DELETE", "INSERT OR UPDATE"),
-        (_, true) => ("INSERT OR UPDATE", "INSERT OR UPDATE"),
-        // Whoever changes a status or a key by hand is heard all the same.
-        (_, false) => ("INSERT OR UPDATE", "INSERT"),
+    let guarded = match described.kind.as_str() {
+        "p" => "INSERT OR UPDATE OR DELETE",
+        // Also where edits are not judged: statuses and keys are followed, and edits remembered.
+        _ => "INSERT OR UPDATE",
     };
     as_protector(|| {
         drop(described);
@@ -31,7 +30,7 @@ pub fn make(described: &Described, id: i32, on_update: bool) {
         );
         spi::write(
             &format!(
-                "CREATE TRIGGER {RECORD} AFTER {recorded} ON {table} FOR EACH ROW
+                "CREATE TRIGGER {RECORD} AFTER INSERT OR UPDATE ON {table} FOR EACH ROW
                  WHEN (spamcheck._judged({id}, NEW.tableoid, NEW.ctid)) EXECUTE FUNCTION spamcheck._record('{id}')"
             ),
             &[],

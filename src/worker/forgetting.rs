@@ -169,7 +169,8 @@ fn shortest() -> Duration {
     .unwrap_or_default();
     let policies: Vec<_> = policies.iter().filter_map(|name| rulebook::policy(name)).collect();
     let checks = policies.iter().flat_map(|policy| policy.checks());
-    let shortest = checks.filter_map(|check| check.remembers()?.within).min();
+    let shortest =
+        checks.flat_map(|check| check.remembers()).filter_map(|memory| memory.within).min();
     let shortest = shortest.map_or(LONGEST, |time| Duration::from_micros(time.unsigned_abs()));
     shortest.clamp(PAUSE, LONGEST)
 }
@@ -221,12 +222,9 @@ impl Terms {
         };
         let mut longest = None;
         for check in policy.checks() {
-            match check.remembers().filter(|m| memory::number(m.kind) == group.kind) {
-                None => {}
-                Some(memory) => match memory.within {
-                    None => longest = Some(i64::MAX),
-                    Some(within) => longest = longest.max(Some(within)),
-                },
+            let memories = check.remembers().into_iter();
+            for memory in memories.filter(|m| memory::number(m.kind) == group.kind) {
+                longest = longest.max(Some(memory.within.unwrap_or(i64::MAX)));
             }
             if check.failure().is_some() {
                 // Nobody knows what it will ask for once it is mended.

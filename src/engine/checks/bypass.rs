@@ -58,8 +58,9 @@ impl Check for Bypass {
                 name: "approved_before",
                 kind: OptionKind::Integer { min: 0, max: 1000 },
                 default: "null",
-                meaning: "Authors with at least this many earlier ham rows are exempt; they are \
-                          known by user_id (0 is nobody), without one by email, never by name",
+                meaning: "Authors with at least this many ham rows among their latest 1,000 are \
+                          exempt; they are known by user_id (0 is nobody), without one by email, \
+                          never by name",
             },
         ]
     }
@@ -149,11 +150,32 @@ impl LocalCheck for Exempt {
         reads
     }
 
-    fn remembers(&self) -> Option<Memory> {
-        self.approved_before.map(|_| Memory { kind: TraceKind::Author, within: None })
+    fn remembers(&self) -> Vec<Memory> {
+        let memory = self.approved_before.map(|_| Memory { kind: TraceKind::Author, within: None });
+        memory.into_iter().collect()
+    }
+
+    fn leave_traces(&self, facts: &Facts<'_>) -> Result<(), String> {
+        self.approved_before.map_or(Ok(()), |_| approved(facts, 0).map(drop))
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        if let Some(hit) = self.known(facts)? {
+            // Their rows count when they are no longer known by that.
+            self.leave_traces(facts)?;
+            return Ok(Some(hit));
+        }
+        // Last, as it may cost a look at the table.
+        match self.approved_before {
+            Some(wanted) => approved(facts, wanted),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Exempt {
+    /// Whom the options name.
+    fn known(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
         if !self.user_ids.is_empty()
             && let Some(id) = facts.text(Field::UserId).map(str::trim)
             && self.user_ids.iter().any(|exempt| exempt == id)
@@ -179,11 +201,7 @@ impl LocalCheck for Exempt {
                 )));
             }
         }
-        // Last, as it may cost a look at the table.
-        match self.approved_before {
-            Some(wanted) => approved(facts, wanted),
-            None => Ok(None),
-        }
+        Ok(None)
     }
 }
 

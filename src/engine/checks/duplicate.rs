@@ -10,7 +10,7 @@ use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
-use crate::surroundings::{Memory, Trace, TraceKind};
+use crate::surroundings::{Earlier, Memory, Trace, TraceKind};
 
 /// The check `duplicate` (Serendipity: body clone; its plugin "bee" keeps trackbacks to the article).
 pub struct Duplicate;
@@ -34,8 +34,9 @@ impl Check for Duplicate {
                 name: "same",
                 kind: OptionKind::MayBeOneOf(&["author", "ip", "article"]),
                 default: "null",
-                meaning: "Only rows with the same author, ip or article count; null: all rows. A \
-                          trackback or pingback is one of its own type and article only",
+                meaning: "Only rows with the same author, ip or article count, as they were called \
+                          when the row came; null: all rows. A trackback or pingback is one of its \
+                          own type and article only",
             },
             OptionSpec {
                 name: "window",
@@ -57,9 +58,16 @@ impl Check for Duplicate {
         "The same text again, perhaps with other letter case, blanks or invisible characters, \
          is an advertisement or a double click. It goes by what the extension remembers of the \
          rows it has seen (hashes, addresses and times, no texts), confirmed against the table, \
-         so deleted rows do not count and your table needs no index. Of two sessions that send \
-         the same text at the same time one is found. `CALL spamcheck.remember('comments')` \
-         lets it know the rows that were there before."
+         so deleted rows do not count and your table needs no index but its primary key (or a \
+         UNIQUE one of NOT NULL columns; without either, deleted rows count too, and protect() \
+         says so). Rows of types that the policy does not check, and edits that are not judged, \
+         count as others do. Of two sessions that send the same text at the same time one is \
+         found: a row waits for a row with the same text that is not committed yet, as a unique \
+         index makes it wait. So keep transactions short that insert what others may send, too, \
+         and where one inserts several rows, sort them by their text: two transactions that \
+         insert the same texts in opposite order are a deadlock, one of them gets the error 40P01 \
+         and should be tried again. `CALL spamcheck.remember('comments')` lets it know the rows that \
+         were there before it was enabled, and anew after `same` was changed."
     }
 
     fn example(&self) -> Example {
@@ -112,7 +120,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
 }
 
 /// What two rows must share besides the body.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Same {
     Author,
     Ip,
@@ -125,6 +133,26 @@ impl Same {
             Self::Author => "author",
             Self::Ip => "ip",
             Self::Article => "article",
+        }
+    }
+
+    const fn kind(self) -> TraceKind {
+        match self {
+            Self::Author => TraceKind::BodyOfAuthor,
+            Self::Ip => TraceKind::BodyOfIp,
+            Self::Article => TraceKind::BodyOfArticle,
+        }
+    }
+
+    /// What a row has of it, as a text.
+    fn value(self, facts: &Facts<'_>) -> String {
+        match self {
+            Self::Author => text(facts, Field::Author).unwrap_or_default().to_owned(),
+            Self::Ip => facts.ip().map(|ip| ip.to_string()).unwrap_or_default(),
+            Self::Article => {
+                let first = ARTICLE.into_iter().find_map(|f| Some((f.name(), text(facts, f)?)));
+                first.map_or_else(String::new, |(name, text)| format!("{name}\0{text}"))
+            }
         }
     }
 
@@ -172,25 +200,36 @@ impl LocalCheck for Comparison {
         fields
     }
 
-    fn remembers(&self) -> Option<Memory> {
+    fn remembers(&self) -> Vec<Memory> {
         let within = self.window.as_ref().map(|(_, window)| *window);
-        Some(Memory { kind: TraceKind::Body, within })
+        let own = Memory { kind: self.same.map_or(TraceKind::Body, Same::kind), within };
+        // Any row may be a trackback.
+        let article = Memory { kind: TraceKind::BodyOfArticle, within };
+        if own == article { vec![own] } else { vec![own, article] }
+    }
+
+    fn leave_traces(&self, facts: &Facts<'_>) -> Result<(), String> {
+        let Some(body) = self.body(facts) else { return Ok(()) };
+        for (kind, value) in self.traces(facts, &body) {
+            self.earlier(facts, kind, &value, 0, &mut |_| false)?;
+        }
+        Ok(())
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
-        let body = body(facts);
-        if body.chars().nth(self.min_length.saturating_sub(1)).is_none() {
-            return Ok(None);
+        let Some(body) = self.body(facts) else { return Ok(None) };
+        let narrowed = narrowed(facts);
+        let mut traces = self.traces(facts, &body);
+        // The last is the one that is asked by, the others are left for later rows to ask by.
+        let (kind, value) = traces.pop().unwrap_or((TraceKind::Body, String::new()));
+        for (kind, value) in traces {
+            self.earlier(facts, kind, &value, 0, &mut |_| false)?;
         }
-        // One article that links to two others sends both the same excerpt.
-        let narrowed = matches!(facts.kind(), "trackback" | "pingback").then_some(Same::Article);
-        let since = self.window.as_ref().map(|(_, window)| facts.now().saturating_sub(*window));
-        let trace = Trace { kind: TraceKind::Body, value: &body, since };
-        let found = facts.surroundings().earlier(trace, 1, &mut |row| {
+        let found = self.earlier(facts, kind, &value, 1, &mut |row| {
             let shared = |same: Option<Same>| same.is_none_or(|s| s.is_shared(facts, row.facts));
             // What a visitor wrote is no trackback's double.
             let alike = narrowed.is_none() || row.facts.kind() == facts.kind();
-            alike && self::body(row.facts) == body && shared(self.same) && shared(narrowed)
+            alike && normal(row.facts) == body && shared(self.same) && shared(narrowed)
         })?;
         if found == 0 {
             return Ok(None);
@@ -208,8 +247,50 @@ impl LocalCheck for Comparison {
     }
 }
 
+/// One article that links to two others sends both the same excerpt: it is a double under the same
+/// article only.
+fn narrowed(facts: &Facts<'_>) -> Option<Same> {
+    matches!(facts.kind(), "trackback" | "pingback").then_some(Same::Article)
+}
+
+impl Comparison {
+    /// The body's normal form, if it is long enough to be compared.
+    fn body(&self, facts: &Facts<'_>) -> Option<String> {
+        let body = normal(facts);
+        body.chars().nth(self.min_length.saturating_sub(1)).is_some().then_some(body)
+    }
+
+    /// What the row is remembered by: its body with what `same` says, and a trackback with its own type
+    /// and article besides. A comment is compared with trackbacks too, so these leave both.
+    fn traces(&self, facts: &Facts<'_>, body: &str) -> Vec<(TraceKind, String)> {
+        let shared = self.same.map(|same| same.value(facts));
+        let own = match (self.same, &shared) {
+            (Some(same), Some(shared)) => (same.kind(), format!("{shared}\0{body}")),
+            _ => (TraceKind::Body, body.to_owned()),
+        };
+        let ping = narrowed(facts).map(|narrowed| {
+            let (kind, article) = (facts.kind(), narrowed.value(facts));
+            let shared = shared.unwrap_or_default();
+            (narrowed.kind(), format!("{kind}\0{article}\0{shared}\0{body}"))
+        });
+        std::iter::once(own).chain(ping).collect()
+    }
+
+    fn earlier(
+        &self,
+        facts: &Facts<'_>,
+        kind: TraceKind,
+        value: &str,
+        wanted: u32,
+        counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+    ) -> Result<u32, String> {
+        let since = self.window.as_ref().map(|(_, window)| facts.now().saturating_sub(*window));
+        facts.surroundings().earlier(Trace { kind, value, since }, wanted, counts)
+    }
+}
+
 /// The body's normal form, without white space at its ends and with one blank for each inside.
-fn body(facts: &Facts<'_>) -> String {
+fn normal(facts: &Facts<'_>) -> String {
     let mut body = String::new();
     for word in facts.normalised(Field::Body).unwrap_or_default().split_whitespace() {
         if !body.is_empty() {

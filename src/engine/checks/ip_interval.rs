@@ -44,7 +44,10 @@ impl Check for IpInterval {
          count, refused ones do not; one whose `created_at` is earlier than its arrival came then, \
          so an import of old rows is no flood. Mind that offices, schools and mobile networks share \
          addresses: `moderate` is kinder than `reject`. It remembers earlier rows as \
-         `duplicate` does."
+         `duplicate` does, and a row waits for one from the same address that is not committed yet: \
+         a long transaction holds up everybody behind its address, and two that insert rows from the \
+         same addresses in opposite order are a deadlock (error 40P01; try again, or sort the rows by \
+         address)."
     }
 
     fn example(&self) -> Example {
@@ -116,11 +119,22 @@ impl LocalCheck for Interval {
         FieldSet::of(&[Field::Ip, Field::Type])
     }
 
-    fn remembers(&self) -> Option<Memory> {
-        Some(Memory { kind: TraceKind::Ip, within: Some(self.interval) })
+    fn remembers(&self) -> Vec<Memory> {
+        vec![Memory { kind: TraceKind::Ip, within: Some(self.interval) }]
+    }
+
+    fn leave_traces(&self, facts: &Facts<'_>) -> Result<(), String> {
+        self.earlier(facts, 0).map(drop)
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        Ok(self.earlier(facts, 1)?.map(|ip| self.hit(ip)))
+    }
+}
+
+impl Interval {
+    /// The address, if so many rows came from it before.
+    fn earlier(&self, facts: &Facts<'_>, wanted: u32) -> Result<Option<IpAddr>, String> {
         // Trackbacks come from the blogs that send them, several at a time (Serendipity asks of comments
         // only).
         if matches!(facts.kind(), "trackback" | "pingback") {
@@ -130,15 +144,13 @@ impl LocalCheck for Interval {
         let value = ip.to_string();
         let since = Some(facts.now().saturating_sub(self.interval));
         let trace = Trace { kind: TraceKind::Ip, value: &value, since };
-        let found = facts.surroundings().earlier(trace, 1, &mut |row| {
+        let found = facts.surroundings().earlier(trace, wanted, &mut |row| {
             // Remembered by a hash, and an edit may have changed it.
             row.facts.ip() == Some(ip)
         })?;
-        Ok((found > 0).then(|| self.hit(ip)))
+        Ok((found > 0).then_some(ip))
     }
-}
 
-impl Interval {
     fn hit(&self, ip: IpAddr) -> Hit {
         Hit::new(
             format!("another row came from {ip} less than {} ago", self.text),

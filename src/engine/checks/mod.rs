@@ -180,8 +180,17 @@ pub trait LocalCheck {
     fn reads(&self) -> FieldSet;
 
     /// What it needs to have remembered of earlier rows, if it asks for them.
-    fn remembers(&self) -> Option<Memory> {
-        None
+    fn remembers(&self) -> Vec<Memory> {
+        Vec::new()
+    }
+
+    /// Has the row at hand remembered, as [`LocalCheck::ask`] does, and asks nothing: for rows that the
+    /// check is not asked about and later ones may be compared with.
+    ///
+    /// # Errors
+    /// A sentence, when it could not be done.
+    fn leave_traces(&self, _facts: &Facts<'_>) -> Result<(), String> {
+        Ok(())
     }
 
     /// Whether it hits.

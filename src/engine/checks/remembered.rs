@@ -1,7 +1,7 @@
-//! A table of earlier rows for the tests of checks that ask for them: every row left every trace, so
-//! what counts is told by the check alone. Answers as the server would, without one.
+//! A table of earlier rows for the tests of checks that ask for them: each is found by the traces that
+//! the check leaves of it. Answers as the server would, without one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::lists::List;
 use crate::policy::{Backing, CheckSetting, Policy, PolicySettings};
 use crate::submission::Submission;
-use crate::surroundings::{Earlier, Surroundings, Trace};
+use crate::surroundings::{Earlier, Surroundings, Trace, TraceKind};
 use crate::verdict::Finding;
 
 /// When the submission is judged.
@@ -35,17 +35,36 @@ impl Table {
     }
 }
 
-impl Surroundings for Table {
+/// The rows of a table, as a policy remembers them: each by the traces that it left.
+struct Remembered<'t> {
+    table: &'t Table,
+    traces: Vec<Vec<(TraceKind, String)>>,
+}
+
+impl<'t> Remembered<'t> {
+    fn by(policy: &Policy, table: &'t Table) -> Self {
+        let traces = table.rows.iter().map(|(at, submission)| {
+            let (left, submission) = (Left::default(), Submission::from_json(submission).unwrap());
+            policy.leave_traces(&Facts::new(&submission, 65_536, *at).within(&left));
+            left.0.into_inner()
+        });
+        Self { table, traces: traces.collect() }
+    }
+}
+
+impl Surroundings for Remembered<'_> {
     fn earlier(
         &self,
         trace: Trace<'_>,
         wanted: u32,
         counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
     ) -> Result<u32, String> {
-        self.asked.set(self.asked.get() + 1);
+        self.table.asked.set(self.table.asked.get() + 1);
         let mut found = 0;
-        for (at, submission) in self.rows.iter().rev() {
-            if found == wanted || trace.since.is_some_and(|since| *at <= since) {
+        for ((at, submission), left) in self.table.rows.iter().zip(&self.traces).rev() {
+            let same = left.iter().any(|(kind, value)| *kind == trace.kind && value == trace.value);
+            let late = trace.since.is_none_or(|since| *at > since);
+            if found == wanted || !same || !late {
                 continue;
             }
             let submission = Submission::from_json(submission).unwrap();
@@ -53,6 +72,23 @@ impl Surroundings for Table {
             found += u32::from(counts(&Earlier { facts: &facts, at: *at, ham: true }));
         }
         Ok(found)
+    }
+}
+
+/// Takes note of the traces that a row leaves.
+#[derive(Default)]
+struct Left(RefCell<Vec<(TraceKind, String)>>);
+
+impl Surroundings for Left {
+    fn earlier(
+        &self,
+        trace: Trace<'_>,
+        wanted: u32,
+        _counts: &mut dyn FnMut(&Earlier<'_>) -> bool,
+    ) -> Result<u32, String> {
+        assert_eq!(wanted, 0, "a row that leaves traces asks for none");
+        self.0.borrow_mut().push((trace.kind, trace.value.to_owned()));
+        Ok(0)
     }
 }
 
@@ -88,8 +124,10 @@ fn policy(check: &str, options: &Json) -> Policy {
 /// What a check set like this finds.
 pub fn judged(check: &str, options: &Json, table: &Table, submission: &Json) -> Option<Finding> {
     let submission = Submission::from_json(submission).unwrap();
-    let facts = Facts::new(&submission, 65_536, NOW).within(table);
-    let finding = policy(check, options).judge(&facts).findings.into_iter().next();
+    let policy = policy(check, options);
+    let table = Remembered::by(&policy, table);
+    let facts = Facts::new(&submission, 65_536, NOW).within(&table);
+    let finding = policy.judge(&facts).findings.into_iter().next();
     assert!(finding.as_ref().is_none_or(|f| f.action.name() == "moderate"), "{finding:?}");
     finding
 }
