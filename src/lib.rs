@@ -34,6 +34,8 @@ mod key;
 mod checklog;
 mod logfile;
 mod lookups;
+mod checked;
+mod feedback;
 mod mailbox;
 mod wait;
 

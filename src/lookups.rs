@@ -20,6 +20,8 @@ use crate::submission::fingerprints;
 pub struct Claimed {
     /// Its id.
     pub id: i64,
+    /// What it asks, or tells.
+    pub kind: String,
     /// The row's key.
     pub row_key: Json,
     /// Requests made, this one included.
@@ -60,6 +62,9 @@ pub struct Claimed {
     /// An answer that was got but could not be applied.
     #[serde(rename = "_answer")]
     pub answer: Option<Json>,
+    /// What a decision adds to the submission; see feedback.rs.
+    #[serde(rename = "_feedback")]
+    pub feedback: Option<Json>,
 }
 
 /// The lookup for a stored row.
@@ -116,7 +121,7 @@ const SUPERSEDE: &str =
                  AS r(row_key jsonb, _protection integer, _status jsonb)),
          former AS (
              DELETE FROM spamcheck.lookup l USING edited e
-              WHERE l._protection = e._protection AND l.row_key = e.row_key
+              WHERE l._protection = e._protection AND l.row_key = e.row_key AND l.kind = 'akismet'
              RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held)
          SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
 const FINISH: &str =
@@ -220,7 +225,7 @@ macro_rules! claim {
               RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
                   'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
                   'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
-                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')"
+                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = CASE WHEN l.kind LIKE 'submit%' THEN 'akismet' ELSE l.kind END)))::text, 'UTF8')"
         )
     };
 }
@@ -275,7 +280,7 @@ pub fn decided(protection: i32, row_key: &Json) {
     rights::as_extension(|| {
         spi::write_returning(
             "DELETE FROM spamcheck.lookup l
-              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb AND l.kind NOT LIKE 'submit%'
              RETURNING NULL::bytea",
             &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
         )
