@@ -2,10 +2,29 @@
 //! later answer may override; a row with another key is still the same row. Owns how the guard tells, not
 //! what the queue, the log and the memory do about it.
 
+use std::cell::Cell;
+
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::trigger::Trigger;
-use crate::{key, lookups, memory, transaction};
+use crate::{checked, key, lookups, memory, transaction};
+
+thread_local! {
+    static APPLYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, which writes verdicts into rows: they are no decisions.
+pub fn while_applying<T>(work: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            APPLYING.set(false);
+        }
+    }
+    APPLYING.set(true);
+    let _reset = Reset;
+    work()
+}
 
 /// Looks at an update, before the row is judged again.
 pub fn follow(protection: &Protection, trigger: &Trigger) {
@@ -26,7 +45,7 @@ pub fn follow(protection: &Protection, trigger: &Trigger) {
         memory::rename(protection, whole, new);
     }
     // The worker's own verdicts are no decisions.
-    if transaction::is_worker() {
+    if transaction::is_worker() || APPLYING.get() {
         return;
     }
     let asks = protection.policy.akismet().is_some();
@@ -37,8 +56,10 @@ pub fn follow(protection: &Protection, trigger: &Trigger) {
     let Some(before) = key::of_row(protection, old) else { return };
     if decided {
         lookups::decided(protection.id, &before);
+        checked::decided(protection.id, &before);
     }
     if renamed && let Some(after) = key::of_row(protection, new) {
         lookups::rename_row(protection.id, &before, &after);
+        checked::rename_row(protection.id, &before, &after);
     }
 }

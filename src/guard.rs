@@ -23,6 +23,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
+use crate::wait::Asked;
 use crate::{decisions, key, memory, record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
@@ -199,15 +200,16 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
         judgement.findings.push(failure("akismet", why));
         judgement = Judgement { lookups: false, ..policy.weigh(judgement.findings) };
     }
+    let mut asked = None;
     if judgement.lookups {
         // SAFETY: the slot holds the new row; all its columns are read now.
         let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-        judgement = wait::with_answer(protection, whole, edited, judgement);
+        (judgement, asked) = wait::with_answer(protection, whole, edited, judgement);
     }
-    if judgement.findings.is_empty() && !judgement.lookups {
+    if judgement.findings.is_empty() && !judgement.lookups && asked.is_none() {
         return Decision::Pass(trigger.unchanged());
     }
-    follow(trigger, protection, row, judgement, around.claim.take())
+    follow(trigger, protection, row, judgement, asked, around.claim.take())
 }
 
 /// A check that could not be made.
@@ -227,6 +229,7 @@ fn follow(
     protection: &Rc<Protection>,
     row: Row<'_>,
     mut judgement: Judgement,
+    asked: Option<Asked>,
     claim: Option<Claim>,
 ) -> Decision {
     if judgement.verdict == Verdict::Challenge {
@@ -236,7 +239,7 @@ fn follow(
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
-        return reject(trigger, protection, &judgement, claim);
+        return reject(trigger, protection, &judgement, asked.as_ref(), claim);
     }
     if !enforced && matches!(ground(&judgement), Ground::TooOften(_)) {
         // One entry for a block here too: a flood must not fill the log.
@@ -270,6 +273,7 @@ fn follow(
         edited,
         lookup,
         held,
+        asked,
     });
     Decision::Pass(tuple)
 }
@@ -331,15 +335,16 @@ fn reject(
     trigger: &Trigger,
     protection: &Rc<Protection>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     claim: Option<Claim>,
 ) -> Decision {
     let settings = &protection.policy.settings;
     let ground = ground(judgement);
     // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
     match ground {
-        Ground::Content => log_refused(trigger, protection, judgement, None),
+        Ground::Content => log_refused(trigger, protection, judgement, asked, None),
         Ground::TooOften(_) if claim.is_some() => {
-            log_refused(trigger, protection, judgement, claim);
+            log_refused(trigger, protection, judgement, asked, claim);
         }
         Ground::TooOften(_) => {}
     }
@@ -394,6 +399,7 @@ fn log_refused(
     trigger: &Trigger,
     protection: &Rc<Protection>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     claim: Option<Claim>,
 ) {
     // SAFETY: the slot holds the new row; all its columns are read now.
@@ -409,8 +415,10 @@ fn log_refused(
             record::log_block(protection, &facts, judgement, &about, claim);
         }
         (None, OnReject::Drop) => {
-            record::log_dropped(protection, &facts, judgement, whole_row);
+            record::log_dropped(protection, &facts, judgement, asked, whole_row);
         }
-        (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),
+        (None, OnReject::Error) => {
+            record::log_rejected(protection, &facts, judgement, asked, whole_row);
+        }
     }
 }

@@ -50,6 +50,8 @@ mod attaching;
 mod renames;
 mod restore;
 mod access;
+mod account;
+mod webhook;
 mod health;
 
 // What all of them stand on.

@@ -26,6 +26,8 @@ pub struct Pending {
     pub lookup: bool,
     /// Whether the row is moderated only until Akismet answers.
     pub held: bool,
+    /// What Akismet has said about it already.
+    pub asked: Option<crate::wait::Asked>,
 }
 
 struct Judged {

@@ -44,7 +44,8 @@ pub struct Answered {
 }
 
 /// What became of a verdict.
-enum Settled {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
     /// It is in the row, or had nothing to change there.
     Done,
     /// It changed the row.
@@ -93,7 +94,8 @@ fn cannot_write(one: &Answered, error: String) -> Postponed {
     }
 }
 
-fn settle_one(one: &Answered) -> Settled {
+/// Applies one verdict.
+pub fn settle_one(one: &Answered) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
     let lookup = Claimed {
         row_key: now.row_key,
@@ -139,7 +141,7 @@ fn judgement(policy: &Policy, one: &Answered) -> Judgement {
     let Some(akismet) = policy.akismet().filter(|_| one.spam) else { return judgement };
     let finding = akismet.finding(one.detail.clone());
     judgement.total = sum(judgement.total, finding.score);
-    let verdict = akismet.action.verdict().max(policy.threshold(judgement.total));
+    let verdict = finding.action.verdict().max(policy.threshold(judgement.total));
     judgement.verdict = match verdict {
         // There is no undoing an insert that the app has seen, and nobody is there to be asked.
         Verdict::Reject => Verdict::Spam,

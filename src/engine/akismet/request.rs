@@ -21,6 +21,11 @@ impl Key {
         Self(text.trim().to_owned())
     }
 
+    /// What a function makes of the key in lower case, in which Akismet's webhook may give it.
+    pub fn with_lower_case<T>(&self, work: impl FnOnce(&str) -> T) -> T {
+        work(&self.0.to_lowercase())
+    }
+
     /// The text with every occurrence of the key replaced, whatever its case.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
