@@ -64,7 +64,7 @@ fn who_cannot_prove_to_be_akismet_is_told_nothing() {
     for (name, certified, word) in [
         ("another host's", authority.certify("other.example"), "not valid for name"),
         ("an expired one", authority.certify_once("localhost"), "expired"),
-        ("a stranger's", Authority::new().certify("localhost"), "issuer"),
+        ("a stranger's", Authority::new().certify("localhost"), "certificate"),
         ("its own", Certified::by_itself("localhost"), "certificate"),
     ] {
         let server = TlsServer::start(certified, Akismet::answer);
