@@ -33,6 +33,16 @@ CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
     'Makes lookups that wait, failed or expired due at once (of one kind, or all); gives how many';
 
+CREATE FUNCTION spamcheck.akismet_verify_key() RETURNS text
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_verify_key_wrapper';
+COMMENT ON FUNCTION spamcheck.akismet_verify_key() IS
+    'Asks Akismet by way of the worker whether it takes the key: valid, invalid, or failed: and why; valid lets lookups go on at once';
+
+CREATE FUNCTION spamcheck.akismet_usage() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_usage_wrapper';
+COMMENT ON FUNCTION spamcheck.akismet_usage() IS
+    'Asks Akismet by way of the worker how many calls the key has made this month, and its limit';
+
 CREATE PROCEDURE spamcheck.remember(relation regclass)
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_remember';
 COMMENT ON PROCEDURE spamcheck.remember(regclass) IS
@@ -56,6 +66,13 @@ CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
 COMMENT ON FUNCTION spamcheck.explain(regclass, jsonb) IS
     'What every enabled check of a protected table says about a submission that need not exist; nothing is written, counted or called';
+
+-- For the app ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION spamcheck.akismet_webhook(payload jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_webhook_wrapper';
+COMMENT ON FUNCTION spamcheck.akismet_webhook(jsonb) IS
+    'Takes what Akismet posts to the site''s callback when it changes its mind, and gives what to answer; a row that somebody else has decided about stays as it is';
 
 -- Internal ------------------------------------------------------------------------------------------
 

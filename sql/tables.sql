@@ -238,7 +238,7 @@ CREATE TABLE spamcheck.lookup (
     id            bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck.lookup_id_seq'),
     kind          text NOT NULL,
     relation      text NOT NULL,
-    row_key       jsonb NOT NULL,
+    row_key       jsonb,
     state         text NOT NULL DEFAULT 'queued',
     attempts      integer NOT NULL DEFAULT 0,
     next_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -255,6 +255,7 @@ CREATE TABLE spamcheck.lookup (
     _held         boolean NOT NULL DEFAULT false,
     _total        real NOT NULL DEFAULT 0,
     _answer       jsonb,
+    _feedback     jsonb,
     CONSTRAINT lookup_state CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued'::text, 'running'::text, 'failed'::text, 'expired'::text]))
 )
 -- A queue: every row is updated once or twice and then deleted, so leave room for HOT and vacuum early.
@@ -271,16 +272,16 @@ COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due at Akismet
 COMMENT ON INDEX spamcheck.lookup_trackback IS 'For finding the names and pages that are due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
 COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; done ones are deleted';
-COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet, trackback_ip or trackback_link';
+COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet, trackback_ip or trackback_link; or what Akismet is told: submit_spam, submit_ham';
 COMMENT ON COLUMN spamcheck.lookup.relation IS 'The protected table, as named when the row was inserted';
-COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name';
+COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name; NULL: a decision about a row that was rejected';
 COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after';
 COMMENT ON COLUMN spamcheck.lookup.attempts IS 'Requests made so far';
 COMMENT ON COLUMN spamcheck.lookup.next_at IS 'Not tried before';
 COMMENT ON COLUMN spamcheck.lookup.last_error IS 'Why the last attempt gave no verdict';
 COMMENT ON COLUMN spamcheck.lookup.created_at IS 'When the row was inserted or edited';
 COMMENT ON COLUMN spamcheck.lookup.policy IS 'The policy in force then';
-COMMENT ON COLUMN spamcheck.lookup.reason IS 'Why it is asked again: edit, retry; NULL: first time';
+COMMENT ON COLUMN spamcheck.lookup.reason IS 'Why it is asked again: edit, retry, recheck_queue; NULL: first time. Of a decision, reconstructed: what Akismet was asked then is not known, so it is told of the row as it was when it was decided';
 COMMENT ON COLUMN spamcheck.lookup.submission IS 'The fields of the submission, as they were then';
 COMMENT ON COLUMN spamcheck.lookup.submission_id IS 'As in spam_checklog; NULL: nothing was logged yet';
 COMMENT ON COLUMN spamcheck.lookup._protection IS 'Internal: the protection in force';
@@ -290,6 +291,47 @@ COMMENT ON COLUMN spamcheck.lookup._former IS 'Internal: the row''s own status b
 COMMENT ON COLUMN spamcheck.lookup._held IS 'Internal: the row is moderated only until the answer comes';
 COMMENT ON COLUMN spamcheck.lookup._total IS 'Internal: the sum of scores that the local checks gave';
 COMMENT ON COLUMN spamcheck.lookup._answer IS 'Internal: an answer that could not be applied yet, so that nobody is asked twice';
+COMMENT ON COLUMN spamcheck.lookup._feedback IS 'Internal: what a decision adds to the submission: guid and result of the original check, who decided';
+
+-- What Akismet was asked about rows and said: a decision is reported with these values, and a verdict that
+-- comes later by its webhook finds its row by them. The worker purges it.
+CREATE TABLE spamcheck._checked (
+    protection    integer NOT NULL,
+    row_key       jsonb,
+    submission_id bigint,
+    result        text NOT NULL,
+    guid          text,
+    checked_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    decided       boolean NOT NULL DEFAULT false,
+    submission    jsonb NOT NULL,
+    fingerprint   jsonb NOT NULL,
+    status        jsonb,
+    former        jsonb,
+    total         real NOT NULL DEFAULT 0,
+    CONSTRAINT _checked_result CHECK (result OPERATOR(pg_catalog.=) ANY (ARRAY['spam'::text, 'ham'::text]))
+)
+-- Rows go as they come.
+WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+CREATE UNIQUE INDEX _checked_row ON spamcheck._checked (protection, row_key) WHERE row_key IS NOT NULL;
+CREATE INDEX _checked_submission_id ON spamcheck._checked (submission_id) WHERE submission_id IS NOT NULL;
+CREATE INDEX _checked_guid ON spamcheck._checked (guid) WHERE guid IS NOT NULL;
+COMMENT ON INDEX spamcheck._checked_row IS 'For finding what was asked about a row';
+COMMENT ON INDEX spamcheck._checked_submission_id IS 'For finding what was asked about a rejected submission';
+COMMENT ON INDEX spamcheck._checked_guid IS 'For finding what Akismet''s webhook speaks of';
+COMMENT ON CONSTRAINT _checked_result ON spamcheck._checked IS 'What Akismet can say';
+COMMENT ON TABLE spamcheck._checked IS 'Internal: what Akismet was asked about rows and what it said; kept for 15 days, so that decisions can be reported';
+COMMENT ON COLUMN spamcheck._checked.protection IS 'The protection';
+COMMENT ON COLUMN spamcheck._checked.row_key IS 'The row''s primary key by column name; NULL: it was rejected';
+COMMENT ON COLUMN spamcheck._checked.submission_id IS 'As in spam_checklog, of a rejected one; NULL: the row is there';
+COMMENT ON COLUMN spamcheck._checked.result IS 'spam or ham';
+COMMENT ON COLUMN spamcheck._checked.guid IS 'Akismet''s name for the check';
+COMMENT ON COLUMN spamcheck._checked.checked_at IS 'When it said so';
+COMMENT ON COLUMN spamcheck._checked.decided IS 'Whether somebody else has set the row''s status since';
+COMMENT ON COLUMN spamcheck._checked.submission IS 'The fields of the submission, as Akismet was asked about them';
+COMMENT ON COLUMN spamcheck._checked.fingerprint IS 'A hash of each text column, to tell an edit';
+COMMENT ON COLUMN spamcheck._checked.status IS 'The row''s status without Akismet''s word';
+COMMENT ON COLUMN spamcheck._checked.former IS 'The row''s own status before any verdict';
+COMMENT ON COLUMN spamcheck._checked.total IS 'The sum of scores that the local checks gave';
 
 -- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.policy', '');
@@ -304,3 +346,4 @@ SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '')
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._checked', '');

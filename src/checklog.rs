@@ -11,6 +11,7 @@ use spamcheck_engine::policy::{Keep, LogTo, Mode};
 use spamcheck_engine::verdict::{Finding, Judgement};
 use spamcheck_engine::{Facts, Field, Keeper, Policy, Value, time};
 
+use crate::checked;
 use crate::logfile;
 use crate::protection::Protection;
 use crate::rights;
@@ -231,7 +232,7 @@ fn comment<'f>(facts: &'f Facts<'_>) -> Option<(String, Cow<'f, str>)> {
 }
 
 /// The hash of a text in UTF-8, as hexadecimal digits.
-fn sha256(text: &str) -> String {
+pub fn sha256(text: &str) -> String {
     // SAFETY: sha256_bytea takes one bytea and returns one.
     let hash = unsafe {
         pgrx::direct_function_call::<Vec<u8>>(pg_sys::sha256_bytea, &[text.as_bytes().into_datum()])
@@ -294,7 +295,10 @@ fn log_to(entry: &Json) -> LogTo {
 
 /// Writes entries, a JSON array of them, as rows, with the rights of the extension.
 pub fn write(entries: &str) {
-    rights::as_extension(|| spi::write_json(INSERT, entries));
+    rights::as_extension(|| {
+        spi::write_json(INSERT, entries);
+        checked::keep_rejected(entries);
+    });
 }
 
 const REFUSED: &str = "UPDATE spamcheck.spam_checklog l

@@ -2,13 +2,30 @@
 //! later answer may override; a row with another key is still the same row. Owns how the guard tells, not
 //! what the queue, the log and the memory do about it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::lookups::Moved;
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::trigger::Trigger;
-use crate::{key, lookups, memory, transaction};
+use crate::{checked, key, lookups, memory, transaction};
+
+thread_local! {
+    static APPLYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, which writes verdicts into rows: they are no decisions.
+pub fn while_applying<T>(work: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            APPLYING.set(false);
+        }
+    }
+    APPLYING.set(true);
+    let _reset = Reset;
+    work()
+}
 
 /// Looks at an update, before the row is judged again; `moved` is its statement's.
 pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>) {
@@ -29,7 +46,7 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
         memory::rename(protection, whole, new);
     }
     // The worker's own verdicts are no decisions.
-    if transaction::is_worker() {
+    if transaction::is_worker() || APPLYING.get() {
         return;
     }
     // Also while the policy asks nobody: lookups wait until it does again.
@@ -40,8 +57,10 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
     let Some(before) = key::of_row(protection, old) else { return };
     if decided {
         lookups::decided(protection.id, &before, &moved.borrow());
+        checked::decided(protection.id, &before);
     }
     if renamed && let Some(after) = key::of_row(protection, new) {
         lookups::rename_row(protection.id, &before, &after, &mut moved.borrow_mut());
+        checked::rename_row(protection.id, &before, &after);
     }
 }

@@ -73,7 +73,8 @@ fn explain(
 }
 
 /// A jsonb value; null is NULL. pgrx's own type writes UTF-8 only, and databases have other encodings.
-fn jsonb(json: &Json) -> Option<AnyElement> {
+/// A jsonb value, in the database's encoding; None: NULL.
+pub fn jsonb(json: &Json) -> Option<AnyElement> {
     if json.is_null() {
         return None;
     }

@@ -24,6 +24,7 @@ use crate::stash::{self, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
+use crate::wait::Asked;
 use crate::{decisions, key, memory, record, settings, shared, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
@@ -215,15 +216,16 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
         }
         judgement = Judgement { lookups: Lookups::NONE, ..policy.weigh(judgement.findings) };
     }
+    let mut asked = None;
     if judgement.lookups.has(LookupKind::Akismet) {
         // SAFETY: the slot holds the new row; all its columns are read now.
         let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-        judgement = wait::with_answer(protection, whole, edited, judgement);
+        (judgement, asked) = wait::with_answer(protection, whole, edited, judgement);
     }
-    if judgement.findings.is_empty() && !judgement.lookups.any() {
+    if judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none() {
         return Decision::Pass(trigger.unchanged());
     }
-    follow(trigger, protection, row, judgement, around.claim.take())
+    follow(trigger, protection, row, judgement, asked, around.claim.take())
 }
 
 /// Why nothing can be looked up about a row that nobody could find again.
@@ -259,6 +261,7 @@ fn follow(
     protection: &Rc<Protection>,
     row: Row<'_>,
     mut judgement: Judgement,
+    asked: Option<Asked>,
     claim: Option<Claim>,
 ) -> Decision {
     if judgement.verdict == Verdict::Challenge {
@@ -268,7 +271,7 @@ fn follow(
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
-        return reject(trigger, protection, &judgement, claim);
+        return reject(trigger, protection, &judgement, asked.as_ref(), claim);
     }
     if !enforced && matches!(ground(&judgement), Ground::TooOften(_)) {
         // One entry for a block here too: a flood must not fill the log.
@@ -292,7 +295,8 @@ fn follow(
         _ => trigger.unchanged(),
     };
     let edited = trigger.event == Event::Update;
-    stash::keep(Pending { protection: protection.clone(), judgement, former, edited, held });
+    let protection = protection.clone();
+    stash::keep(Pending { protection, judgement, former, edited, held, asked });
     Decision::Pass(tuple)
 }
 
@@ -353,15 +357,16 @@ fn reject(
     trigger: &Trigger,
     protection: &Rc<Protection>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     claim: Option<Claim>,
 ) -> Decision {
     let settings = &protection.policy.settings;
     let ground = ground(judgement);
     // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
     match ground {
-        Ground::Content => log_refused(trigger, protection, judgement, None),
+        Ground::Content => log_refused(trigger, protection, judgement, asked, None),
         Ground::TooOften(_) if claim.is_some() => {
-            log_refused(trigger, protection, judgement, claim);
+            log_refused(trigger, protection, judgement, asked, claim);
         }
         Ground::TooOften(_) => {}
     }
@@ -416,6 +421,7 @@ fn log_refused(
     trigger: &Trigger,
     protection: &Rc<Protection>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     claim: Option<Claim>,
 ) {
     // SAFETY: the slot holds the new row; all its columns are read now.
@@ -431,8 +437,10 @@ fn log_refused(
             record::log_block(protection, &facts, judgement, &about, claim);
         }
         (None, OnReject::Drop) => {
-            record::log_dropped(protection, &facts, judgement, whole_row);
+            record::log_dropped(protection, &facts, judgement, asked, whole_row);
         }
-        (None, OnReject::Error) => record::log_rejected(protection, &facts, judgement, whole_row),
+        (None, OnReject::Error) => {
+            record::log_rejected(protection, &facts, judgement, asked, whole_row);
+        }
     }
 }

@@ -2,10 +2,12 @@
 //! shared memory and our own tables, and never a secret.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pgrx::{JsonB, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 
+use crate::account;
 use crate::logfile;
 use crate::rate;
 use crate::rights;
@@ -38,7 +40,7 @@ fn health() -> TableIterator<
         // SAFETY: a static that is set for the life of the backend.
         let entry = shared.database(unsafe { pg_sys::MyDatabaseId });
         items.push(worker(entry));
-        items.push(akismet(entry));
+        items.extend(akismet(entry));
         items.push(rejections(entry));
         items.push(senders());
         items.push(log_file(entry));
@@ -126,8 +128,41 @@ fn worker(entry: Option<&Database>) -> Item {
     }
 }
 
-fn akismet(entry: Option<&Database>) -> Item {
+/// What the worker may take to tell what it knows.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The lane, and what Akismet has to say about the account.
+fn akismet(entry: Option<&Database>) -> Vec<Item> {
     let lane = entry.map_or(Lane::Open, |e| e.lane());
+    let alert = entry.map_or(0, |e| e.alert.load(Ordering::Acquire));
+    let told = if lane == Lane::Open && alert == 0 {
+        Json::Null
+    } else {
+        let question = json!({ "about": "lane" });
+        account::try_ask(&question, PATIENCE, Duration::ZERO).unwrap_or_default()
+    };
+    let mut items = vec![requests(lane, told["reason"].as_str().unwrap_or_default())];
+    if alert != 0 {
+        items.push(notice(alert, &told["notice"]));
+    }
+    items
+}
+
+/// What Akismet has to say about the account.
+fn notice(alert: u32, told: &Json) -> Item {
+    let number = told["code"].as_str().map_or_else(|| alert.to_string(), str::to_owned);
+    let message = told["message"].as_str().unwrap_or("the worker is too busy to say what");
+    let state = if told["degraded"] == false { "warning" } else { "error" };
+    let hint = match number.parse::<u32>() {
+        Ok(number) => format!("See https://akismet.com/errors/{number} and the account's page."),
+        Err(_) => "See the account's page at akismet.com.".to_owned(),
+    };
+    let hint = format!("{hint} SELECT spamcheck.akismet_usage() says how many calls were made.");
+    bad("akismet_account", state, format!("Akismet says {number}: {message}"), hint)
+}
+
+fn requests(lane: Lane, reason: &str) -> Item {
+    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
     let asked = rights::as_extension(|| {
         spi::text_now(
             "SELECT convert_to('yes', 'UTF8') FROM spamcheck.check_setting s WHERE s.check_name = 'akismet' AND s.enabled LIMIT 1",
@@ -144,19 +179,19 @@ fn akismet(entry: Option<&Database>) -> Item {
         Lane::BadSecrets => bad(
             "akismet",
             "error",
-            "the secrets file cannot be used: lookups wait; the server's log says why",
+            format!("the secrets file cannot be used: lookups wait{why}"),
             secrets,
         ),
         Lane::InvalidKey => bad(
             "akismet",
             "error",
-            "Akismet calls the key invalid: lookups wait",
-            "Correct it in the secrets file; the worker reads it again by itself.",
+            format!("Akismet does not accept the key or the site: lookups wait{why}"),
+            "Correct the key in the secrets file, which the worker reads again by itself, or option blog of check akismet. SELECT spamcheck.akismet_verify_key() tries at once.",
         ),
         Lane::Down => bad(
             "akismet",
             "warning",
-            "Akismet does not answer as it should: lookups are tried again",
+            format!("Akismet does not answer as it should: lookups wait and are tried again{why}"),
             "See last_error in spamcheck.lookup; check pg_spamcheck.akismet_url and the network.",
         ),
     }
@@ -206,19 +241,21 @@ fn log_file(entry: Option<&Database>) -> Item {
 fn queue() -> Item {
     let counts: Json = rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(jsonb_build_object('waiting', count(*) FILTER (WHERE l.state IN ('queued', 'running')),
-                                                  'stuck', count(*) FILTER (WHERE l.state IN ('failed', 'expired')))::text, 'UTF8')
-               FROM spamcheck.lookup l",
+            "SELECT convert_to(jsonb_build_object(
+                        'waiting', coalesce(sum(c.n) FILTER (WHERE c.state IN ('queued', 'running')), 0),
+                        'stuck', string_agg(format('%s %s of kind %s', c.n, c.state, c.kind), ', ' ORDER BY c.state DESC, c.kind)
+                                 FILTER (WHERE c.state IN ('failed', 'expired')))::text, 'UTF8')
+               FROM (SELECT l.state, l.kind, count(*) AS n FROM spamcheck.lookup l GROUP BY l.state, l.kind) c",
             &[],
         )
     })
     .unwrap_or_default();
-    match (counts["waiting"].as_i64().unwrap_or(0), counts["stuck"].as_i64().unwrap_or(0)) {
-        (waiting, 0) => ok("lookups", format!("{waiting} waiting, none failed")),
-        (waiting, stuck) => bad(
+    match (&counts["waiting"], counts["stuck"].as_str()) {
+        (waiting, None) => ok("lookups", format!("{waiting} waiting, none failed")),
+        (waiting, Some(stuck)) => bad(
             "lookups",
             "warning",
-            format!("{waiting} waiting, {stuck} failed or expired"),
+            format!("{waiting} waiting, {stuck}"),
             "See last_error in spamcheck.lookup; SELECT spamcheck.retry_lookups() tries them again.",
         ),
     }

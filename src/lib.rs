@@ -34,6 +34,8 @@ mod key;
 mod checklog;
 mod logfile;
 mod lookups;
+mod checked;
+mod feedback;
 mod mailbox;
 mod wait;
 
@@ -48,6 +50,8 @@ mod attaching;
 mod renames;
 mod restore;
 mod access;
+mod account;
+mod webhook;
 mod health;
 
 // What all of them stand on.

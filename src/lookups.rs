@@ -28,7 +28,7 @@ pub use together::{News, current, drop_others, pass, tell_others};
 pub struct Claimed {
     /// Its id.
     pub id: i64,
-    /// What is looked up.
+    /// What it asks, or tells.
     pub kind: String,
     /// The row's key.
     pub row_key: Json,
@@ -70,6 +70,9 @@ pub struct Claimed {
     /// An answer that was got but could not be applied.
     #[serde(rename = "_answer")]
     pub answer: Option<Json>,
+    /// What a decision adds to the submission; see feedback.rs.
+    #[serde(rename = "_feedback")]
+    pub feedback: Option<Json>,
 }
 
 /// The lookups for a stored row, one for each kind that its judgement asks for.

@@ -30,7 +30,8 @@ const FAILED: u32 = 8;
 /// visitor who is about to see an error anyway.
 pub const PATIENCE: Duration = Duration::from_millis(1_000);
 
-/// How much of it a sender waits for a worker to come at all.
+/// How much of it the sender of a letter waits for a worker to come at all. Short, since rejections come
+/// in floods.
 const ARRIVAL: Duration = Duration::from_millis(300);
 
 /// Why a letter was not settled in time.
@@ -94,7 +95,7 @@ impl Drop for Held<'_> {
 /// Hands `letter` to the worker of this database and waits until it is settled.
 pub fn send(database: &'static Database, letter: &[u8]) -> Result<(), Unsettled> {
     let deadline = Instant::now() + PATIENCE;
-    if !worker_comes(database) {
+    if !worker_comes(database, ARRIVAL) {
         return Err(Unsettled::NoWorker);
     }
     let held = take_slot(database, usize::MAX, deadline)?;
@@ -147,9 +148,9 @@ fn deliver(
 }
 
 /// Whether a worker runs, or one that is called comes soon: a database may be new, or its worker just
-/// starting anew. Short, since rejections come in floods.
-fn worker_comes(database: &'static Database) -> bool {
-    let deadline = Instant::now() + ARRIVAL;
+/// starting anew.
+pub fn worker_comes(database: &'static Database, within: Duration) -> bool {
+    let deadline = Instant::now() + within;
     while !database.runs() {
         if Instant::now() >= deadline {
             return false;

@@ -20,7 +20,8 @@ use crate::row::Row;
 use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::trigger::{Event, Trigger, VERSION_1};
-use crate::{key, logfile, lookups, memory, rulebook, settings, shared};
+use crate::wait::Asked;
+use crate::{checked, key, logfile, lookups, memory, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
@@ -32,6 +33,8 @@ struct Gathered {
     subtransaction: pg_sys::SubTransactionId,
     entries: Vec<Json>,
     lookups: Vec<Json>,
+    /// What Akismet has said already.
+    checked: Option<Json>,
     /// Bytes of texts in both.
     bytes: usize,
 }
@@ -138,11 +141,14 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     } else {
         Vec::new()
     };
+    let checked = pending.asked.as_ref().and_then(|asked| {
+        Some(checked::entry(&protection, row, row_key.as_ref()?, asked, &pending))
+    });
     let subtransaction = stash::current();
-    let bytes = entries.iter().map(checklog::bytes).sum::<usize>()
-        + lookups.iter().map(|lookup| text_bytes(&lookup["submission"])).sum::<usize>();
+    let texts = lookups.iter().chain(&checked).map(|entry| text_bytes(&entry["submission"]));
+    let bytes = entries.iter().map(checklog::bytes).sum::<usize>() + texts.sum::<usize>();
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Gathered { subtransaction, entries, lookups, bytes });
+        all.push(Gathered { subtransaction, entries, lookups, checked, bytes });
         let ours = all.iter().filter(|g| g.subtransaction == subtransaction);
         let (count, bytes) = ours.fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
@@ -176,15 +182,20 @@ fn flush() {
     }
     let mut entries = Vec::new();
     let mut queue = Vec::new();
+    let mut answers = Vec::new();
     for one in gathered {
         entries.extend(one.entries);
         queue.extend(one.lookups);
+        answers.extend(one.checked);
     }
     if !entries.is_empty() {
         checklog::log(entries);
     }
     if !queue.is_empty() {
         lookups::enqueue(queue);
+    }
+    if !answers.is_empty() {
+        checked::keep_inserted(answers);
     }
 }
 
@@ -234,10 +245,11 @@ pub fn log_dropped(
     protection: &Rc<Protection>,
     facts: &Facts<'_>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     whole_row: Json,
 ) {
     let id = checklog::next_submission_id();
-    checklog::log(rejected_entries(protection, facts, judgement, whole_row, id));
+    checklog::log(rejected_entries(protection, facts, judgement, asked, whole_row, id));
 }
 
 /// Logs a row whose rejection is about to roll its transaction back: by way of the worker, which
@@ -246,10 +258,11 @@ pub fn log_rejected(
     protection: &Rc<Protection>,
     facts: &Facts<'_>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     whole_row: Json,
 ) {
     let id = checklog::next_submission_id();
-    post(protection, rejected_entries(protection, facts, judgement, whole_row, id));
+    post(protection, rejected_entries(protection, facts, judgement, asked, whole_row, id));
 }
 
 /// Logs the refusal that stands for a block of a rate limit, or would be one but for the trial. Also when
@@ -310,9 +323,14 @@ fn rejected_entries(
     protection: &Rc<Protection>,
     facts: &Facts<'_>,
     judgement: &Judgement,
+    asked: Option<&Asked>,
     whole_row: Json,
     id: i64,
 ) -> Vec<Json> {
     let about = About::rejected(protection, whole_row);
-    checklog::entries(&protection.policy, &about, facts, judgement, id)
+    let mut entries = checklog::entries(&protection.policy, &about, facts, judgement, id);
+    if let (Some(asked), Some(entry)) = (asked, entries.first_mut()) {
+        entry[checked::ASKED] = checked::said(asked);
+    }
+    entries
 }

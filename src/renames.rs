@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
+use crate::checked;
 use crate::health;
 use crate::lookups;
 use crate::report;
@@ -295,6 +296,7 @@ impl Renewed {
     fn write(&self) {
         for (old, new) in &self.columns {
             lookups::rename_column(self.id, old, new);
+            checked::rename_column(self.id, old, new);
         }
         write(self.id, &self.mapped, &self.hints);
     }

@@ -45,6 +45,8 @@ pub struct Database {
     pub latch: AtomicPtr<pg_sys::Latch>,
     /// Why the Akismet lane stands still; see [`Lane`].
     pub lane: AtomicU32,
+    /// The alert that came with Akismet's last answer, by its number; 0: none.
+    pub alert: AtomicU32,
     /// When the worker started, in microseconds as the server counts.
     pub started_at: AtomicI64,
     /// Lookups that were answered.
@@ -309,6 +311,7 @@ impl Database {
         self.refused.store(Refused::No as u32, Ordering::Relaxed);
         self.memory.store(false, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
+        self.alert.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         for counter in
             [&self.answered, &self.unanswered, &self.applied, &self.logged, &self.unlogged]

@@ -25,6 +25,8 @@ pub struct Pending {
     pub edited: bool,
     /// The lookups until whose answers the row is moderated.
     pub held: Lookups,
+    /// What Akismet has said about it already.
+    pub asked: Option<crate::wait::Asked>,
 }
 
 struct Judged {

@@ -25,6 +25,18 @@ struct Answer {
     detail: Json,
 }
 
+/// What Akismet was asked, and what it said.
+pub struct Asked {
+    /// Whether it calls it spam.
+    pub spam: bool,
+    /// Its name for the check.
+    pub guid: Option<String>,
+    /// The submission that it was asked about.
+    pub submission: Json,
+    /// What the local checks made of it.
+    pub local: Verdict,
+}
+
 /// The judgement with Akismet's answer, if the policy waits for one and it comes in time; without it,
 /// the judgement as it is. A trial changes no row, so it does not keep one waiting either.
 pub fn with_answer(
@@ -32,15 +44,21 @@ pub fn with_answer(
     row: Row<'_>,
     edited: bool,
     judgement: Judgement,
-) -> Judgement {
+) -> (Judgement, Option<Asked>) {
     let policy = &protection.policy;
-    let Some(akismet) = policy.akismet() else { return judgement };
+    let Some(akismet) = policy.akismet() else { return (judgement, None) };
     let waits = judgement.lookups.has(LookupKind::Akismet)
         && akismet.options.mode == Mode::Wait
         && policy.settings.mode == policy::Mode::Enforce
         && !transaction::is_worker();
     let answer = if waits { ask(protection, row, edited, akismet) } else { None };
-    let Some(answer) = answer else { return judgement };
+    let Some((answer, submission)) = answer else { return (judgement, None) };
+    let asked = Asked {
+        spam: answer.spam,
+        guid: answer.detail["guid"].as_str().map(str::to_owned),
+        submission,
+        local: judgement.verdict,
+    };
     let mut findings = judgement.findings;
     if answer.spam {
         findings.push(akismet.finding(answer.detail));
@@ -48,7 +66,7 @@ pub fn with_answer(
     let others = judgement.lookups.without(LookupKind::Akismet);
     let judgement = policy.weigh(findings);
     let lookups = if judgement.verdict < Verdict::Spam { others } else { Lookups::NONE };
-    Judgement { lookups, ..judgement }
+    (Judgement { lookups, ..judgement }, Some(asked))
 }
 
 fn ask(
@@ -56,7 +74,7 @@ fn ask(
     row: Row<'_>,
     edited: bool,
     akismet: &AkismetSetting,
-) -> Option<Answer> {
+) -> Option<(Answer, Json)> {
     let deadline =
         Instant::now() + Duration::from_millis(u64::from(akismet.options.wait_ms.unwrap_or(0)));
     // SAFETY: a static that is set for the life of the backend.
@@ -70,7 +88,8 @@ fn ask(
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-    let question = json!({ "ask": "comment_check", "policy": protection.policy.settings.name, "reason": edited.then_some("edit"), "submission": facts.to_json() });
+    let asked = facts.to_json();
+    let question = json!({ "ask": "comment_check", "policy": protection.policy.settings.name, "reason": edited.then_some("edit"), "submission": asked });
     let answer = mailbox::ask(database, question.to_string().as_bytes(), deadline).ok()?;
-    serde_json::from_slice(&answer).ok()
+    Some((serde_json::from_slice(&answer).ok()?, asked))
 }

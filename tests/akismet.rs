@@ -1,8 +1,14 @@
 //! The worker and Akismet from outside: what is asked, what an answer does, what junk does not. A
 //! test's requests are told apart by its blog or its text, so most tests share one server.
 
+#[path = "akismet/account.rs"]
+mod account;
+#[path = "akismet/checked.rs"]
+mod checked;
 #[path = "akismet/contents.rs"]
 mod contents;
+#[path = "akismet/decisions.rs"]
+mod decisions;
 #[path = "akismet/failures.rs"]
 mod failures;
 #[path = "akismet/gate.rs"]
@@ -23,7 +29,11 @@ mod rights;
 mod secrets;
 #[path = "akismet/site.rs"]
 mod site;
+#[path = "akismet/tls.rs"]
+mod tls;
 #[path = "akismet/verdicts.rs"]
 mod verdicts;
 #[path = "akismet/waiting.rs"]
 mod waiting;
+#[path = "akismet/webhook.rs"]
+mod webhook;

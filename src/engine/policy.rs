@@ -70,9 +70,17 @@ impl AkismetSetting {
     /// The finding on a submission that Akismet calls spam.
     #[must_use]
     pub fn finding(&self, detail: Json) -> Finding {
-        let score = if self.action == Action::Score { self.score } else { 0.0 };
-        let why = "Akismet calls it spam".to_owned();
-        Finding { check: "akismet", action: self.action, score, why, detail, allowed: false }
+        let blatant = detail["discard"] == true;
+        let (mut action, mut why) = (self.action, "Akismet calls it spam".to_owned());
+        if blatant {
+            why.push_str(" that nobody needs to review");
+            // A shadow stays one.
+            if self.options.discard_blatant && action != Action::Log {
+                action = Action::Reject;
+            }
+        }
+        let score = if action == Action::Score { self.score } else { 0.0 };
+        Finding { check: "akismet", action, score, why, detail, allowed: false }
     }
 }
 

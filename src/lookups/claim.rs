@@ -36,7 +36,7 @@ macro_rules! claim {
               RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
                   'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
                   'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
-                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = l.kind)))::text, 'UTF8')"
+                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END)))::text, 'UTF8')"
         )
     };
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use spamcheck_engine::akismet::{self, Answer, Key, Options, Reading, Recheck, Request, Target};
+use serde_json::{Value as Json, json};
+use spamcheck_engine::akismet::{
+    self, Answer, Feedback, Key, Notice, Options, Reading, Recheck, Request, Target,
+};
 
 use crate::lookups::{Claimed, Postponed};
 use crate::settings::Network;
@@ -19,9 +22,19 @@ pub enum Verdict {
         detail: serde_json::Value,
     },
     /// Akismet calls it ham.
-    Ham,
+    Ham {
+        /// Its name for the check.
+        guid: Option<String>,
+    },
     /// Akismet calls it ham for now and wants to be asked once more.
-    Provisional(Postponed),
+    Provisional {
+        /// When.
+        again: Postponed,
+        /// Its name for the check.
+        guid: Option<String>,
+    },
+    /// Akismet took a decision.
+    Taken,
     /// No verdict.
     None(Postponed),
 }
@@ -39,9 +52,29 @@ pub fn user_agent() -> String {
     akismet::user_agent(&version, env!("CARGO_PKG_VERSION"))
 }
 
-/// The request for a lookup.
-pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network) -> http::Request {
+/// Whether a lookup tells Akismet a decision, and which: spam or not.
+fn decision(lookup: &Claimed) -> Option<bool> {
+    match lookup.kind.as_str() {
+        "submit_spam" => Some(true),
+        "submit_ham" => Some(false),
+        _ => None,
+    }
+}
+
+/// The request for a lookup; a decision that Akismet cannot be told fails.
+pub fn request(
+    lookup: &Claimed,
+    options: &Options,
+    key: Key,
+    network: &Network,
+) -> Result<http::Request, Postponed> {
     let target = Target { key, blog: blog(options, lookup), lang: None };
+    if let Some(spam) = decision(lookup) {
+        let feedback = feedback(lookup.feedback.as_ref());
+        return Request::feedback(&target, &lookup.submission, options, spam, &feedback)
+            .map(|request| post(lookup.id, &request, network))
+            .map_err(|refusal| failed(lookup, refusal.message));
+    }
     let recheck = match lookup.reason.as_deref() {
         Some("edit") => Some(Recheck::Edit),
         Some(RECHECK) => Some(Recheck::Queue),
@@ -51,12 +84,38 @@ pub fn request(lookup: &Claimed, options: &Options, key: Key, network: &Network)
         None => None,
     };
     let request = Request::comment_check(&target, &lookup.submission, options, recheck);
+    Ok(post(lookup.id, &request, network))
+}
+
+/// A request on its way to Akismet.
+pub fn post(id: i64, request: &Request, network: &Network) -> http::Request {
     let url = format!("{}{}", network.akismet_url.trim_end_matches('/'), request.path());
-    http::Request { id: lookup.id, url, body: request.body().to_owned() }
+    http::Request { id, url, body: request.body().to_owned() }
+}
+
+fn feedback(stored: Option<&Json>) -> Feedback {
+    let text = |name: &str| Some(stored?.get(name)?.as_str()?.to_owned());
+    Feedback {
+        guid: text("guid"),
+        said_spam: stored.and_then(|stored| stored["said_spam"].as_bool()),
+        reporter: text("reporter"),
+    }
+}
+
+fn failed(lookup: &Claimed, error: String) -> Postponed {
+    Postponed {
+        id: lookup.id,
+        state: "failed",
+        error: Some(error),
+        counted: true,
+        seconds: 0.0,
+        answer: None,
+        reason: None,
+    }
 }
 
 /// The site that the key is for: as set, or else where the article is, or else this machine's name.
-fn blog(options: &Options, lookup: &Claimed) -> String {
+pub fn blog(options: &Options, lookup: &Claimed) -> String {
     if let Some(blog) = &options.blog {
         return blog.clone();
     }
@@ -66,6 +125,11 @@ fn blog(options: &Options, lookup: &Claimed) -> String {
     {
         return format!("{scheme}://{host}/");
     }
+    this_machine()
+}
+
+/// The site's home page when nobody has said which it is.
+pub fn this_machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     format!("http://{}/", if name.is_empty() { "localhost" } else { name })
@@ -99,18 +163,23 @@ pub fn read(
     };
     let answer =
         Answer { status: response.status, headers: &response.headers, body: &response.body };
-    match answer.comment_check(key, submission::wall_clock()) {
+    let reading = match decision(lookup) {
+        Some(_) => answer.feedback(key, submission::wall_clock()),
+        None => answer.comment_check(key, submission::wall_clock()),
+    };
+    match reading {
         Reading::Spam { discard, guid, notice } => {
             lane.answered();
-            let notice = notice.map(|n| format!("{} {}", n.code, n.message));
-            let detail = serde_json::json!({ "guid": guid, "discard": discard, "alert": notice });
-            Verdict::Spam { detail }
+            let alert = notice.as_ref().map(|n| format!("{} {}", n.code, n.message));
+            lane.note(notice);
+            Verdict::Spam { detail: json!({ "guid": guid, "discard": discard, "alert": alert }) }
         }
-        Reading::Ham { recheck_after: Some(wait), .. }
+        Reading::Ham { recheck_after: Some(wait), guid, notice }
             if lookup.reason.as_deref() != Some(RECHECK) =>
         {
             lane.answered();
-            Verdict::Provisional(Postponed {
+            lane.note(notice);
+            let again = Postponed {
                 id: lookup.id,
                 state: "queued",
                 error: None,
@@ -118,17 +187,33 @@ pub fn read(
                 seconds: wait.as_secs_f64(),
                 answer: None,
                 reason: Some(RECHECK),
-            })
+            };
+            Verdict::Provisional { again, guid }
         }
-        Reading::Ham { .. } => {
+        Reading::Ham { guid, notice, .. } => {
             lane.answered();
-            Verdict::Ham
+            lane.note(notice);
+            Verdict::Ham { guid }
+        }
+        Reading::Accepted => {
+            lane.answered();
+            lane.note(answer.notice(key));
+            Verdict::Taken
+        }
+        Reading::Config { reason, doubtful: true } => {
+            lane.doubted(&reason);
+            postponed(reason, false, Duration::ZERO)
         }
         Reading::Config { reason, .. } => {
+            if let Some(notice) = answer.notice(key) {
+                lane.note(Some(notice));
+            }
             lane.refused(&reason);
             postponed(reason, false, Duration::ZERO)
         }
-        Reading::Held { reason, .. } => {
+        Reading::Held { reason, notice } => {
+            let problem = Notice { code: "error".into(), message: reason.clone(), degraded: true };
+            lane.note(Some(notice.unwrap_or(problem)));
             lane.failed(&reason);
             postponed(reason, false, Duration::from_secs(60))
         }
@@ -139,18 +224,7 @@ pub fn read(
             }
             postponed(reason, !services_fault, backoff(retry_after))
         }
-        Reading::RequestRefused { reason } => Verdict::None(Postponed {
-            id: lookup.id,
-            state: "failed",
-            error: Some(key.redact(&reason)),
-            counted: true,
-            seconds: 0.0,
-            answer: None,
-            reason: None,
-        }),
-        Reading::Accepted => {
-            postponed("the answer is not one to comment-check".into(), true, backoff(None))
-        }
+        Reading::RequestRefused { reason } => Verdict::None(failed(lookup, key.redact(&reason))),
     }
 }
 

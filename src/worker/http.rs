@@ -146,7 +146,7 @@ fn ask(agent: &Agent, request: &Request) -> Result<Response, String> {
         .post(&request.url)
         .content_type(spamcheck_engine::akismet::Request::CONTENT_TYPE)
         .send(request.body.as_str())
-        .map_err(|e| e.to_string())?;
+        .map_err(|e| why(&e))?;
     let headers = response
         .headers()
         .iter()
@@ -155,11 +155,16 @@ fn ask(agent: &Agent, request: &Request) -> Result<Response, String> {
         })
         .collect();
     let status = response.status().as_u16();
-    let body = response
-        .body_mut()
-        .with_config()
-        .limit(MAX_ANSWER)
-        .read_to_vec()
-        .map_err(|e| e.to_string())?;
+    let body =
+        response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(|e| why(&e))?;
     Ok(Response { status, headers, body })
+}
+
+/// Why there is no answer; what is wrong with a certificate says that it is about TLS.
+fn why(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => format!("TLS: {io}"),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => format!("TLS: {error}"),
+        other => other.to_string(),
+    }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pgrx::{PgSqlErrorCode, ereport};
-use spamcheck_engine::akismet::Key;
+use serde_json::{Value as Json, json};
+use spamcheck_engine::akismet::{Key, Notice};
 
 use crate::settings::Network;
 use crate::shared::{Database, Lane as State};
@@ -24,20 +25,33 @@ pub struct Lane {
     secrets: Secrets,
     looked: Option<Instant>,
     state: State,
+    /// What speaks against requests.
+    reason: String,
+    /// What Akismet last had to say about the account.
+    notice: Option<Notice>,
+    /// Whether a refusal may not be Akismet's own, so that the key is to be verified.
+    doubts: bool,
     failures: u32,
     probes: u32,
     resume: Option<Instant>,
 }
 
+/// The number that stands for a notice without one.
+const UNNUMBERED: u32 = u32::MAX;
+
 impl Lane {
     /// A lane that is open until something speaks against it.
     pub fn new(database: &'static Database) -> Self {
         database.lane.store(State::Open as u32, Ordering::Release);
+        database.alert.store(0, Ordering::Release);
         Self {
             database,
             secrets: Secrets::default(),
             looked: None,
             state: State::Open,
+            reason: String::new(),
+            notice: None,
+            doubts: false,
             failures: 0,
             probes: 0,
             resume: None,
@@ -106,6 +120,18 @@ impl Lane {
         self.back_off();
     }
 
+    /// The request was refused, perhaps by something on the way to Akismet: whether the key is good is to
+    /// be found out.
+    pub fn doubted(&mut self, reason: &str) {
+        self.doubts = true;
+        self.failed(reason);
+    }
+
+    /// Whether the key is to be verified; said once.
+    pub fn doubts(&mut self) -> bool {
+        std::mem::take(&mut self.doubts)
+    }
+
     /// A request failed for reasons that may pass. Whether it is the service's fault rather than the
     /// request's: then the attempt does not count.
     pub fn failed(&mut self, reason: &str) -> bool {
@@ -127,6 +153,46 @@ impl Lane {
         }
         let until = Instant::now() + time.min(LONGEST_ASKED);
         self.resume = Some(self.resume.map_or(until, |at| at.max(until)));
+    }
+
+    /// What Akismet has to say about the account; None: nothing any more. A line in the server's log for
+    /// each change.
+    pub fn note(&mut self, notice: Option<Notice>) {
+        if self.notice == notice {
+            return;
+        }
+        let same = |a: &Notice, b: &Notice| a.code == b.code;
+        let news = notice.as_ref().filter(|n| !self.notice.as_ref().is_some_and(|o| same(n, o)));
+        if let Some(Notice { code, message, degraded }) = news {
+            let sqlstate = PgSqlErrorCode::ERRCODE_WARNING;
+            let text = format!("Akismet has a notice about the account: {code} {message}");
+            let detail = if *degraded {
+                "Akismet restricts the account, or is about to."
+            } else {
+                "Verdicts still come."
+            };
+            ereport!(WARNING, sqlstate, text, detail.to_owned());
+        }
+        let number = |n: &Notice| n.code.parse().ok().filter(|n| *n > 0).unwrap_or(UNNUMBERED);
+        self.database.alert.store(notice.as_ref().map_or(0, number), Ordering::Release);
+        self.notice = notice;
+    }
+
+    /// What speaks against requests and what Akismet has to say about the account, for health().
+    pub fn told(&self) -> Json {
+        let notice = self
+            .notice
+            .as_ref()
+            .map(|n| json!({ "code": n.code, "message": n.message, "degraded": n.degraded }));
+        json!({ "reason": self.reason, "notice": notice })
+    }
+
+    /// Why there is no key.
+    pub fn keyless(&self) -> &'static str {
+        match self.state {
+            State::BadSecrets => "pg_spamcheck.secrets_file cannot be used",
+            _ => "there is no Akismet key",
+        }
     }
 
     /// Something changed: the next request need not wait.
@@ -154,6 +220,9 @@ impl Lane {
 
     /// One line in the server's log for each change.
     fn turn(&mut self, state: State, reason: &str) {
+        if self.reason != reason {
+            reason.clone_into(&mut self.reason);
+        }
         if self.state == state {
             return;
         }

@@ -2,7 +2,9 @@
 //! Owns the loop and its transactions. No transaction is open while a request is out, no statement runs
 //! while there is nothing to do, and it gets out of the way of DROP EXTENSION and DROP DATABASE.
 
+mod account;
 mod akismet;
+mod expiry;
 mod fetch;
 mod forgetting;
 mod http;
@@ -17,7 +19,7 @@ mod questions;
 mod refusals;
 mod resolve;
 mod secrets;
-mod settle;
+pub mod settle;
 mod trackback;
 mod writing;
 
@@ -36,6 +38,7 @@ use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
+use expiry::Expiry;
 use forgetting::Forgetting;
 use lane::Lane;
 use pipeline::Pipeline;
@@ -60,6 +63,7 @@ struct Worker {
     pipeline: Pipeline,
     forgetting: Forgetting,
     trackbacks: Trackbacks,
+    expiry: Expiry,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -142,6 +146,7 @@ impl Worker {
             pipeline: Pipeline::new(database, bell.clone()),
             trackbacks: Trackbacks::new(database, bell),
             forgetting: Forgetting::new(),
+            expiry: Expiry::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
@@ -180,7 +185,7 @@ impl Worker {
             if !installed() {
                 return false;
             }
-            if !self.forgetting.turn(self.database) {
+            if !self.forgetting.turn(self.database) || !self.expiry.turn() {
                 return false;
             }
             // A key may have been put into its file.
@@ -266,6 +271,10 @@ impl Worker {
         for letter in letters {
             match serde_json::from_slice(&letter.text) {
                 Ok(Asked::CommentCheck(check)) => checks.push((letter, check)),
+                Ok(Asked::Account(account)) => {
+                    let key = self.lane.key(&self.network);
+                    account.answer(letter, key.as_ref(), &self.lane, &mut self.pipeline.calls);
+                }
                 Err(_) => {
                     letter.reply(None);
                 }
@@ -318,6 +327,7 @@ impl Worker {
                 self.pipeline.give_back();
             }
             None => {
+                self.pipeline.calls.refuse(self.lane.keyless());
                 self.pipeline.questions.refuse();
                 self.pipeline.give_back();
             }

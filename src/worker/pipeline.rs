@@ -10,10 +10,12 @@ use pgrx::{PgSqlErrorCode, ereport};
 use serde_json::Value as Json;
 use spamcheck_engine::akismet::{Key, Options};
 
+use crate::checked::{self, Said};
 use crate::lookups::{self, Claimed, Postponed};
 use crate::rulebook;
 use crate::settings::Network;
 use crate::shared::Database;
+use crate::worker::account::Calls;
 use crate::worker::akismet::{self, Verdict};
 use crate::worker::http::{Done, Http};
 use crate::worker::lane::Lane;
@@ -47,9 +49,17 @@ pub struct Pipeline {
     ready: VecDeque<Ready>,
     out: HashMap<i64, Claimed>,
     answered: Vec<Answered>,
+    /// What Akismet said, to be kept.
+    said: Vec<Said>,
+    /// Decisions that Akismet took.
+    taken: Vec<i64>,
     postponed: Vec<Postponed>,
     /// Those of inserts that wait.
     pub questions: Questions,
+    /// What sessions ask about the account.
+    pub calls: Calls,
+    /// The site of the last lookup.
+    blog: Option<String>,
     /// When the first of these came.
     since: Option<Instant>,
     /// Somebody else has lookups locked: not tried again before.
@@ -66,6 +76,10 @@ impl Pipeline {
             ready: VecDeque::new(),
             out: HashMap::new(),
             answered: Vec::new(),
+            said: Vec::new(),
+            taken: Vec::new(),
+            calls: Calls::default(),
+            blog: None,
             postponed: Vec::new(),
             questions: Questions::default(),
             since: None,
@@ -126,21 +140,34 @@ impl Pipeline {
     /// Sends what is ready, as far as the lane and the window let it. Network settings that cannot be
     /// used close the lane; they are no reason to die, since letters have to be written.
     pub fn send(&mut self, lane: &mut Lane, key: &Key, network: &Network) {
-        if self.http.is_none() && (self.questions.any_ready() || !self.ready.is_empty()) {
+        let anything =
+            self.calls.any_ready() || self.questions.any_ready() || !self.ready.is_empty();
+        if self.http.is_none() && anything {
             match Http::new(network, &akismet::user_agent(), self.bell.clone()) {
                 Ok(http) => self.http = Some(http),
                 Err(why) => {
-                    lane.asked_to_wait(&format!("pg_spamcheck cannot make requests: {why}"), RETRY);
+                    let why = format!("pg_spamcheck cannot make requests: {why}");
+                    lane.asked_to_wait(&why, RETRY);
+                    self.calls.refuse(&why);
                     self.questions.refuse();
                     return self.give_back();
                 }
             }
         }
+        if let Some(http) = &self.http {
+            // These ask whether the lane can be open.
+            self.calls.send(|request| http.send(request), key, network);
+        }
         // Somebody sits and waits for these, so they go first.
         while self.is_out() < lane.room(network.max_in_flight)
             && let (Some(http), Some(question)) = (&self.http, self.questions.next())
         {
-            http.send(akismet::request(&question.lookup, &question.options, key.clone(), network));
+            let request =
+                akismet::request(&question.lookup, &question.options, key.clone(), network);
+            // Only a decision is refused, and nobody waits for one.
+            if let Ok(request) = request {
+                http.send(request);
+            }
         }
         while let Some(next) = self.ready.front() {
             if next.options.is_some()
@@ -155,11 +182,16 @@ impl Pipeline {
                 self.gather().postponed.push(postponed);
                 continue;
             };
-            let request = akismet::request(&lookup, &options, key.clone(), network);
-            if let Some(http) = &self.http {
-                http.send(request);
+            match akismet::request(&lookup, &options, key.clone(), network) {
+                Ok(request) => {
+                    self.blog = Some(akismet::blog(&options, &lookup));
+                    if let Some(http) = &self.http {
+                        http.send(request);
+                    }
+                    self.out.insert(lookup.id, lookup);
+                }
+                Err(failed) => self.gather().postponed.push(failed),
             }
-            self.out.insert(lookup.id, lookup);
         }
         self.count();
     }
@@ -182,6 +214,10 @@ impl Pipeline {
     pub fn collect(&mut self, lane: &mut Lane, key: Option<&Key>) {
         let Some(http) = &self.http else { return };
         for Done { id, answer } in http.collect() {
+            if Calls::owns(id) {
+                self.calls.read(id, answer, key, lane);
+                continue;
+            }
             if id < 0 {
                 let Some(lookup) = self.questions.answered(id) else { continue };
                 let verdict = match key {
@@ -203,21 +239,31 @@ impl Pipeline {
             let verdict = akismet::read(&lookup, answer, key, lane);
             self.take_verdict(lookup, verdict);
         }
+        if lane.doubts() {
+            self.calls.doubt(self.blog.clone());
+        }
         self.count();
     }
 
     fn take_verdict(&mut self, lookup: Claimed, verdict: Verdict) {
         match verdict {
             Verdict::Spam { detail } => {
-                self.gather().answered.push(Answered { lookup, spam: true, detail });
+                let guid = detail["guid"].as_str().map(str::to_owned);
+                self.gather().said.push(Said { lookup: lookup.id, spam: true, guid });
+                self.answered.push(Answered { lookup, spam: true, detail });
             }
-            Verdict::Ham => {
-                let detail = Json::Null;
-                self.gather().answered.push(Answered { lookup, spam: false, detail });
+            Verdict::Ham { guid } => {
+                self.gather().said.push(Said { lookup: lookup.id, spam: false, guid });
+                self.answered.push(Answered { lookup, spam: false, detail: Json::Null });
             }
-            Verdict::Provisional(postponed) => {
+            Verdict::Provisional { again, guid } => {
                 self.database.answered.fetch_add(1, Ordering::Relaxed);
-                self.gather().postponed.push(postponed);
+                self.gather().said.push(Said { lookup: lookup.id, spam: false, guid });
+                self.postponed.push(again);
+            }
+            Verdict::Taken => {
+                self.database.answered.fetch_add(1, Ordering::Relaxed);
+                self.gather().taken.push(lookup.id);
             }
             Verdict::None(postponed) => {
                 self.database.unanswered.fetch_add(1, Ordering::Relaxed);
@@ -243,7 +289,7 @@ impl Pipeline {
     /// Settles what is due to be settled. None: the extension is gone. Some(true): something went back
     /// into the queue.
     pub fn settle(&mut self) -> Option<bool> {
-        let gathered = self.answered.len() + self.postponed.len();
+        let gathered = self.answered.len() + self.postponed.len() + self.taken.len();
         if self.not_before.is_some_and(|at| Instant::now() < at) {
             return Some(false);
         }
@@ -255,19 +301,28 @@ impl Pipeline {
         self.since = None;
         let answered = std::mem::take(&mut self.answered);
         let postponed = std::mem::take(&mut self.postponed);
+        let taken = std::mem::take(&mut self.taken);
+        let said = std::mem::take(&mut self.said);
         let database = self.database;
         let (again, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
-            let ids = ids.chain(postponed.iter().map(|p| p.id));
+            let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(taken.iter().copied());
             let held = lookups::lock(&ids.collect::<Vec<_>>());
             let (answered, answered_later) = held.split(answered, |one| one.lookup.id);
             let (postponed, postponed_later) = held.split(postponed, |p| p.id);
+            let (taken, taken_later) = held.split(taken, |id| *id);
+            let (said, said_later) = held.split(said, |s| s.lookup);
+            checked::keep(&said);
             let again = settle::settle(database, answered);
+            lookups::finish(&taken);
             lookups::postpone(&postponed);
-            (again || !postponed.is_empty(), (answered_later, postponed_later))
+            (
+                again || !postponed.is_empty(),
+                (answered_later, postponed_later, taken_later, said_later),
+            )
         })?;
-        (self.answered, self.postponed) = locked;
-        if !(self.answered.is_empty() && self.postponed.is_empty()) {
+        (self.answered, self.postponed, self.taken, self.said) = locked;
+        if !(self.answered.is_empty() && self.postponed.is_empty() && self.taken.is_empty()) {
             self.since = Some(Instant::now());
             self.not_before = Some(Instant::now() + LOCKED);
         }

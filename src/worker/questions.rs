@@ -11,6 +11,7 @@ use spamcheck_engine::akismet::Options;
 
 use crate::lookups::{Claimed, Postponed};
 use crate::mailbox::Letter;
+use crate::worker::account::Account;
 use crate::worker::akismet::Verdict;
 
 /// How long an answer is kept for a lookup that has not come: its insert was rolled back, perhaps.
@@ -24,6 +25,8 @@ const MOST: usize = 10_000;
 pub enum Asked {
     /// Akismet's verdict, for an insert that waits for it.
     CommentCheck(Check),
+    /// Something about the account at Akismet.
+    Account(Account),
 }
 
 /// The submission that Akismet is asked about.
@@ -131,9 +134,11 @@ impl Questions {
         let Question { letter, content, .. } = self.out.remove(&id)?;
         let reply = match &verdict {
             Verdict::Spam { detail } => Some(json!({ "spam": true, "detail": detail }).to_string()),
-            Verdict::Ham => Some(json!({ "spam": false }).to_string()),
+            Verdict::Ham { guid } => {
+                Some(json!({ "spam": false, "detail": { "guid": guid } }).to_string())
+            }
             // The lookup that follows asks again when it is time.
-            Verdict::Provisional(_) | Verdict::None(_) => None,
+            Verdict::Provisional { .. } | Verdict::None(_) | Verdict::Taken => None,
         };
         let forgotten = letter.reply(reply.as_deref().map(str::as_bytes));
         if reply.is_some() && !forgotten {
@@ -179,7 +184,9 @@ impl Verdict {
     /// The same for a lookup of this id.
     fn of(self, id: i64) -> Self {
         match self {
-            Self::Provisional(postponed) => Self::Provisional(Postponed { id, ..postponed }),
+            Self::Provisional { again, guid } => {
+                Self::Provisional { again: Postponed { id, ..again }, guid }
+            }
             Self::None(postponed) => Self::None(Postponed { id, ..postponed }),
             other => other,
         }
@@ -192,7 +199,7 @@ impl Verdict {
             ..postponed
         };
         match self {
-            Self::Provisional(postponed) => Self::Provisional(sooner(postponed)),
+            Self::Provisional { again, guid } => Self::Provisional { again: sooner(again), guid },
             other => other,
         }
     }

@@ -79,7 +79,8 @@ impl Concluded {
 }
 
 /// What became of a verdict.
-enum Settled {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
     /// It is in the row, or had nothing to change there.
     Done,
     /// It changed the row.
@@ -129,7 +130,8 @@ fn cannot_write(one: &Concluded, error: String) -> Postponed {
     }
 }
 
-fn settle_one(one: &Concluded) -> Settled {
+/// Applies one verdict.
+pub fn settle_one(one: &Concluded) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
     let lookup = Claimed {
         row_key: now.row_key,

@@ -8,6 +8,8 @@ pub mod cluster;
 pub mod http;
 pub mod measure;
 pub mod ports;
+pub mod proxy;
 pub mod table;
 pub mod texts;
+pub mod tls;
 pub mod wait;

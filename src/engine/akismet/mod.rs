@@ -11,7 +11,7 @@ mod request;
 pub use answer::{Answer, KeyReading, Notice, Reading};
 pub use backoff::{delay, retry_after};
 pub use options::{Mode, OPTIONS, OnFailure, Options, Send};
-pub use request::{Feedback, Key, Recheck, Request, Target, user_agent};
+pub use request::{Feedback, Key, Recheck, Request, Target, reportable, user_agent};
 
 #[cfg(test)]
 mod answer_cases;

@@ -69,7 +69,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "discard_blatant",
         kind: OptionKind::Boolean,
         default: "false",
-        meaning: "Delete rows of which Akismet says that nobody needs to review them.",
+        meaning: "Refuse what Akismet calls so blatant that nobody needs to review it, whatever the \
+                  action (but log): in mode wait the row is rejected; one that is in already \
+                  becomes spam. Nothing is ever deleted.",
     },
     OptionSpec {
         name: "give_up_after",
@@ -135,7 +137,7 @@ pub struct Options {
     pub anonymize: bool,
     /// Whether calls are marked as tests.
     pub is_test: bool,
-    /// Whether what is blatant is deleted.
+    /// Whether what is blatant is refused, whatever the action.
     pub discard_blatant: bool,
     /// When a lookup expires, as PostgreSQL's interval takes it; none: never.
     pub give_up_after: Option<String>,

@@ -21,6 +21,11 @@ impl Key {
         Self(text.trim().to_owned())
     }
 
+    /// What a function makes of the key in lower case, in which Akismet's webhook may give it.
+    pub fn with_lower_case<T>(&self, work: impl FnOnce(&str) -> T) -> T {
+        work(&self.0.to_lowercase())
+    }
+
     /// The text with every occurrence of the key replaced, whatever its case.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
@@ -139,19 +144,8 @@ impl Request {
         spam: bool,
         feedback: &Feedback,
     ) -> Result<Self, Refusal> {
+        reportable(submission, options)?;
         let parameters = Parameters::of(submission, options);
-        for (name, what) in [("comment_content", "no text"), ("user_ip", "no IP address")] {
-            if !parameters.has(name) {
-                return Err(Refusal::new(format!(
-                    "the decision was not reported to Akismet: the submission has {what}"
-                ))
-                .with_detail("Akismet finds the submission again by its text and its IP address.")
-                .with_hint(
-                    "Map both, as in spamcheck.protect(..., columns => '{\"body\": \"a_column\", \
-                     \"ip\": \"another\"}'), and send the IP address: later rows can be reported.",
-                ));
-            }
-        }
         let path = if spam { "/1.1/submit-spam" } else { "/1.1/submit-ham" };
         let mut request = Self::with(target, path, &parameters);
         request.add("reporter", feedback.reporter.as_deref());
@@ -225,6 +219,27 @@ impl Request {
             form::append(&mut self.body, name, value);
         }
     }
+}
+
+/// Whether a decision about a submission can be reported.
+///
+/// # Errors
+/// Refuses a submission without any text or without an address: Akismet could not match it.
+pub fn reportable(submission: &Json, options: &Options) -> Result<(), Refusal> {
+    let parameters = Parameters::of(submission, options);
+    for (name, what) in [("comment_content", "no text"), ("user_ip", "no IP address")] {
+        if !parameters.has(name) {
+            return Err(Refusal::new(format!(
+                "the decision was not reported to Akismet: the submission has {what}"
+            ))
+            .with_detail("Akismet finds the submission again by its text and its IP address.")
+            .with_hint(
+                "Map both, as in spamcheck.protect(..., columns => '{\"body\": \"a_column\", \
+                 \"ip\": \"another\"}'), and send the IP address: later rows can be reported.",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The User-Agent header, such as `PostgreSQL/17.2 | pg_spamcheck/0.1.0`.

@@ -104,6 +104,11 @@ impl Akismet {
         Akismet { server, book }
     }
 
+    /// The answer to a request that came another way, as over TLS.
+    pub fn answer(request: &Request) -> Reply {
+        reply(request, &Book::default())
+    }
+
     /// Leads a cluster's worker here, with the right key. The check itself is a matter of each
     /// database's policies: see [`ENABLE`].
     pub fn attach(&self, cluster: &Cluster) {

@@ -123,7 +123,7 @@ impl Reply {
     ///
     /// # Errors
     /// When the client has gone.
-    pub(super) fn write(&self, stream: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, stream: &mut impl Write) -> io::Result<()> {
         if self.empty || self.after == After::Silence {
             thread::sleep(self.pieces[0].0);
             return Ok(());

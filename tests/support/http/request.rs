@@ -67,7 +67,7 @@ impl Request {
     ///
     /// # Errors
     /// When the connection ends within a request, or what comes is no HTTP.
-    pub(super) fn read(
+    pub(crate) fn read(
         stream: &mut impl Read,
         pending: &mut Vec<u8>,
         connection: u64,

@@ -1,0 +1,269 @@
+//! What Akismet was asked and what it said, kept for 15 days in `spamcheck._checked`: a moderator's
+//! decision is reported with these values, and a verdict that comes later finds its row by them. Owns
+//! every statement that touches the table; what is sent of it is feedback.rs's and the worker's.
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use spamcheck_engine::mapping::StatusValue;
+use spamcheck_engine::verdict::Verdict;
+
+use crate::lookups;
+use crate::protection::Protection;
+use crate::rights;
+use crate::row::Row;
+use crate::spi::{self, Arg};
+use crate::stash::Pending;
+use crate::submission::fingerprints;
+use crate::wait::Asked;
+
+/// An answer that is to be kept, of a lookup.
+pub struct Said {
+    /// The lookup.
+    pub lookup: i64,
+    /// Whether Akismet calls it spam.
+    pub spam: bool,
+    /// Its name for the check.
+    pub guid: Option<String>,
+}
+
+const KEEP: &str =
+    "INSERT INTO spamcheck._checked AS c (protection, row_key, result, guid, submission, fingerprint, status, former, total)
+         SELECT DISTINCT ON (l._protection, l.row_key)
+                l._protection, l.row_key, CASE WHEN r.spam THEN 'spam' ELSE 'ham' END, r.guid, l.submission, l._fingerprint,
+                CASE WHEN l._held THEN l._former ELSE l._status END, l._former, l._total
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(lookup bigint, spam boolean, guid text)
+           JOIN spamcheck.lookup l ON l.id = r.lookup
+          WHERE l.kind = 'akismet' AND l.row_key IS NOT NULL
+          ORDER BY l._protection, l.row_key, l.id DESC
+         ON CONFLICT (protection, row_key) WHERE row_key IS NOT NULL DO UPDATE
+            SET result = excluded.result, guid = excluded.guid, checked_at = excluded.checked_at, decided = false,
+                submission = excluded.submission, fingerprint = excluded.fingerprint, status = excluded.status,
+                former = excluded.former, total = excluded.total";
+
+/// Keeps answers, before their lookups go: those that were taken back meanwhile are passed over.
+pub fn keep(said: &[Said]) {
+    if said.is_empty() {
+        return;
+    }
+    let rows: Vec<Json> = said
+        .iter()
+        .map(|s| json!({ "lookup": s.lookup, "spam": s.spam, "guid": s.guid }))
+        .collect();
+    rights::as_extension(|| spi::write_json(KEEP, &Json::Array(rows).to_string()));
+}
+
+/// What is known of a check.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Original {
+    /// `spam` or `ham`.
+    pub result: String,
+    /// Akismet's name for the check.
+    pub guid: Option<String>,
+    /// What it was asked about.
+    pub submission: Json,
+}
+
+/// The check of a row, or of a rejected submission.
+pub fn original(
+    protection: i32,
+    row_key: Option<&Json>,
+    submission_id: Option<i64>,
+) -> Option<Original> {
+    let row_key = row_key.unwrap_or(&Json::Null).to_string();
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(jsonb_build_object('result', c.result, 'guid', c.guid, 'submission', c.submission)::text, 'UTF8')
+               FROM (SELECT c.* FROM spamcheck._checked c
+                      WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
+                     UNION ALL
+                     SELECT c.* FROM spamcheck._checked c
+                      WHERE c.protection = $1 AND c.row_key IS NULL AND c.submission_id = $3) c
+              ORDER BY c.checked_at DESC LIMIT 1",
+            &[Arg::Int(protection), Arg::Text(&row_key), Arg::Big(submission_id.unwrap_or(-1))],
+        )
+    })
+}
+
+const KEEP_INSERTED: &str =
+    "INSERT INTO spamcheck._checked AS c (protection, row_key, result, guid, submission, fingerprint, status, former, total)
+         SELECT DISTINCT ON (r.protection, r.row_key)
+                r.protection, r.row_key, r.result, r.guid, r.submission, r.fingerprint,
+                nullif(r.status, 'null'), nullif(r.former, 'null'), r.total
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+             AS r(protection integer, row_key jsonb, result text, guid text, submission jsonb, fingerprint jsonb,
+                  status jsonb, former jsonb, total real, n bigint)
+          ORDER BY r.protection, r.row_key, r.n DESC
+         ON CONFLICT (protection, row_key) WHERE row_key IS NOT NULL DO UPDATE
+            SET result = excluded.result, guid = excluded.guid, checked_at = excluded.checked_at, decided = false,
+                submission = excluded.submission, fingerprint = excluded.fingerprint, status = excluded.status,
+                former = excluded.former, total = excluded.total";
+
+/// Keeps what inserts that waited were told about their rows.
+pub fn keep_inserted(mut rows: Vec<Json>) {
+    // Of one row that was asked about twice the later answer counts.
+    for (n, row) in rows.iter_mut().enumerate() {
+        row["n"] = n.into();
+    }
+    rights::as_extension(|| spi::write_json(KEEP_INSERTED, &Json::Array(rows).to_string()));
+}
+
+/// What was said, as a log entry of a rejected submission carries it.
+pub fn said(asked: &Asked) -> Json {
+    json!({ "result": result(asked.spam), "guid": asked.guid })
+}
+
+fn result(spam: bool) -> &'static str {
+    if spam { "spam" } else { "ham" }
+}
+
+/// What is kept about a row whose insert waited.
+pub fn entry(
+    protection: &Protection,
+    row: Row<'_>,
+    row_key: &Json,
+    asked: &Asked,
+    pending: &Pending,
+) -> Json {
+    let status = match asked.spam {
+        true => without_akismet(protection, asked.local, pending.former.as_ref()),
+        false => lookups::status(protection, row),
+    };
+    json!({
+        "protection": protection.id,
+        "row_key": row_key,
+        "result": result(asked.spam),
+        "guid": asked.guid,
+        "submission": asked.submission,
+        "fingerprint": fingerprints(protection, row),
+        "status": status,
+        "former": pending.former,
+        "total": pending.judgement.total,
+    })
+}
+
+/// The status that a row would have by the local checks alone.
+fn without_akismet(protection: &Protection, local: Verdict, former: Option<&Json>) -> Option<Json> {
+    let mut status = former?.clone();
+    let moderated = matches!(local, Verdict::Moderate | Verdict::Challenge);
+    for (column, value) in protection.status.moderate.iter().flatten().filter(|_| moderated) {
+        let name = protection.status.columns.iter().find(|(_, c)| c.index == column.index);
+        if let (Some((name, _)), Some(status)) = (name, status.as_object_mut()) {
+            match value {
+                StatusValue::Text(text) => status.insert(name.clone(), text.as_str().into()),
+                StatusValue::Null => status.insert(name.clone(), Json::Null),
+                StatusValue::Now => status.remove(name),
+            };
+        }
+    }
+    Some(status)
+}
+
+/// The key of a log entry that says what Akismet said about a rejected submission.
+pub const ASKED: &str = "_asked";
+
+/// Keeps what was said about rejected submissions, given the entries of their log: as far as these keep
+/// the submission itself.
+pub fn keep_rejected(entries: &str) {
+    if entries.contains(ASKED) {
+        spi::write_json(
+            "INSERT INTO spamcheck._checked (protection, submission_id, result, guid, submission, fingerprint)
+             SELECT r._protection, r.submission_id, r._asked ->> 'result', r._asked ->> 'guid', r.submission - 'row' - 'kept', '{}'
+               FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(_protection integer, submission_id bigint, submission jsonb, _asked jsonb)
+              WHERE jsonb_typeof(r._asked) = 'object' AND jsonb_typeof(r.submission) = 'object'",
+            entries,
+        );
+    }
+}
+
+/// Somebody else than Akismet set a row's status.
+pub fn decided(protection: i32, row_key: &Json) {
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck._checked c SET decided = true
+              WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb AND NOT c.decided
+             RETURNING NULL::bytea",
+            &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+        )
+    });
+}
+
+/// A row got another key. What was known of a row that had it before goes.
+pub fn rename_row(protection: i32, from: &Json, to: &Json) {
+    let (from, to) = (from.to_string(), to.to_string());
+    rights::as_extension(|| {
+        spi::write_returning(
+            "WITH gone AS (
+                 DELETE FROM spamcheck._checked c WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
+                 RETURNING c.*)
+             INSERT INTO spamcheck._checked AS c
+                    (protection, row_key, result, guid, checked_at, decided, submission, fingerprint, status, former, total)
+             SELECT g.protection, convert_from($3, 'UTF8')::jsonb, g.result, g.guid, g.checked_at, g.decided, g.submission,
+                    g.fingerprint, g.status, g.former, g.total
+               FROM gone g
+             ON CONFLICT (protection, row_key) WHERE row_key IS NOT NULL DO UPDATE
+                SET result = excluded.result, guid = excluded.guid, checked_at = excluded.checked_at,
+                    decided = excluded.decided, submission = excluded.submission, fingerprint = excluded.fingerprint,
+                    status = excluded.status, former = excluded.former, total = excluded.total
+             RETURNING NULL::bytea",
+            &[Arg::Int(protection), Arg::Text(&from), Arg::Text(&to)],
+        )
+    });
+}
+
+/// A column of a protected table was renamed: what is stored about its rows by column name follows.
+pub fn rename_column(protection: i32, old: &str, new: &str) {
+    spi::write(
+        "UPDATE spamcheck._checked c
+            SET row_key = CASE WHEN c.row_key ? n.old THEN c.row_key - n.old || jsonb_build_object(n.new, c.row_key -> n.old) ELSE c.row_key END,
+                fingerprint = CASE WHEN c.fingerprint ? n.old THEN c.fingerprint - n.old || jsonb_build_object(n.new, c.fingerprint -> n.old) ELSE c.fingerprint END,
+                status = CASE WHEN c.status ? n.old THEN c.status - n.old || jsonb_build_object(n.new, c.status -> n.old) ELSE c.status END,
+                former = CASE WHEN c.former ? n.old THEN c.former - n.old || jsonb_build_object(n.new, c.former -> n.old) ELSE c.former END
+           FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
+          WHERE c.protection = $1 AND (c.row_key ? n.old OR c.fingerprint ? n.old OR c.status ? n.old OR c.former ? n.old)",
+        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
+    );
+}
+
+/// Removes what is older than 15 days from a stretch of pages, and what belongs to no protection after a
+/// day: in the middle of a restore it may come before the protections. How many went.
+pub fn expire(page: i32, pages: i32, most: i32) -> usize {
+    spi::write(
+        "DELETE FROM spamcheck._checked c
+          WHERE c.ctid = ANY (ARRAY(
+                SELECT o.ctid FROM spamcheck._checked o
+                 WHERE o.ctid >= format('(%s,0)', $1)::tid AND o.ctid < format('(%s,0)', $1 + $2)::tid
+                   AND (o.checked_at < clock_timestamp() - interval '15 days'
+                        OR o.checked_at < clock_timestamp() - interval '1 day'
+                           AND NOT EXISTS (SELECT FROM spamcheck._protection p WHERE p.id = o.protection))
+                 LIMIT $3 FOR UPDATE SKIP LOCKED))",
+        &[Arg::Int(page), Arg::Int(pages), Arg::Int(most)],
+    )
+}
+
+/// The checks that Akismet calls by this name, each with its table.
+pub fn by_guid<T: serde::de::DeserializeOwned>(guid: &str) -> Vec<T> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('relation', (
+                        SELECT quote_ident(n.nspname) || '.' || quote_ident(k.relname)
+                          FROM spamcheck._protected_relation r JOIN pg_class k ON k.oid = r.relation
+                          JOIN pg_namespace n ON n.oid = k.relnamespace WHERE r.id = c.protection))), '[]')::text, 'UTF8')
+               FROM (SELECT * FROM spamcheck._checked c WHERE c.guid = $1::text LIMIT 3) c",
+            &[Arg::Value(guid)],
+        )
+    })
+    .unwrap_or_default()
+}
+
+/// Akismet says something else about a row by now.
+pub fn changed_mind(protection: i32, row_key: &Json, result: &str) {
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck._checked c SET result = convert_from($3, 'UTF8')
+              WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
+             RETURNING NULL::bytea",
+            &[Arg::Int(protection), Arg::Text(&row_key.to_string()), Arg::Text(result)],
+        )
+    });
+}
