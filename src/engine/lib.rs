@@ -90,6 +90,7 @@ pub mod presets;
 pub mod verdict;
 
 pub mod akismet;
+pub mod mail;
 pub mod mapping;
 
 #[cfg(test)]

@@ -192,7 +192,9 @@ impl Policy {
         // Stable: within both groups the catalogue's order stays.
         policy.checks.sort_by_key(|check| check.action != Action::Allow);
         policy.allowing = policy.checks.partition_point(|check| check.action == Action::Allow);
-        if policy.types.is_some() && !(policy.checks.is_empty() && policy.first.is_empty()) {
+        // Who is told of every verdict is not told of what has none.
+        let asks = !(policy.checks.is_empty() && policy.first.is_empty());
+        if policy.types.is_some() && (asks || policy.settings.notify_channel.is_some()) {
             policy.needs.insert(Field::Type);
         }
         policy

@@ -8,14 +8,17 @@ mod http;
 mod lane;
 pub mod launcher;
 mod letters;
+mod mailing;
 mod pipeline;
 mod pool;
 mod presence;
 mod process;
+mod purging;
 mod questions;
 mod refusals;
 mod secrets;
 mod settle;
+mod smtp;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -34,9 +37,11 @@ use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
 use forgetting::Forgetting;
 use lane::Lane;
+use mailing::Mailing;
 use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
+use purging::Purging;
 use questions::{Asked, Check};
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
@@ -54,6 +59,8 @@ struct Worker {
     letters: Reader,
     pipeline: Pipeline,
     forgetting: Forgetting,
+    purging: Purging,
+    mailing: Mailing,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -133,8 +140,10 @@ impl Worker {
             bell: bell.clone(),
             lane: Lane::new(database),
             letters: Reader::default(),
+            mailing: Mailing::new(&settings::network(), bell.clone()),
             pipeline: Pipeline::new(database, bell),
             forgetting: Forgetting::new(),
+            purging: Purging::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
@@ -173,13 +182,17 @@ impl Worker {
             if !installed() {
                 return false;
             }
-            if !self.forgetting.turn(self.database) {
+            if !self.forgetting.turn(self.database)
+                || !self.purging.turn()
+                || !self.mailing.turn(self.database, &self.network)
+            {
                 return false;
             }
             // A key may have been put into its file.
             let _ = self.lane.key(&self.network);
         }
         self.read_letters()
+            && self.mailing.collect()
             && (!tick || refusals::bring_up_to_date(self.database))
             && self.answers()
             && self.claim()

@@ -18,6 +18,7 @@ use spamcheck_engine::{Facts, Policy, Submission};
 use crate::checklog::{self, About};
 use crate::key;
 use crate::lookups::{self, Claimed, Postponed};
+use crate::notice::Notice;
 use crate::protection::{Described, Protection, Stored};
 use crate::row::{Column, Row, to_server};
 use crate::rulebook;
@@ -25,7 +26,7 @@ use crate::settings;
 use crate::shared::Database;
 use crate::spi::{self, quoted};
 use crate::submission::{hash_of, wall_clock};
-use crate::{protection, rights, subtransaction};
+use crate::{mail, protection, rights, subtransaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
@@ -114,8 +115,12 @@ fn settle_one(one: &Answered) -> Settled {
         apply(&stored, &described, &policy, lookup, &judgement)
     })
     .map_or(Settled::Overtaken, |changed| {
+        let before = before(&policy, lookup);
         if !judgement.findings.is_empty() {
-            log(&policy, &described, lookup, &judgement);
+            log(&policy, &described, lookup, &judgement, before);
+        }
+        if judgement.verdict != before {
+            tell(&policy, &described, lookup, &judgement);
         }
         if changed { Settled::Applied } else { Settled::Done }
     })
@@ -348,7 +353,33 @@ fn update(
     });
 }
 
-fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Judgement) {
+/// The verdict that the row had so far, as who is told of verdicts heard it. More than moderated it was
+/// not, or nobody would have been asked.
+fn before(policy: &Policy, lookup: &Claimed) -> Verdict {
+    if policy.settings.notify_channel.is_none() && policy.settings.mail_to.is_none() {
+        return Verdict::Ham;
+    }
+    let moderated = lookup.held
+        || lookup.submission_id.is_some_and(|id| rights::as_extension(|| checklog::moderated(id)));
+    if moderated { Verdict::Moderate } else { Verdict::Ham }
+}
+
+/// Notifies of a verdict that the answer has changed.
+fn tell(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Judgement) {
+    let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    let notice = Notice::of(policy, &relation, Some(&lookup.row_key), judgement.verdict);
+    if let Some(notice) = notice {
+        notice.send();
+    }
+}
+
+fn log(
+    policy: &Policy,
+    described: &Described,
+    lookup: &Claimed,
+    judgement: &Judgement,
+    before: Verdict,
+) {
     let Ok(submission) = Submission::from_json(&lookup.submission) else { return };
     let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
     let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
@@ -360,5 +391,14 @@ fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Jud
         whole_row: None,
     };
     let id = lookup.submission_id.unwrap_or_else(checklog::next_submission_id);
-    checklog::log(checklog::entries(policy, &about, &facts, judgement, id));
+    let entries = checklog::entries(policy, &about, &facts, judgement, id);
+    // One that was only held is news; one that local checks moderated was mailed about.
+    if lookup.held || before != Verdict::Moderate {
+        let mails: Vec<Json> =
+            mail::entry(policy, judgement.verdict, &entries).into_iter().collect();
+        if !mails.is_empty() {
+            mail::queue(mails);
+        }
+    }
+    checklog::log(entries);
 }
