@@ -213,7 +213,9 @@ impl Policy {
         policy.checks.sort_by_key(|check| check.action != Action::Allow);
         policy.allowing = policy.checks.partition_point(|check| check.action == Action::Allow);
         let asked = policy.checks.len() + policy.first.len() + policy.lookups.len();
-        if policy.types.is_some() && asked > 0 {
+        // Who is told of every verdict is not told of what has none.
+        let told = policy.settings.notify_channel.is_some();
+        if policy.types.is_some() && (asked > 0 || told) {
             policy.needs.insert(Field::Type);
         }
         policy

@@ -35,7 +35,7 @@ pub fn limit_locks() {
 }
 
 /// What an answer changes about a row.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Nothing.
     Nothing,
