@@ -156,7 +156,7 @@ CREATE TABLE spamcheck._seen (
 -- Rows go as they come; without this they would wait for a fifth of what is kept for ever.
 WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE spamcheck._seen IS 'Internal: the traces by which earlier rows are remembered; see src/memory.rs';
-COMMENT ON COLUMN spamcheck._seen.hash IS 'A hash of the trace; its two lowest bits are the kind: 0 body, 1 IP address, 2 author';
+COMMENT ON COLUMN spamcheck._seen.hash IS 'A hash of the trace; its two lowest bits are the kind: 0 body, 1 IP address, 2 author, 3 body with what must be the same';
 COMMENT ON COLUMN spamcheck._seen.at IS 'When the row came: by the clock, or when it was created if that is earlier';
 COMMENT ON COLUMN spamcheck._seen.protection IS 'The protection';
 COMMENT ON COLUMN spamcheck._seen.n IS 'From 0 on in the order of arrival; below, what remember() added';
@@ -221,10 +221,12 @@ CREATE TABLE spamcheck.spam_checklog (
 );
 ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
 CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
+CREATE INDEX spam_checklog_retention ON spamcheck.spam_checklog (policy, logged_at);
 CREATE INDEX spam_checklog_submission_id ON spamcheck.spam_checklog (submission_id);
 CREATE INDEX spam_checklog_row ON spamcheck.spam_checklog (_protection, row_key);
 COMMENT ON INDEX spamcheck.spam_checklog_row IS 'For finding what was found about a row';
-COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows and purging the oldest';
+COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows';
+COMMENT ON INDEX spamcheck.spam_checklog_retention IS 'For purging each policy''s oldest rows';
 COMMENT ON INDEX spamcheck.spam_checklog_submission_id IS 'For reversing all findings of a submission';
 COMMENT ON TABLE spamcheck.spam_checklog IS 'Spam check log: one row for each finding on each submission';
 COMMENT ON COLUMN spamcheck.spam_checklog.logged_at IS 'When the finding was made';
@@ -262,7 +264,7 @@ CREATE TABLE spamcheck.lookup (
     id            bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck.lookup_id_seq'),
     kind          text NOT NULL,
     relation      text NOT NULL,
-    row_key       jsonb NOT NULL,
+    row_key       jsonb,
     state         text NOT NULL DEFAULT 'queued',
     attempts      integer NOT NULL DEFAULT 0,
     next_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -279,28 +281,33 @@ CREATE TABLE spamcheck.lookup (
     _held         boolean NOT NULL DEFAULT false,
     _total        real NOT NULL DEFAULT 0,
     _answer       jsonb,
+    _feedback     jsonb,
     CONSTRAINT lookup_state CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued'::text, 'running'::text, 'failed'::text, 'expired'::text]))
 )
 -- A queue: every row is updated once or twice and then deleted, so leave room for HOT and vacuum early.
 WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
       autovacuum_vacuum_cost_delay = 0);
 ALTER SEQUENCE spamcheck.lookup_id_seq OWNED BY spamcheck.lookup.id;
-CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at) WHERE state OPERATOR(pg_catalog.=) 'queued'::text;
+CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at)
+ WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.<>) ALL (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
+CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
+ WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
-COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due';
+COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due at Akismet';
+COMMENT ON INDEX spamcheck.lookup_trackback IS 'For finding the names and pages that are due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
 COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; done ones are deleted';
-COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet';
+COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet, trackback_ip or trackback_link; or what Akismet is told: submit_spam, submit_ham';
 COMMENT ON COLUMN spamcheck.lookup.relation IS 'The protected table, as named when the row was inserted';
-COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name';
+COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name; NULL: a decision about a row that was rejected';
 COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after';
 COMMENT ON COLUMN spamcheck.lookup.attempts IS 'Requests made so far';
 COMMENT ON COLUMN spamcheck.lookup.next_at IS 'Not tried before';
 COMMENT ON COLUMN spamcheck.lookup.last_error IS 'Why the last attempt gave no verdict';
 COMMENT ON COLUMN spamcheck.lookup.created_at IS 'When the row was inserted or edited';
 COMMENT ON COLUMN spamcheck.lookup.policy IS 'The policy in force then';
-COMMENT ON COLUMN spamcheck.lookup.reason IS 'Why it is asked again: edit, retry; NULL: first time';
+COMMENT ON COLUMN spamcheck.lookup.reason IS 'Why it is asked again: edit, retry, recheck_queue; NULL: first time. Of a decision, reconstructed: what Akismet was asked then is not known, so it is told of the row as it was when it was decided';
 COMMENT ON COLUMN spamcheck.lookup.submission IS 'The fields of the submission, as they were then';
 COMMENT ON COLUMN spamcheck.lookup.submission_id IS 'As in spam_checklog; NULL: nothing was logged yet';
 COMMENT ON COLUMN spamcheck.lookup._protection IS 'Internal: the protection in force';
@@ -310,6 +317,95 @@ COMMENT ON COLUMN spamcheck.lookup._former IS 'Internal: the row''s own status b
 COMMENT ON COLUMN spamcheck.lookup._held IS 'Internal: the row is moderated only until the answer comes';
 COMMENT ON COLUMN spamcheck.lookup._total IS 'Internal: the sum of scores that the local checks gave';
 COMMENT ON COLUMN spamcheck.lookup._answer IS 'Internal: an answer that could not be applied yet, so that nobody is asked twice';
+COMMENT ON COLUMN spamcheck.lookup._feedback IS 'Internal: what a decision adds to the submission: guid and result of the original check, who decided';
+
+-- What Akismet was asked about rows and said: a decision is reported with these values, and a verdict that
+-- comes later by its webhook finds its row by them. The worker purges it.
+CREATE TABLE spamcheck._checked (
+    protection    integer NOT NULL,
+    row_key       jsonb,
+    submission_id bigint,
+    result        text NOT NULL,
+    guid          text,
+    checked_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    decided       boolean NOT NULL DEFAULT false,
+    submission    jsonb NOT NULL,
+    fingerprint   jsonb NOT NULL,
+    status        jsonb,
+    former        jsonb,
+    total         real NOT NULL DEFAULT 0,
+    CONSTRAINT _checked_result CHECK (result OPERATOR(pg_catalog.=) ANY (ARRAY['spam'::text, 'ham'::text]))
+)
+-- Rows go as they come.
+WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+CREATE UNIQUE INDEX _checked_row ON spamcheck._checked (protection, row_key) WHERE row_key IS NOT NULL;
+CREATE INDEX _checked_submission_id ON spamcheck._checked (submission_id) WHERE submission_id IS NOT NULL;
+CREATE INDEX _checked_guid ON spamcheck._checked (guid) WHERE guid IS NOT NULL;
+COMMENT ON INDEX spamcheck._checked_row IS 'For finding what was asked about a row';
+COMMENT ON INDEX spamcheck._checked_submission_id IS 'For finding what was asked about a rejected submission';
+COMMENT ON INDEX spamcheck._checked_guid IS 'For finding what Akismet''s webhook speaks of';
+COMMENT ON CONSTRAINT _checked_result ON spamcheck._checked IS 'What Akismet can say';
+COMMENT ON TABLE spamcheck._checked IS 'Internal: what Akismet was asked about rows and what it said; kept for 15 days, so that decisions can be reported';
+COMMENT ON COLUMN spamcheck._checked.protection IS 'The protection';
+COMMENT ON COLUMN spamcheck._checked.row_key IS 'The row''s primary key by column name; NULL: it was rejected';
+COMMENT ON COLUMN spamcheck._checked.submission_id IS 'As in spam_checklog, of a rejected one; NULL: the row is there';
+COMMENT ON COLUMN spamcheck._checked.result IS 'spam or ham';
+COMMENT ON COLUMN spamcheck._checked.guid IS 'Akismet''s name for the check';
+COMMENT ON COLUMN spamcheck._checked.checked_at IS 'When it said so';
+COMMENT ON COLUMN spamcheck._checked.decided IS 'Whether somebody else has set the row''s status since';
+COMMENT ON COLUMN spamcheck._checked.submission IS 'The fields of the submission, as Akismet was asked about them';
+COMMENT ON COLUMN spamcheck._checked.fingerprint IS 'A hash of each text column, to tell an edit';
+COMMENT ON COLUMN spamcheck._checked.status IS 'The row''s status without Akismet''s word';
+COMMENT ON COLUMN spamcheck._checked.former IS 'The row''s own status before any verdict';
+COMMENT ON COLUMN spamcheck._checked.total IS 'The sum of scores that the local checks gave';
+
+-- Mail ----------------------------------------------------------------------------------------------
+
+CREATE SEQUENCE spamcheck._mail_id_seq;
+COMMENT ON SEQUENCE spamcheck._mail_id_seq IS 'Ids of what waits to be mailed';
+CREATE TABLE spamcheck._mail (
+    id            bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck._mail_id_seq'),
+    policy        text NOT NULL,
+    queued_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    relation      text NOT NULL,
+    row_key       jsonb,
+    submission_id bigint NOT NULL,
+    author        text,
+    email         text,
+    ip            inet,
+    excerpt       text,
+    why           jsonb NOT NULL,
+    recipients    text[]
+);
+ALTER SEQUENCE spamcheck._mail_id_seq OWNED BY spamcheck._mail.id;
+COMMENT ON TABLE spamcheck._mail IS 'Internal: newly moderated rows that moderators are to be mailed about; those that a mail server has taken are deleted';
+COMMENT ON COLUMN spamcheck._mail.policy IS 'The policy, whose mail_to gets it';
+COMMENT ON COLUMN spamcheck._mail.queued_at IS 'When the row was moderated';
+COMMENT ON COLUMN spamcheck._mail.relation IS 'The protected table, schema-qualified and quoted as SQL needs';
+COMMENT ON COLUMN spamcheck._mail.row_key IS 'The row''s primary key by column name';
+COMMENT ON COLUMN spamcheck._mail.submission_id IS 'As in spam_checklog';
+COMMENT ON COLUMN spamcheck._mail.author IS 'The submission''s author';
+COMMENT ON COLUMN spamcheck._mail.email IS 'The author''s address; not mailed, but erase_subject goes by it';
+COMMENT ON COLUMN spamcheck._mail.ip IS 'The sender''s IP address; not mailed, but erase_subject goes by it';
+COMMENT ON COLUMN spamcheck._mail.excerpt IS 'The beginning of the text; NULL: the policy keeps a hash alone';
+COMMENT ON COLUMN spamcheck._mail.why IS 'Check and reason of each finding';
+COMMENT ON COLUMN spamcheck._mail.recipients IS 'Who still gets it; NULL: all that the policy names';
+
+CREATE TABLE spamcheck._mailing (
+    policy        text PRIMARY KEY,
+    next_at       timestamptz NOT NULL,
+    sent_at       timestamptz,
+    failures      integer NOT NULL DEFAULT 0,
+    without_texts boolean NOT NULL DEFAULT false,
+    last_error    text
+);
+COMMENT ON TABLE spamcheck._mailing IS 'Internal: when each policy''s moderators were mailed, and when they may be again';
+COMMENT ON COLUMN spamcheck._mailing.policy IS 'The policy';
+COMMENT ON COLUMN spamcheck._mailing.next_at IS 'No digest goes out before';
+COMMENT ON COLUMN spamcheck._mailing.sent_at IS 'When a mail server last took one';
+COMMENT ON COLUMN spamcheck._mailing.failures IS 'Tries in a row that failed';
+COMMENT ON COLUMN spamcheck._mailing.without_texts IS 'Whether the next one goes without the texts, which the mail server did not take';
+COMMENT ON COLUMN spamcheck._mailing.last_error IS 'Why the last try failed, or whom it could not reach';
 
 -- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.policy', '');
@@ -322,8 +418,11 @@ SELECT pg_catalog.pg_extension_config_dump('spamcheck._seen', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._checked', '');
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -366,6 +465,16 @@ CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
 COMMENT ON FUNCTION spamcheck.retry_lookups(text) IS
     'Makes lookups that wait, failed or expired due at once (of one kind, or all); gives how many';
 
+CREATE FUNCTION spamcheck.akismet_verify_key() RETURNS text
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_verify_key_wrapper';
+COMMENT ON FUNCTION spamcheck.akismet_verify_key() IS
+    'Asks Akismet by way of the worker whether it takes the key: valid, invalid, or failed: and why; valid lets lookups go on at once';
+
+CREATE FUNCTION spamcheck.akismet_usage() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_usage_wrapper';
+COMMENT ON FUNCTION spamcheck.akismet_usage() IS
+    'Asks Akismet by way of the worker how many calls the key has made this month, and its limit';
+
 CREATE PROCEDURE spamcheck.remember(relation regclass)
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_remember';
 COMMENT ON PROCEDURE spamcheck.remember(regclass) IS
@@ -389,6 +498,13 @@ CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
 COMMENT ON FUNCTION spamcheck.explain(regclass, jsonb) IS
     'What every enabled check of a protected table says about a submission that need not exist; nothing is written, counted or called';
+
+-- For the app ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION spamcheck.akismet_webhook(payload jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_webhook_wrapper';
+COMMENT ON FUNCTION spamcheck.akismet_webhook(jsonb) IS
+    'Takes what Akismet posts to the site''s callback when it changes its mind, and gives what to answer; a row that somebody else has decided about stays as it is';
 
 -- Internal ------------------------------------------------------------------------------------------
 
@@ -424,6 +540,10 @@ COMMENT ON FUNCTION spamcheck._changed() IS 'Internal: tells all sessions that p
 CREATE FUNCTION spamcheck._queued() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_queued';
 COMMENT ON FUNCTION spamcheck._queued() IS 'Internal: wakes the worker once queued lookups are committed';
+
+CREATE FUNCTION spamcheck._mail_queued() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_mail_queued';
+COMMENT ON FUNCTION spamcheck._mail_queued() IS 'Internal: tells the worker that moderators are to be mailed once that is committed';
 
 CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
@@ -561,6 +681,10 @@ CREATE TRIGGER queued AFTER INSERT OR UPDATE OF state, next_at ON spamcheck.look
 ALTER TABLE spamcheck.lookup ENABLE ALWAYS TRIGGER queued;
 COMMENT ON TRIGGER queued ON spamcheck.lookup IS 'Wakes the worker at commit, whoever wrote: a trigger, a restore or a DBA';
 
+CREATE TRIGGER queued AFTER INSERT ON spamcheck._mail FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._mail_queued();
+ALTER TABLE spamcheck._mail ENABLE ALWAYS TRIGGER queued;
+COMMENT ON TRIGGER queued ON spamcheck._mail IS 'Tells the worker at commit, whoever wrote: a trigger or a restore';
+
 CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER SCHEMA', 'ALTER TYPE', 'ALTER INDEX', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW',
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')
@@ -574,6 +698,24 @@ COMMENT ON EVENT TRIGGER spamcheck_dropped IS 'A protection goes with its table'
 
 SELECT spamcheck.create_policy('default', 'default');
 SELECT spamcheck._call_worker();
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/account.rs
+-- pg_spamcheck::account::akismet_usage
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/account.rs
+-- pg_spamcheck::account::akismet_verify_key
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/webhook.rs
+-- pg_spamcheck::webhook::akismet_webhook
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
