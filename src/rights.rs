@@ -11,7 +11,30 @@ use crate::transaction;
 
 /// Runs `work` as the owner of the extension's tables.
 pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
-    as_role(extension_owner(), c"pg_catalog, pg_temp", work)
+    as_role(extension_owner(), c"pg_catalog, pg_temp", || {
+        if transaction::is_worker() {
+            by_index();
+        }
+        work()
+    })
+}
+
+/// The worker's statements are planned while its queue is short and run when it is long. Ends with the
+/// nest level.
+fn by_index() {
+    // SAFETY: a plain setting, in the nest level that as_role has begun.
+    unsafe {
+        pg_sys::set_config_option(
+            c"enable_seqscan".as_ptr(),
+            c"off".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
 }
 
 /// Runs `work`, which only reads, as the owner of a table, with no other names in reach than the

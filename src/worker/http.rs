@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::settings::{self, Network};
+use crate::worker::names::Names;
 use crate::worker::pool::{Bell, Job, Pool};
 
 /// Bytes of an answer that are read. The answers that count have a handful.
@@ -109,7 +111,7 @@ fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
         .max_idle_age(Duration::from_secs(60))
         .user_agent(user_agent)
         .build();
-    Ok(config.into())
+    Ok(Agent::with_parts(config, DefaultConnector::new(), Names::default()))
 }
 
 /// The proxy for requests to services, if one is set; an unusable one is a sentence.

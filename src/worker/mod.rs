@@ -12,6 +12,7 @@ mod lane;
 pub mod launcher;
 mod letters;
 mod mailing;
+mod names;
 mod pipeline;
 mod pool;
 mod presence;

@@ -26,6 +26,8 @@ use crate::worker::settle::{self, Answered};
 
 /// How long an answer waits for others.
 const COMPANY: Duration = Duration::from_millis(4);
+/// The same while a backlog drains: a transaction costs as much as many answers.
+const CROWD: Duration = Duration::from_millis(15);
 /// How long unusable network settings keep requests from being tried.
 const RETRY: Duration = Duration::from_secs(30);
 /// How long answers wait whose lookups somebody else has locked.
@@ -93,8 +95,12 @@ impl Pipeline {
         if let Some(at) = self.not_before {
             return Some(at.saturating_duration_since(Instant::now()));
         }
-        let alone = self.out.is_empty();
-        Some(if alone { Duration::ZERO } else { COMPANY.saturating_sub(since.elapsed()) })
+        let wait = match (self.out.is_empty(), self.ready.is_empty()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => COMPANY,
+            (false, false) => CROWD,
+        };
+        Some(wait.saturating_sub(since.elapsed()))
     }
 
     /// Lookups that may be claimed now: up to a window ahead, but not one by one. A `fresh` row does not

@@ -36,6 +36,12 @@ unsafe extern "C-unwind" fn note_and_die(signal: c_int) {
 
 /// Sets the signals up.
 pub fn start() {
+    // Hundreds of threads with an arena each would keep many times what they use.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a setting of the C library, before there are threads.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
     // SAFETY: the handler does what the server's own for this signal does; it is installed before signals are
     // unblocked, which attach_signal_handlers does.
     unsafe {
