@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(30);
 /// How long answers wait whose lookups somebody else has locked.
 const LOCKED: Duration = Duration::from_millis(100);
 /// How long a lookup waits whose policy does not ask Akismet now.
-const UNASKED: Duration = Duration::from_secs(30);
+const UNASKED: Duration = Duration::from_secs(10);
 /// Answers that are settled without waiting any longer.
 const ENOUGH: usize = 128;
 

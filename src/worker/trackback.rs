@@ -30,7 +30,7 @@ const PREPARED_POLL: Duration = Duration::from_secs(2);
 /// How long answers wait whose lookups somebody else has locked.
 const LOCKED: Duration = Duration::from_millis(100);
 /// How long a lookup waits whose policy does not ask now.
-const UNASKED: Duration = Duration::from_secs(30);
+const UNASKED: Duration = Duration::from_secs(10);
 /// Seconds between tries of what may be better the next time; after the last a person looks.
 const AGAIN: [f64; 5] = [2.0, 10.0, 30.0, 120.0, 300.0];
 /// The longest wait that a server may ask for.
