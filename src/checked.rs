@@ -2,6 +2,8 @@
 //! decision is reported with these values, and a verdict that comes later finds its row by them. Owns
 //! every statement that touches the table; what is sent of it is feedback.rs's and the worker's.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::StatusValue;
@@ -176,39 +178,65 @@ pub fn keep_rejected(entries: &str) {
     }
 }
 
+/// What one statement has given other keys so far. A statement that shifts keys passes through states in
+/// which a row has the key that another one is about to leave; what was there waits here.
+#[derive(Default)]
+pub struct Moved {
+    /// Keys whose checks are of rows that have just got them.
+    arrived: HashSet<String>,
+    /// The checks that these have displaced, by key.
+    displaced: HashMap<String, Json>,
+}
+
 /// Somebody else than Akismet set a row's status.
-pub fn decided(protection: i32, row_key: &Json) {
+pub fn decided(protection: i32, row_key: &Json, moved: &mut Moved) {
+    let key = row_key.to_string();
+    if moved.arrived.contains(&key) {
+        if let Some(check) = moved.displaced.get_mut(&key) {
+            check["decided"] = true.into();
+        }
+        return;
+    }
     rights::as_extension(|| {
         spi::write_returning(
             "UPDATE spamcheck._checked c SET decided = true
               WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb AND NOT c.decided
              RETURNING NULL::bytea",
-            &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+            &[Arg::Int(protection), Arg::Text(&key)],
         )
     });
 }
 
-/// A row got another key. What was known of a row that had it before goes.
-pub fn rename_row(protection: i32, from: &Json, to: &Json) {
-    let (from, to) = (from.to_string(), to.to_string());
+/// A row got another key: what was asked about it follows.
+pub fn rename_row(protection: i32, from: &Json, to: &Json, moved: &mut Moved) {
+    let (from_key, to_key) = (from.to_string(), to.to_string());
     rights::as_extension(|| {
-        spi::write_returning(
-            "WITH gone AS (
-                 DELETE FROM spamcheck._checked c WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
-                 RETURNING c.*)
-             INSERT INTO spamcheck._checked AS c
-                    (protection, row_key, result, guid, checked_at, decided, submission, fingerprint, status, former, total)
-             SELECT g.protection, convert_from($3, 'UTF8')::jsonb, g.result, g.guid, g.checked_at, g.decided, g.submission,
-                    g.fingerprint, g.status, g.former, g.total
-               FROM gone g
-             ON CONFLICT (protection, row_key) WHERE row_key IS NOT NULL DO UPDATE
-                SET result = excluded.result, guid = excluded.guid, checked_at = excluded.checked_at,
-                    decided = excluded.decided, submission = excluded.submission, fingerprint = excluded.fingerprint,
-                    status = excluded.status, former = excluded.former, total = excluded.total
-             RETURNING NULL::bytea",
-            &[Arg::Int(protection), Arg::Text(&from), Arg::Text(&to)],
-        )
+        let own = if moved.arrived.contains(&from_key) {
+            moved.displaced.remove(&from_key)
+        } else {
+            take(protection, &from_key)
+        };
+        let Some(mut own) = own else { return };
+        if let Some(other) = take(protection, &to_key) {
+            moved.displaced.insert(to_key.clone(), other);
+        }
+        own["row_key"] = to.clone();
+        spi::write_json(
+            "INSERT INTO spamcheck._checked
+             SELECT (jsonb_populate_record(NULL::spamcheck._checked, convert_from($1, 'UTF8')::jsonb)).*",
+            &own.to_string(),
+        );
+        moved.arrived.insert(to_key);
     });
+}
+
+fn take(protection: i32, key: &str) -> Option<Json> {
+    let taken = spi::write_returning(
+        "DELETE FROM spamcheck._checked c WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
+         RETURNING convert_to(to_jsonb(c)::text, 'UTF8')",
+        &[Arg::Int(protection), Arg::Text(key)],
+    );
+    taken.into_iter().flatten().next().and_then(|text| serde_json::from_str(&text).ok())
 }
 
 /// A column of a protected table was renamed: what is stored about its rows by column name follows.

@@ -56,11 +56,11 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
     }
     let Some(before) = key::of_row(protection, old) else { return };
     if decided {
+        checked::decided(protection.id, &before, &mut moved.borrow_mut().checked);
         lookups::decided(protection.id, &before, &moved.borrow());
-        checked::decided(protection.id, &before);
     }
     if renamed && let Some(after) = key::of_row(protection, new) {
+        checked::rename_row(protection.id, &before, &after, &mut moved.borrow_mut().checked);
         lookups::rename_row(protection.id, &before, &after, &mut moved.borrow_mut());
-        checked::rename_row(protection.id, &before, &after);
     }
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use spamcheck_engine::LookupKind;
 
+use crate::checked;
 use crate::protection::Protection;
 use crate::references;
 use crate::rights;
@@ -210,6 +211,8 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
 pub struct Moved {
     lookups: HashMap<String, Vec<i64>>,
     log: HashMap<String, Vec<i64>>,
+    /// What Akismet was asked.
+    pub checked: checked::Moved,
 }
 
 /// A human decided about a row: nobody needs an answer about it any more. What Akismet is still to be told

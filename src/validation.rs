@@ -288,13 +288,10 @@ fn positive(text: &str, what: &str) -> Result<(), Refusal> {
     }
 }
 
-/// What the engine cannot know of akismet's options: the server's intervals, and what is served.
+/// What the engine cannot know of akismet's options: the server's intervals.
 fn valid_akismet(options: &Json) -> Result<(), Refusal> {
     if let Some(text) = options["give_up_after"].as_str() {
         positive(text, "option \"give_up_after\" of check akismet")?;
-    }
-    if options["discard_blatant"] == true {
-        not_served("option \"discard_blatant\" of check akismet");
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 mod account;
 #[path = "akismet/checked.rs"]
 mod checked;
+#[path = "akismet/conformance.rs"]
+mod conformance;
 #[path = "akismet/contents.rs"]
 mod contents;
 #[path = "akismet/decisions.rs"]

@@ -149,6 +149,37 @@ fn a_row_that_follows_its_key_and_names_is_found() {
 }
 
 #[test]
+fn rows_whose_keys_one_statement_shifts_are_told_apart() {
+    let mut site = World::shared().site("{}");
+    for n in 1..=4 {
+        site.comment(&format!("number {n}"));
+    }
+    site.until_all_answered();
+    let third = "SELECT guid FROM spamcheck._checked WHERE submission ->> 'body' = 'number 3'";
+    let third = site.get(third);
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_pkey;
+         ALTER TABLE comments ADD PRIMARY KEY (id) DEFERRABLE;
+         ALTER TABLE comments ADD UNIQUE (id, created_at)",
+    );
+    site.run("UPDATE comments SET id = id + 1");
+    let kept = "SELECT bool_and((c.submission ->> 'body') = k.body) || ' ' || count(*)
+                  FROM spamcheck._checked c JOIN comments k ON k.id = (c.row_key ->> 'id')::bigint";
+    assert_eq!(site.get(kept), "true 4");
+    // One that is decided about in the same statement is the only one.
+    site.run("UPDATE comments SET id = id + 1, status = CASE body WHEN 'number 2' THEN 'pending' ELSE status END");
+    assert_eq!(site.get(kept), "true 4");
+    let decided =
+        "SELECT string_agg(submission ->> 'body', ' ') FROM spamcheck._checked WHERE decided";
+    assert_eq!(site.get(decided), "number 2");
+    tell(&mut site, &third, true);
+    assert_eq!(
+        site.get("SELECT string_agg(body, ' ') FROM comments WHERE status = 'spam'"),
+        "number 3"
+    );
+}
+
+#[test]
 fn a_row_that_is_locked_gets_its_new_verdict_from_the_worker() {
     let mut site = World::shared().site("{}");
     let id = site.comment("a fine day");
