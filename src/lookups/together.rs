@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::rights;
+use crate::row;
 use crate::spi::{self, Arg};
 
 /// What is stored of a lookup that is out: a renaming, or another lookup of its row, may have changed it
@@ -89,6 +90,26 @@ pub fn tell_others(id: i64, news: &News) {
     let news = json!({ "id": id, "moderated": news.moderated, "score": news.score,
                        "status": news.status, "submission_id": news.submission_id });
     rights::as_extension(|| spi::write_json(TELL, &news.to_string()));
+}
+
+/// The row was edited and nothing holds it any more: the questions about what it was are moot. Its own
+/// status, if one of them held it as it is.
+pub fn release(protection: i32, row_key: &Json, status: &Json) -> Option<Json> {
+    let moot = rights::as_extension(|| {
+        spi::write_returning(
+            "DELETE FROM spamcheck.lookup l
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+                AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
+             RETURNING convert_to(CASE WHEN l._held AND l._status = convert_from($3, 'UTF8')::jsonb THEN l._former::text END, 'UTF8')",
+            &[
+                Arg::Int(protection),
+                Arg::Text(&row_key.to_string()),
+                Arg::Text(&row::fitting(&status.to_string())),
+            ],
+        )
+    });
+    let former = moot.into_iter().flatten().next()?;
+    serde_json::from_str(&former).ok()
 }
 
 /// The row is spam: nobody needs to know more.
