@@ -164,6 +164,9 @@ fn note(
     failures: i32,
     (etag, last_modified): (Option<String>, Option<String>),
 ) {
+    // What others wrote must not do anything where it is read.
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let error: Option<String> = error.map(|error| error.chars().map(shown).collect());
     let noted = json!({
         "list": source.list, "url": source.url, "error": error, "refreshed": refreshed,
         "failures": failures, "etag": etag, "last_modified": last_modified,

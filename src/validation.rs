@@ -364,7 +364,8 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
     let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
     let columns = ["source_url", "refresh", "refreshed_at"];
     let changed = old.as_ref().is_none_or(|old| columns.iter().any(|c| old[c] != row[c]));
-    if changed && !row["source_url"].is_null() {
+    // Whoever sets refreshed_at to NULL wants it now, also when it was NULL before.
+    if (changed || row["refreshed_at"].is_null()) && !row["source_url"].is_null() {
         sources::changed(name);
     }
     if let Some(old) = old

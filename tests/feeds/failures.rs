@@ -29,7 +29,7 @@ fn the_last_good_copy_stays_whatever_comes_instead() {
         (Reply::text(""), "it has no entries"),
         (Reply::text("# all gone\n"), "it has no entries"),
         (
-            Reply::text("no host\nneither\nbad.example\n one more"),
+            Reply::text("no host\nnot one\nbad.example\n one more"),
             "3 of its lines are no entries of kind domain",
         ),
         (Reply::text(domains(40)).header("Content-Encoding", "gzip"), "is compressed, unasked"),
@@ -61,7 +61,7 @@ fn the_last_good_copy_stays_whatever_comes_instead() {
 #[test]
 fn lines_that_are_no_entries_are_left_out_and_reported() {
     let mut site = then(Reply::text(format!("{}no host\nbad\u{0}.example\n", domains(41))));
-    assert_eq!(site.count(), "41");
+    assert_eq!(site.count(), "41", "{}", site.error());
     let said = site.error();
     assert!(
         said.starts_with("2 of 43 lines are no entries and were left out: line 42: "),

@@ -85,8 +85,8 @@ impl Site {
             "SELECT coalesce((SELECT v.value FROM json_each_text(row_to_json(q)) v LIMIT 1), '-')
                FROM ({query}) q"
         );
-        match self.client.query_one(&text, &[]) {
-            Ok(row) => row.get(0),
+        match self.client.query_opt(&text, &[]) {
+            Ok(row) => row.map_or_else(|| "-".to_owned(), |row| row.get(0)),
             Err(error) => panic!("{query}: {error:?}"),
         }
     }

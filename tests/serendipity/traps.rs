@@ -54,6 +54,7 @@ fn there_is_one_set_of_defaults_and_it_is_the_one_that_is_shown() {
     );
     let trackback = |age_in_days| Comment {
         kind: "TRACKBACK".into(),
+        url: "http://203.0.113.5/post".into(),
         entry: Entry { age_in_days, title: "Old".into() },
         ..Comment::default()
     };
