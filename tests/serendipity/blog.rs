@@ -173,7 +173,7 @@ impl Blog {
             &format!(
                 "INSERT INTO serendipity_comments (entry_id, parent_id, ip, author, email, url, body, type,
                      timestamp, title, subscribed, status, referer, groups, phone, form_seconds)
-                 VALUES ($1, 0, $2, $3, $4, $5, $6, $7, {now} - $8::float8, '', false, $9, '', $10, $11,
+                 VALUES ($1, 0, $2, $3, $4, $5, $6, $7, floor({now} - $8::float8), '', false, $9, '', $10, $11,
                      $12::float8)
                  RETURNING status"
             ),
