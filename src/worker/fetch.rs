@@ -103,13 +103,18 @@ pub struct Trouble {
 
 impl Trouble {
     fn lasting(why: impl Into<String>) -> Self {
-        Self { why: why.into(), passing: None }
+        Self { why: plain(&why.into()), passing: None }
     }
 
     /// One that may pass.
     pub fn passing(why: impl Into<String>) -> Self {
-        Self { why: why.into(), passing: Some(Duration::ZERO) }
+        Self { why: plain(&why.into()), passing: Some(Duration::ZERO) }
     }
+}
+
+/// What others wrote must not do anything where it is read, and no NUL fits into the queue.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Gets a page, with these further headers.
