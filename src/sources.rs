@@ -69,8 +69,10 @@ pub fn next() -> Option<Source> {
                        LEFT JOIN spamcheck._source n ON n.list = l.name
                        -- What is known of another place says nothing about this one.
                        LEFT JOIN spamcheck._source s ON s.list = l.name AND s.url = l.source_url AND l.refreshed_at IS NOT NULL
-                      CROSS JOIN LATERAL (SELECT greatest(coalesce(
-                            n.next_at, l.refreshed_at + coalesce(l.refresh, 'infinity'::timestamptz - l.refreshed_at), '-infinity'), '1970-01-01') AS at) w
+                      CROSS JOIN LATERAL (SELECT greatest('1970-01-01', coalesce(n.next_at,
+                            CASE WHEN l.refreshed_at IS NULL THEN '-infinity'
+                                 WHEN l.refresh IS NULL THEN 'infinity'
+                                 ELSE l.refreshed_at + l.refresh END)) AS at) w
                       WHERE l.source_url IS NOT NULL AND isfinite(w.at)
                       ORDER BY w.at LIMIT 1) d",
             &[],
@@ -109,7 +111,7 @@ pub fn settle(source: &Source, outcome: Outcome) {
     references::without_checks(|| {
         let stored: Option<Stored> = spi::write_returning(
             "SELECT convert_to(to_jsonb(l)::text, 'UTF8')
-               FROM (SELECT l.source_url AS url, l.refreshed_at IS NULL OR s.url IS DISTINCT FROM l.source_url AND s.list IS NOT NULL AS anew,
+               FROM (SELECT l.source_url AS url, l.refreshed_at IS NULL OR coalesce(s.url NOT IN ('', l.source_url), false) AS anew,
                             coalesce(s.failures, 0) AS failures
                        FROM spamcheck.list l LEFT JOIN spamcheck._source s ON s.list = l.name
                       WHERE l.name = convert_from($1, 'UTF8') FOR NO KEY UPDATE OF l) l",

@@ -49,6 +49,23 @@ pub fn current(id: i64) -> Option<Current> {
     })
 }
 
+/// Locks the other lookups of a row, before anything is done about it: who waits for them while holding
+/// this one would deadlock with who deletes them all. False: somebody else has one of them.
+pub fn lock_others(id: i64) -> bool {
+    let locked = rights::as_extension(|| {
+        spi::write_returning(
+            "WITH others AS MATERIALIZED (
+                 SELECT o.id FROM spamcheck.lookup l
+                   JOIN spamcheck.lookup o ON o._protection = l._protection AND o.row_key = l.row_key AND o.id <> l.id
+                  WHERE l.id = $1 AND o.kind IN ('akismet', 'trackback_ip', 'trackback_link')),
+             locked AS (SELECT l.id FROM spamcheck.lookup l WHERE l.id IN (SELECT o.id FROM others o) FOR UPDATE SKIP LOCKED)
+             SELECT convert_to('all', 'UTF8') WHERE (SELECT count(*) FROM others) = (SELECT count(*) FROM locked)",
+            &[Arg::Big(id)],
+        )
+    });
+    !locked.is_empty()
+}
+
 /// The lookup holds its row no longer; whether another one does.
 pub fn pass(id: i64) -> bool {
     let held = rights::as_extension(|| {

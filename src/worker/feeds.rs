@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use pgrx::pg_sys;
 use spamcheck_engine::import;
 use spamcheck_engine::location::Location;
 
@@ -16,7 +17,7 @@ use crate::sources::{self, Outcome, Source};
 use crate::subtransaction;
 use crate::worker::fetch::{self, Rules};
 use crate::worker::pool::{Bell, Job, Pool};
-use crate::worker::presence::transaction;
+use crate::worker::presence::{self, transaction};
 
 /// How long unusable network settings, or a list that cannot be written, keep the lists from being fetched.
 const RETRY: Duration = Duration::from_secs(60);
@@ -146,6 +147,8 @@ impl Feeds {
     fn settle(&mut self, source: &Source, outcome: Outcome) -> bool {
         self.due = Some(Instant::now());
         let settled = transaction("refreshing a list", || {
+            // Who edits the list just now keeps nobody else waiting: letters come meanwhile.
+            presence::set(c"lock_timeout", c"200ms", pg_sys::GucAction::GUC_ACTION_LOCAL);
             let written =
                 subtransaction::attempt(AssertUnwindSafe(|| sources::settle(source, outcome)));
             let Err(failure) = written else { return true };

@@ -154,3 +154,49 @@ fn a_list_that_changes_while_it_is_fetched_is_let_alone() {
     site.fetch_every("NULL");
     site.until("SELECT string_agg(list, ' ') FROM spamcheck._source", "url_block");
 }
+
+#[test]
+fn a_list_that_somebody_edits_keeps_no_log_entry_waiting() {
+    let mut site = Site::new(Reply::text("bad.example"));
+    site.run(
+        "CREATE TABLE comments (id serial PRIMARY KEY, author text, body text);
+         SELECT spamcheck.protect('comments');
+         UPDATE spamcheck.check_setting SET enabled = true, action = 'reject' WHERE check_name = 'required'",
+    );
+    site.fetch_every("'1 second'");
+    site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'url_block'", "1");
+    let mut editor = site.database.client();
+    editor
+        .batch_execute(
+            "BEGIN; UPDATE spamcheck.list SET refresh = '2 seconds' WHERE name = 'url_block'",
+        )
+        .unwrap();
+    let asked = site.source.counts().requests;
+    wait::until(SOON, "a fetch meanwhile", || site.source.counts().requests > asked);
+    for _ in 0..5 {
+        site.client
+            .batch_execute("INSERT INTO comments (body) VALUES ('x')")
+            .expect_err("no author");
+    }
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.spam_checklog"), "5");
+    editor.batch_execute("COMMIT").unwrap();
+}
+
+#[test]
+fn a_renamed_list_keeps_its_entries_and_its_source() {
+    let mut site = Site::new(Reply::text("bad.example"));
+    site.fetch_every("NULL");
+    site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'url_block'", "1");
+    site.run("UPDATE spamcheck.list SET name = 'bad_hosts' WHERE name = 'url_block'");
+    site.run("UPDATE spamcheck.list SET refreshed_at = NULL WHERE name = 'bad_hosts'");
+    site.until(
+        "SELECT refreshed_at IS NOT NULL FROM spamcheck.list WHERE name = 'bad_hosts'",
+        "true",
+    );
+    site.until("SELECT string_agg(list || ' ' || url_is, ' ') FROM (SELECT list, url <> '' AS url_is FROM spamcheck._source) s", "bad_hosts true");
+    assert_eq!(
+        site.get("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'bad_hosts' AND _fetched"),
+        "1"
+    );
+    assert_eq!(site.source.counts().requests, 2);
+}

@@ -149,7 +149,7 @@ fn a_held_row_that_is_edited_into_a_comment_is_held_no_longer() {
 }
 
 #[test]
-fn lookups_outlive_a_crash_and_a_dump() {
+fn lookups_outlive_a_crash() {
     let pages = Server::start(|_| Reply::silence());
     let cluster = support::cluster::Cluster::start(
         support::cluster::ClusterOptions::default()
@@ -167,4 +167,22 @@ fn lookups_outlive_a_crash_and_a_dump() {
     site.client = site.database.client();
     site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "approved");
     site.until_done();
+}
+
+#[test]
+fn lookups_come_along_with_a_dump() {
+    let pages = Server::start(|_| Reply::status(503));
+    let mut site = Site::new(open(), &[("trackback_link", "action = 'reject'")]);
+    site.trackback(&pages.url());
+    site.until("SELECT attempts || ' ' || state FROM spamcheck.lookup", "1 queued");
+    site.run("UPDATE spamcheck.lookup SET next_at = now() + interval '1 hour'");
+    let dump = open().program("pg_dump").arg(site.database.name()).output().expect("pg_dump runs");
+    assert!(dump.status.success());
+    pages.always(|_| true, linking());
+    let restored = open().empty_database();
+    restored.psql(&String::from_utf8(dump.stdout).unwrap());
+    let mut site = Site { client: restored.client(), database: restored };
+    assert_eq!(site.get("SELECT status FROM comments"), "pending");
+    site.hurry();
+    assert_eq!(site.get("SELECT status FROM comments"), "approved");
 }
