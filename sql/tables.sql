@@ -72,10 +72,10 @@ CREATE TABLE spamcheck.list (
 COMMENT ON TABLE spamcheck.list IS 'Lists: named entries that checks match against';
 COMMENT ON COLUMN spamcheck.list.name IS 'Name by which a check''s options name the list';
 COMMENT ON COLUMN spamcheck.list.kind IS 'word, regex, ip or domain';
-COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches the entries from; NULL: kept by hand';
-COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them';
-COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched';
-COMMENT ON COLUMN spamcheck.list.last_error IS 'Why the last fetch failed; NULL: it did not';
+COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches entries from; NULL: kept by hand';
+COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them; NULL: once';
+COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched; set to NULL, they are fetched at once and taken even if they have become far fewer';
+COMMENT ON COLUMN spamcheck.list.last_error IS 'What was wrong with the last fetch; NULL: nothing';
 COMMENT ON COLUMN spamcheck.list._filled IS 'Internal: whether a preset has filled it once; what was emptied since stays empty';
 
 CREATE TABLE spamcheck.list_entry (
@@ -85,6 +85,7 @@ CREATE TABLE spamcheck.list_entry (
     expires_at timestamptz,
     added_by   name NOT NULL DEFAULT CURRENT_USER,
     added_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    _fetched   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (list, value)
 );
 COMMENT ON TABLE spamcheck.list_entry IS 'The entries of lists, checked when they are written';
@@ -94,6 +95,23 @@ COMMENT ON COLUMN spamcheck.list_entry.note IS 'Why it is there';
 COMMENT ON COLUMN spamcheck.list_entry.expires_at IS 'From when on it no longer counts; NULL: never';
 COMMENT ON COLUMN spamcheck.list_entry.added_by IS 'Who added it';
 COMMENT ON COLUMN spamcheck.list_entry.added_at IS 'When it was added';
+COMMENT ON COLUMN spamcheck.list_entry._fetched IS 'Internal: whether it is from the list''s source_url; only such entries go when they are not there any more';
+
+CREATE TABLE spamcheck._source (
+    list          text PRIMARY KEY,
+    url           text NOT NULL,
+    next_at       timestamptz NOT NULL,
+    failures      integer NOT NULL DEFAULT 0,
+    etag          text,
+    last_modified text
+);
+COMMENT ON TABLE spamcheck._source IS 'Internal: what the worker knows of the places that lists are fetched from; not in dumps';
+COMMENT ON COLUMN spamcheck._source.list IS 'The list';
+COMMENT ON COLUMN spamcheck._source.url IS 'Its source_url when it was last fetched';
+COMMENT ON COLUMN spamcheck._source.next_at IS 'Not fetched before';
+COMMENT ON COLUMN spamcheck._source.failures IS 'Failures in a row';
+COMMENT ON COLUMN spamcheck._source.etag IS 'The ETag that came with what is in the list';
+COMMENT ON COLUMN spamcheck._source.last_modified IS 'The Last-Modified that came with it';
 
 -- Protected tables ----------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ COMMENT ON TRIGGER changed ON spamcheck.check_setting IS 'Tells all sessions at 
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE OR DELETE ON spamcheck.list FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.list IS 'Refuses what makes no sense, with a sentence';
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+-- What the worker notes about a refresh changes no list.
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OF name, kind OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.list IS 'Tells all sessions at commit';
 CREATE TRIGGER emptied BEFORE TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._emptied();

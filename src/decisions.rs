@@ -4,6 +4,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use serde_json::Value as Json;
+
 use crate::lookups::Moved;
 use crate::protection::Protection;
 use crate::row::Row;
@@ -25,6 +27,17 @@ pub fn while_applying<T>(work: impl FnOnce() -> T) -> T {
     APPLYING.set(true);
     let _reset = Reset;
     work()
+}
+
+/// An edited row that nothing holds as it is now may have been held as it was: its own status then.
+pub fn held_no_longer(protection: &Protection, trigger: &Trigger) -> Option<Json> {
+    let columns = protection.key.iter().map(|key| key.column);
+    let columns = columns.chain(protection.status.columns.iter().map(|(_, column)| *column));
+    let width = columns.map(|column| column.index + 1).max()?;
+    // SAFETY: the slot holds the new row, which has these columns.
+    let row = unsafe { Row::of_slot(trigger.new_slot(), width) };
+    let (key, status) = (key::of_row(protection, row)?, lookups::status(protection, row)?);
+    lookups::release(protection.id, &key, &status)
 }
 
 /// Looks at an update, before the row is judged again; `moved` is its statement's.

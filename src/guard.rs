@@ -224,11 +224,17 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
         let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
         (judgement, asked) = wait::with_answer(protection, whole, edited, judgement);
     }
+    let held = held(protection, &judgement);
+    let own = if trigger.event == Event::Update && !held.any() && policy.may_hold() {
+        decisions::held_no_longer(protection, trigger)
+    } else {
+        None
+    };
     let nothing = judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none();
-    if nothing && !told {
+    if nothing && !told && own.is_none() {
         return Decision::Pass(trigger.unchanged());
     }
-    follow(trigger, protection, row, judgement, asked, around.claim.take())
+    follow(trigger, protection, row, judgement, asked, own, around.claim.take())
 }
 
 /// Why nothing can be looked up about a row that nobody could find again.
@@ -265,6 +271,7 @@ fn follow(
     row: Row<'_>,
     mut judgement: Judgement,
     asked: Option<Asked>,
+    own: Option<serde_json::Value>,
     claim: Option<Claim>,
 ) -> Decision {
     if judgement.verdict == Verdict::Challenge {
@@ -283,16 +290,16 @@ fn follow(
         }
         return Decision::Pass(trigger.unchanged());
     }
-    let holds = enforced && judgement.verdict == Verdict::Ham;
-    let held = if holds { protection.policy.holding(judgement.lookups) } else { Lookups::NONE };
+    let held = held(protection, &judgement);
+    let released = own.as_ref().map(|own| status_of(protection, own));
     let writes = match judgement.verdict {
         _ if !enforced => None,
         Verdict::Spam | Verdict::Reject => protection.status.spam.as_deref(),
         Verdict::Moderate | Verdict::Challenge => protection.status.moderate.as_deref(),
         Verdict::Ham if held.any() => protection.status.moderate.as_deref(),
-        Verdict::Ham => None,
+        Verdict::Ham => released.as_deref(),
     };
-    let former = former_status(trigger, protection, row);
+    let former = own.or_else(|| former_status(trigger, protection, row));
     let tuple = match writes {
         Some(writes) if !writes.is_empty() => mark(trigger, writes),
         _ => trigger.unchanged(),
@@ -301,6 +308,27 @@ fn follow(
     let protection = protection.clone();
     stash::keep(Pending { protection, judgement, former, edited, held, asked });
     Decision::Pass(tuple)
+}
+
+/// The lookups until whose answers the row is moderated.
+fn held(protection: &Protection, judgement: &Judgement) -> Lookups {
+    let policy = &protection.policy;
+    if policy.settings.mode != Mode::Enforce || judgement.verdict != Verdict::Ham {
+        return Lookups::NONE;
+    }
+    policy.holding(judgement.lookups)
+}
+
+/// A status as it is kept, column to text or null, as it is written.
+fn status_of(protection: &Protection, kept: &serde_json::Value) -> Vec<(Column, StatusValue)> {
+    let value = |(name, column): &(String, Column)| {
+        let value = match kept.get(name)? {
+            serde_json::Value::String(text) => StatusValue::Text(text.clone()),
+            _ => StatusValue::Null,
+        };
+        Some((*column, value))
+    };
+    protection.status.columns.iter().filter_map(value).collect()
 }
 
 /// The row's own values of the status columns, to be put back when a decision is reversed.

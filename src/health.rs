@@ -48,6 +48,7 @@ fn health() -> TableIterator<
     items.push(queue());
     items.push(mail());
     items.push(checks());
+    items.push(lists());
     items.push(tables());
     let rows =
         items.into_iter().map(|i| (i.item.to_owned(), i.state.to_owned(), i.message, i.hint));
@@ -317,6 +318,28 @@ fn checks() -> Item {
         format!("these checks fail on every submission: {}", failing.join("; ")),
         "Correct spamcheck.check_setting or make the list in spamcheck.list.",
     )
+}
+
+fn lists() -> Item {
+    let (fetched, faults): (i64, Vec<String>) = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(jsonb_build_array(count(*), coalesce(jsonb_agg(format('\"%s\": %s', l.name, l.last_error) ORDER BY l.name)
+                        FILTER (WHERE l.last_error IS NOT NULL), '[]'))::text, 'UTF8')
+               FROM spamcheck.list l WHERE l.source_url IS NOT NULL",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    match (fetched, faults.is_empty()) {
+        (0, true) => ok("lists", "no list is fetched from anywhere"),
+        (_, true) => ok("lists", "every list that is fetched is as its source has it"),
+        (_, false) => bad(
+            "lists",
+            "warning",
+            format!("lists keep what they have, since {}", faults.join("; ")),
+            "See last_error in spamcheck.list; UPDATE spamcheck.list SET refreshed_at = NULL for a list to have it fetched at once.",
+        ),
+    }
 }
 
 /// Columns that a mapping names and that are gone.

@@ -58,6 +58,7 @@ mod health;
 
 // What all of them stand on.
 mod settings;
+mod sources;
 mod shared;
 mod transaction;
 mod subtransaction;

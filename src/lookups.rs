@@ -22,7 +22,7 @@ use crate::submission::fingerprints;
 use crate::transaction;
 
 pub use claim::{Lane, claim, claim_probe, next_due};
-pub use together::{News, current, drop_others, pass, tell_others};
+pub use together::{News, current, drop_others, lock_others, pass, release, tell_others};
 
 /// A lookup that is due, as the worker claims it.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -27,6 +27,8 @@ pub struct Database {
     pub lookups: AtomicBool,
     /// Whether lookups of trackbacks are among them; see [`Queued`].
     pub trackbacks: AtomicU32,
+    /// A list got another source, or is to be fetched.
+    pub lists: AtomicBool,
     /// Letters wait in the mailbox.
     pub letters: AtomicBool,
     /// Senders were refused oftener than the log knows.
@@ -309,6 +311,7 @@ impl Database {
         self.wanted.store(false, Ordering::Relaxed);
         self.lookups.store(false, Ordering::Relaxed);
         self.trackbacks.store(Queued::No as u32, Ordering::Relaxed);
+        self.lists.store(false, Ordering::Relaxed);
         self.letters.store(false, Ordering::Relaxed);
         self.refusals.store(false, Ordering::Relaxed);
         self.prepared.store(false, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use crate::{logfile, memory, nesting, notice, record, rulebook, shared, stash};
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
     static TRACKBACKS: Cell<bool> = const { Cell::new(false) };
+    static LISTS: Cell<bool> = const { Cell::new(false) };
     static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
     static REMEMBERED: Cell<bool> = const { Cell::new(false) };
     static MAIL_QUEUED: Cell<bool> = const { Cell::new(false) };
@@ -43,6 +44,12 @@ pub fn call_worker_at_commit() {
 /// Lookups of trackbacks are queued: their lane looks at once.
 pub fn trackbacks_queued() {
     TRACKBACKS.set(true);
+}
+
+/// Has the worker look, once this transaction is committed, which lists are to be fetched.
+pub fn lists_to_fetch() {
+    LISTS.set(true);
+    call_worker_at_commit();
 }
 
 /// Tells the worker once this transaction is committed that there is something that will have to be
@@ -143,6 +150,7 @@ unsafe extern "C-unwind" fn at_transaction(
             MAIL_QUEUED.set(false);
             CALL_WORKER.set(false);
             TRACKBACKS.set(false);
+            LISTS.set(false);
             REMEMBERED.set(false);
         }
         _ => {}
@@ -159,6 +167,9 @@ fn wake(prepared: bool) {
         }
         let trackbacks = if TRACKBACKS.replace(false) { Queued::Surely } else { Queued::Perhaps };
         entry.trackbacks.fetch_max(trackbacks as u32, Ordering::AcqRel);
+        if LISTS.replace(false) {
+            entry.lists.store(true, Ordering::Release);
+        }
         entry.lookups.store(true, Ordering::Release);
     }
     shared.call_worker(database);

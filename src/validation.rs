@@ -22,6 +22,7 @@ use crate::rights;
 use crate::row::{self, Column, Reader, Row};
 use crate::rulebook;
 use crate::settings;
+use crate::sources;
 use crate::spi::{self, Arg};
 use crate::transaction;
 use crate::trigger::{self, Event, Trigger, VERSION_1};
@@ -349,12 +350,21 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
             .with_detail(why)
             .with_hint("Give an https URL."));
     }
-    for column in ["source_url", "refresh"] {
-        if !row[column].is_null() {
-            not_served(&format!("column \"{column}\" of table list"));
-        }
+    if row["source_url"].is_null() && !row["refresh"].is_null() {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("list \"{name}\" has a refresh and no source_url"),
+            "There is nowhere to fetch it from.".into(),
+            "Set source_url to where the entries are, one a line.",
+        );
     }
     let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
+    let columns = ["source_url", "refresh", "refreshed_at"];
+    let changed = old.as_ref().is_none_or(|old| columns.iter().any(|c| old[c] != row[c]));
+    // Whoever sets refreshed_at to NULL wants it now, also when it was NULL before.
+    if (changed || row["refreshed_at"].is_null()) && !row["source_url"].is_null() {
+        sources::changed(name);
+    }
     if let Some(old) = old
         && text(&old, "kind") != kind
         && has_entries(text(&old, "name"))

@@ -79,6 +79,71 @@ pub fn read<'t>(
     Ok(entries)
 }
 
+/// A fetched text as far as it is a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// The entries, each once, in order.
+    pub entries: Vec<String>,
+    /// Lines that are no entries.
+    pub junk: usize,
+    /// The first of these, each with its number and what is wrong with it.
+    pub examples: Vec<String>,
+}
+
+/// Lines of junk that are shown.
+const SHOWN: usize = 3;
+
+/// Reads a text that somebody else keeps, one entry a line: what is no entry is left out and counted, as
+/// long as there are more entries than that.
+///
+/// # Errors
+/// A sentence when it is no list at all: a page in HTML, a text of mostly other things, or nothing.
+pub fn sift(kind: ListKind, text: &str) -> Result<Sifted, String> {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let start = text.trim_start().get(..15).unwrap_or_default().to_ascii_lowercase();
+    if start.starts_with("<!doctype") || start.starts_with("<html") || start.starts_with("<?xml") {
+        return Err("it is a page in HTML or XML and no list".to_owned());
+    }
+    let mut sifted = Sifted::default();
+    let mut known = HashSet::new();
+    for (number, line) in text.split('\n').enumerate() {
+        let entry = without_comment(kind, line).trim();
+        if entry.is_empty() || known.contains(entry) {
+            continue;
+        }
+        let fault = if entry.contains(char::REPLACEMENT_CHARACTER) {
+            Err(Refusal::new(format!("{} is not valid UTF-8", Refusal::quote(entry))))
+        } else {
+            one_line(entry).and_then(|()| validate_entry(kind, entry))
+        };
+        match fault {
+            Ok(()) => {
+                known.insert(entry);
+                sifted.entries.push(entry.to_owned());
+            }
+            Err(refusal) => {
+                sifted.junk += 1;
+                if sifted.examples.len() < SHOWN {
+                    sifted.examples.push(format!("line {}: {}", number + 1, refusal.message));
+                }
+            }
+        }
+    }
+    let Sifted { entries, junk, examples } = &sifted;
+    if entries.is_empty() && *junk == 0 {
+        return Err("it has no entries".to_owned());
+    }
+    if *junk >= entries.len() {
+        let count = entries.len();
+        return Err(format!(
+            "{junk} of its lines are no entries of kind {}, and only {count} are: {}",
+            kind.name(),
+            examples.join("; ")
+        ));
+    }
+    Ok(sifted)
+}
+
 fn at(place: &str, mut refusal: Refusal) -> Refusal {
     refusal.message = format!("{place}: {}", refusal.message);
     refusal.detail = Some(match refusal.detail {
@@ -180,6 +245,33 @@ mod tests {
 
     fn refused(kind: ListKind, format: Format, text: &str) -> Refusal {
         super::read(kind, format, text, || {}).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_no_entry_is_left_out_as_long_as_it_is_little() {
+        let sifted = sift(
+            ListKind::Domain,
+            "\u{FEFF}# hosts\nbad.example\r\n worse.example ; why\nbad.example\n\nnot a host\nx.example",
+        );
+        let sifted = sifted.unwrap();
+        assert_eq!(sifted.entries, ["bad.example", "worse.example", "x.example"]);
+        assert_eq!((sifted.junk, sifted.examples.len()), (1, 1));
+        assert!(sifted.examples[0].starts_with("line 6: "), "{:?}", sifted.examples);
+        for text in [
+            "",
+            "\n# nothing\n",
+            "<!DOCTYPE html>\n<p>404",
+            "  <html><head>",
+            "<?xml version=\"1.0\"?>",
+            "not a host\nbad.example",
+            "bad.example\nnot a host\nneither this",
+        ] {
+            assert!(sift(ListKind::Domain, text).is_err(), "{text}");
+        }
+        // In a list of words nearly every line is one; a page is told by how it begins.
+        assert!(sift(ListKind::Word, "<!doctype HTML><title>Gone").is_err());
+        assert_eq!(sift(ListKind::Word, "# 1\ncheap pills").unwrap().entries.len(), 2);
+        assert_eq!(sift(ListKind::Ip, "10.0.0.0/8\n10.0.0.1\u{FFFD}\n::1").unwrap().junk, 1);
     }
 
     #[test]

@@ -302,6 +302,13 @@ impl Policy {
         self.akismet.is_some() || !self.lookups.is_empty()
     }
 
+    /// Whether rows are ever moderated only until a lookup is answered.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        self.akismet().is_some_and(|akismet| akismet.options.holds())
+            || self.lookups.iter().any(LookupSetting::holds)
+    }
+
     /// Of these lookups, those that keep a row moderated until they are answered.
     #[must_use]
     pub fn holding(&self, lookups: Lookups) -> Lookups {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::rights;
+use crate::row;
 use crate::spi::{self, Arg};
 
 /// What is stored of a lookup that is out: a renaming, or another lookup of its row, may have changed it
@@ -48,6 +49,23 @@ pub fn current(id: i64) -> Option<Current> {
     })
 }
 
+/// Locks the other lookups of a row, before anything is done about it: who waits for them while holding
+/// this one would deadlock with who deletes them all. False: somebody else has one of them.
+pub fn lock_others(id: i64) -> bool {
+    let locked = rights::as_extension(|| {
+        spi::write_returning(
+            "WITH others AS MATERIALIZED (
+                 SELECT o.id FROM spamcheck.lookup l
+                   JOIN spamcheck.lookup o ON o._protection = l._protection AND o.row_key = l.row_key AND o.id <> l.id
+                  WHERE l.id = $1 AND o.kind IN ('akismet', 'trackback_ip', 'trackback_link')),
+             locked AS (SELECT l.id FROM spamcheck.lookup l WHERE l.id IN (SELECT o.id FROM others o) FOR UPDATE SKIP LOCKED)
+             SELECT convert_to('all', 'UTF8') WHERE (SELECT count(*) FROM others) = (SELECT count(*) FROM locked)",
+            &[Arg::Big(id)],
+        )
+    });
+    !locked.is_empty()
+}
+
 /// The lookup holds its row no longer; whether another one does.
 pub fn pass(id: i64) -> bool {
     let held = rights::as_extension(|| {
@@ -89,6 +107,26 @@ pub fn tell_others(id: i64, news: &News) {
     let news = json!({ "id": id, "moderated": news.moderated, "score": news.score,
                        "status": news.status, "submission_id": news.submission_id });
     rights::as_extension(|| spi::write_json(TELL, &news.to_string()));
+}
+
+/// The row was edited and nothing holds it any more: the questions about what it was are moot. Its own
+/// status, if one of them held it as it is.
+pub fn release(protection: i32, row_key: &Json, status: &Json) -> Option<Json> {
+    let moot = rights::as_extension(|| {
+        spi::write_returning(
+            "DELETE FROM spamcheck.lookup l
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+                AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
+             RETURNING convert_to(CASE WHEN l._held AND l._status = convert_from($3, 'UTF8')::jsonb THEN l._former::text END, 'UTF8')",
+            &[
+                Arg::Int(protection),
+                Arg::Text(&row_key.to_string()),
+                Arg::Text(&row::fitting(&status.to_string())),
+            ],
+        )
+    });
+    let former = moot.into_iter().flatten().next()?;
+    serde_json::from_str(&former).ok()
 }
 
 /// The row is spam: nobody needs to know more.

@@ -17,7 +17,6 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::settings::Network;
-use crate::submission::wall_clock;
 use crate::worker::http;
 use crate::worker::resolve::{self, Unresolved};
 
@@ -104,13 +103,18 @@ pub struct Trouble {
 
 impl Trouble {
     fn lasting(why: impl Into<String>) -> Self {
-        Self { why: why.into(), passing: None }
+        Self { why: plain(&why.into()), passing: None }
     }
 
     /// One that may pass.
     pub fn passing(why: impl Into<String>) -> Self {
-        Self { why: why.into(), passing: Some(Duration::ZERO) }
+        Self { why: plain(&why.into()), passing: Some(Duration::ZERO) }
     }
+}
+
+/// What others wrote must not do anything where it is read, and no NUL fits into the queue.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Gets a page, with these further headers.
@@ -191,11 +195,17 @@ fn get_one(
         Some(_) => return Err(Trouble::lasting(format!("{at} is compressed, unasked"))),
     }
     if matches!(status, 408 | 425 | 429 | 500..=599) {
-        let wait = fetched.header("retry-after").and_then(|text| retry_after(text, wall_clock()));
+        let wait = fetched.header("retry-after").and_then(|text| retry_after(text, now()));
         let why = format!("{at} answered with status {status}");
         return Err(Trouble { why, passing: Some(wait.unwrap_or_default()) });
     }
     Ok(fetched)
+}
+
+/// Microseconds since the Unix epoch, without the server: threads must not call it.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The addresses of a host, if none of them speaks against a visit.
@@ -212,10 +222,15 @@ fn checked_addresses(rules: &Rules, at: &Location, left: Duration) -> Result<Vec
     }
     let special = found.iter().find_map(|ip| Some((ip, addresses::special(*ip)?)));
     match special.filter(|_| !rules.private) {
-        Some((ip, what)) => Err(Trouble::lasting(format!(
-            "{} is {ip}, an address that is {what}, and pg_spamcheck.allow_private_hosts is off",
-            at.host
-        ))),
+        Some((ip, what)) => {
+            let host = match &at.host {
+                Host::Name(name) => format!("{name} is {ip},"),
+                Host::Address(_) => format!("{ip} is"),
+            };
+            Err(Trouble::lasting(format!(
+                "{host} an address that is {what}, and pg_spamcheck.allow_private_hosts is off"
+            )))
+        }
         None => Ok(found),
     }
 }

@@ -5,6 +5,7 @@
 mod account;
 mod akismet;
 mod expiry;
+mod feeds;
 mod fetch;
 mod forgetting;
 mod http;
@@ -43,6 +44,7 @@ use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
 use crate::transaction as transactions;
 use expiry::Expiry;
+use feeds::Feeds;
 use forgetting::Forgetting;
 use lane::Lane;
 use mailing::Mailing;
@@ -72,6 +74,7 @@ struct Worker {
     expiry: Expiry,
     purging: Purging,
     mailing: Mailing,
+    feeds: Feeds,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -153,7 +156,8 @@ impl Worker {
             letters: Reader::default(),
             mailing: Mailing::new(&settings::network(), bell.clone()),
             pipeline: Pipeline::new(database, bell.clone()),
-            trackbacks: Trackbacks::new(database, bell),
+            trackbacks: Trackbacks::new(database, bell.clone()),
+            feeds: Feeds::new(database, bell),
             forgetting: Forgetting::new(),
             expiry: Expiry::new(),
             purging: Purging::new(),
@@ -211,6 +215,7 @@ impl Worker {
             && self.answers()
             && self.claim()
             && self.trackbacks.turn(&self.network)
+            && self.feeds.turn(&self.network)
     }
 
     /// What shared memory has for the log, and would take with it.
@@ -229,7 +234,8 @@ impl Worker {
             return Duration::ZERO;
         }
         let mut sleep = TICK.saturating_sub(self.ticked.elapsed());
-        for pause in [self.pipeline.pause(), self.trackbacks.pause()].into_iter().flatten() {
+        let lanes = [self.pipeline.pause(), self.trackbacks.pause(), self.feeds.pause()];
+        for pause in lanes.into_iter().flatten() {
             sleep = sleep.min(pause);
         }
         if let Some(due) = self.due {
@@ -251,6 +257,7 @@ impl Worker {
             self.pipeline.configure(&self.network);
             self.lane.try_again();
             self.trackbacks.try_again();
+            self.feeds.try_again();
         }
         self.due = Some(Instant::now());
     }

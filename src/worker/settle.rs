@@ -149,6 +149,9 @@ pub fn settle_one(one: &Concluded) -> Settled {
         return Settled::Overtaken;
     };
     let Some((stored, policy)) = stored(lookup.protection) else { return Settled::Overtaken };
+    if now.others && !lookups::lock_others(lookup.id) {
+        pgrx::error!("another session is changing other lookups of the row");
+    }
     let root = pg_sys::Oid::from(described.root);
     let judgement = judgement(&policy, lookup, one.found.clone());
     let change = match judgement.verdict {

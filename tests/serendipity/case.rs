@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value as Json;
+use support::http::{Reply, Server};
 
 use crate::blog::{Blog, Comment};
 use crate::translation::Translation;
@@ -58,11 +59,6 @@ impl Case {
         let needed: &[(&str, bool)] = &[
             ("akismet's answers", translation.asks_akismet()),
             ("captcha", translation.asks_captcha()),
-            ("trackback_link", !self.is_comment() && translation.fetches_trackbacks()),
-            (
-                "trackback_ip",
-                !self.is_comment() && translation.resolves_trackbacks() && !self.is_from_its_host(),
-            ),
         ];
         if let Some((check, _)) = needed.iter().find(|(_, needed)| *needed) {
             return Some(format!("{check} needs the worker"));
@@ -70,9 +66,16 @@ impl Case {
         None
     }
 
-    /// Whether a trackback's address is that of its sender.
-    fn is_from_its_host(&self) -> bool {
-        self.text("url").is_some_and(|url| url.starts_with(&format!("http://{SENDER}/")))
+    /// What the sender's own server says, if the case has one.
+    fn pages(&self) -> Option<Server> {
+        let answer = self.input["http"].as_array()?.first()?;
+        let text = |n: usize| answer[n].as_str().unwrap_or_default().to_owned();
+        let (status, page) = (text(0), text(1));
+        Some(Server::start(move |_| match status.parse() {
+            Ok(200) => Reply::html(format!("<a href=\"{page}\">a page of the blog</a>")),
+            Ok(status) => Reply::status(status),
+            Err(_) => Reply::reset(),
+        }))
     }
 
     fn comment(&self) -> Comment {
@@ -160,7 +163,14 @@ impl Case {
             if !earlier.is_empty() && blog.asks_for_earlier_rows(&self.id) {
                 blog.run("CALL spamcheck.remember('serendipity_comments')");
             }
-            blog.verdict(&self.comment())
+            let mut comment = self.comment();
+            let pages = self.pages();
+            if let Some(pages) = &pages {
+                // The sender's machine is this one.
+                comment.url = comment.url.replace(&format!("http://{SENDER}"), &pages.url());
+                comment.ip = "127.0.0.1".into();
+            }
+            blog.verdict(&comment)
         };
         blog.run("SELECT spamcheck.unprotect('serendipity_comments')");
         verdict

@@ -73,14 +73,6 @@ impl Translation {
             && matches!(self.text("akismet_filter", "reject").as_str(), "moderate" | "reject")
     }
 
-    pub fn fetches_trackbacks(&self) -> bool {
-        self.is_on("trackback_check_url", "false")
-    }
-
-    pub fn resolves_trackbacks(&self) -> bool {
-        self.text("trackback_ipvalidation", "moderate") != "no"
-    }
-
     /// Whether a confirmed address opens the door: never while comments are shut (trap T6).
     pub fn knows_confirmed(&self) -> bool {
         self.text("checkmail", "false") == "verify_once" && !self.is_on("killswitch", "false")
@@ -154,6 +146,11 @@ impl Translation {
             reject_if("email_syntax", self.is_on("checkmail", "false")),
             reject_if("title_only", self.is_on("entrytitle", "false")),
             on("api_source", &self.text("disable_api_comments", "none")),
+            self.trackback_ip(match self.text("trackback_ipvalidation", "moderate").as_str() {
+                "no" => on("trackback_ip", "none"),
+                action => on("trackback_ip", action),
+            }),
+            reject_if("trackback_link", self.is_on("trackback_check_url", "false")),
             on("wordfilter", &self.text("contentfilter_activate", "moderate")),
             with(on("links", "moderate"), json!({"over": over, "reject_over": reject_over})),
             on("url_blocklist", &self.text("bloggdeblacklist", "none")),
@@ -176,6 +173,13 @@ impl Translation {
             }
         });
         settings
+    }
+
+    /// trackback_ipvalidation_url_exclude: patterns between semicolons.
+    fn trackback_ip(&self, setting: Setting) -> Setting {
+        let given = self.cfg.get("trackback_ipvalidation_url_exclude").and_then(Json::as_str);
+        let options = given.map(|given| json!({ "exclude": entries(given) }).to_string());
+        Setting { options, ..setting }
     }
 
     /// timeout_type fix: seconds. adaptive: units a minute; there is no such check, so it is the time

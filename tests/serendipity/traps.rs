@@ -54,6 +54,7 @@ fn there_is_one_set_of_defaults_and_it_is_the_one_that_is_shown() {
     );
     let trackback = |age_in_days| Comment {
         kind: "TRACKBACK".into(),
+        url: "http://203.0.113.5/post".into(),
         entry: Entry { age_in_days, title: "Old".into() },
         ..Comment::default()
     };
@@ -144,6 +145,7 @@ fn nought_is_nought_and_null_is_off_everywhere() {
         |days: &str| format!(r#"options = '{{"comment_days": {days}, "trackback_days": {days}}}'"#);
     let fresh = |kind: &str| Comment {
         kind: kind.into(),
+        url: "http://203.0.113.5/post".into(),
         entry: Entry { age_in_days: 0.0, title: "New".into() },
         ..Comment::default()
     };

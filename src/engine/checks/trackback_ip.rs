@@ -72,8 +72,8 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
  I bake it better. | pending
 (2 rows)
 
-  check_name  |  outcome  |                         why
---------------+-----------+-----------------------------------------------------
+  check_name  |  outcome  |                        why
+--------------+-----------+----------------------------------------------------
  trackback_ip | moderated | 198.51.100.7 is not 203.0.113.5, which has sent it
 (1 row)
 "#,

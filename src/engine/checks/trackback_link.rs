@@ -64,8 +64,8 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
  I bake it, too. | pending
 (1 row)
 
-   check_name   |  outcome  |                                         why
-----------------+-----------+--------------------------------------------------------------------------------------
+   check_name   |  outcome  |                                       why
+----------------+-----------+----------------------------------------------------------------------------------
  trackback_link | moderated | its homepage is no address of a page: it does not begin with http:// or https://
 (1 row)
 "#,

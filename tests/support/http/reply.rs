@@ -47,6 +47,13 @@ impl Reply {
         }
     }
 
+    /// A page in HTML with status 200.
+    pub fn html(body: impl Into<Vec<u8>>) -> Reply {
+        let mut reply = Reply::text(body);
+        reply.headers = vec![("Content-Type".into(), "text/html; charset=utf-8".into())];
+        reply
+    }
+
     /// JSON with status 200.
     pub fn json(body: &serde_json::Value) -> Reply {
         let mut reply = Reply::text(body.to_string());
