@@ -59,6 +59,10 @@ pub struct Database {
     pub in_flight: AtomicU32,
     /// Findings that were not written to the log file although their policy says so.
     pub unfiled: AtomicU64,
+    /// Submissions whose ip was no address.
+    pub unreadable_ips: AtomicU64,
+    /// OID of the table that the latest of them went to.
+    pub unreadable_ip_in: AtomicU32,
 }
 
 /// State of a database's Akismet lane.
@@ -284,9 +288,15 @@ impl Database {
         self.memory.store(false, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
-        for counter in
-            [&self.answered, &self.unanswered, &self.applied, &self.logged, &self.unlogged]
-        {
+        for counter in [
+            &self.answered,
+            &self.unanswered,
+            &self.applied,
+            &self.logged,
+            &self.unlogged,
+            &self.unfiled,
+            &self.unreadable_ips,
+        ] {
             counter.store(0, Ordering::Relaxed);
         }
         self.oid.store(0, Ordering::Release);

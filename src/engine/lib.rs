@@ -68,6 +68,7 @@ pub mod surroundings;
 
 pub mod domains;
 pub mod hosts;
+pub mod href;
 pub mod import;
 pub mod json_text;
 pub mod lists;
