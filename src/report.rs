@@ -3,8 +3,10 @@
 //! or words a public message; what a spammer must not learn stays out of them.
 
 use std::ffi::{c_char, c_int};
+use std::panic::UnwindSafe;
 
-use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, function_name, pg_sys};
 use spamcheck_engine::refusal::Refusal;
 
 use crate::row;
@@ -120,7 +122,7 @@ pub unsafe fn raise(rejection: &Rejection) -> ! {
 #[track_caller]
 pub fn refuse(code: PgSqlErrorCode, refusal: Refusal) -> ! {
     let message = in_any_encoding(refusal.message);
-    let mut report = pg_sys::panic::ErrorReport::new(code, message, function_name!());
+    let mut report = ErrorReport::new(code, message, function_name!());
     if let Some(detail) = refusal.detail {
         report = report.set_detail(in_any_encoding(detail));
     }
@@ -135,6 +137,28 @@ pub fn refuse(code: PgSqlErrorCode, refusal: Refusal) -> ! {
 #[track_caller]
 pub fn refuse_value(refusal: Refusal) -> ! {
     refuse(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, refusal)
+}
+
+/// Runs `work`; an error of the server with that code leaves it with a hint besides.
+pub fn with_hint<T>(
+    code: PgSqlErrorCode,
+    hint: &'static str,
+    work: impl FnOnce() -> T + UnwindSafe,
+) -> T {
+    PgTryBuilder::new(work)
+        .catch_when(code, move |error| match error {
+            CaughtError::PostgresError(error) => {
+                let report = ErrorReport::new(code, error.message().to_owned(), function_name!());
+                let report = match error.detail() {
+                    Some(detail) => report.set_detail(detail),
+                    None => report,
+                };
+                report.set_hint(hint).report(PgLogLevel::ERROR);
+                unreachable!("an ERROR does not return")
+            }
+            other => other.rethrow(),
+        })
+        .execute()
 }
 
 /// An error leaves Rust as UTF-8 whatever the database's encoding is: where that is another one, what is
