@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
@@ -209,6 +210,9 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
                 policy.weigh(vec![failure("policy", "a check panicked; please report it")])
             })
         };
+        if facts.unreadable_ip().is_some() {
+            note_unreadable_ip(protection);
+        }
         (judgement, told)
     };
     if judgement.lookups.any() && protection.key.is_empty() {
@@ -250,6 +254,16 @@ fn leave_traces(protection: &Rc<Protection>, row: Row<'_>) {
             Around { protection, row: Some(row), dry: false, edited: true, claim: Cell::default() };
         let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
         protection.policy.leave_traces(&facts.within(&around));
+    }
+}
+
+/// Counts a submission that no check by address can judge. Nothing else says so where none hits.
+fn note_unreadable_ip(protection: &Protection) {
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
+        entry.unreadable_ips.fetch_add(1, Ordering::Relaxed);
+        entry.unreadable_ip_in.store(protection.root.to_u32(), Ordering::Relaxed);
     }
 }
 

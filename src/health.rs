@@ -15,7 +15,7 @@ use crate::row::EPOCH_OFFSET;
 use crate::rulebook;
 use crate::settings;
 use crate::shared::{self, Database, Lane, Refused};
-use crate::spi;
+use crate::spi::{self, Arg};
 
 struct Item {
     item: &'static str,
@@ -43,6 +43,7 @@ fn health() -> TableIterator<
         items.extend(akismet(entry));
         items.push(rejections(entry));
         items.push(senders());
+        items.push(addresses(entry));
         items.push(log_file(entry));
     }
     items.push(queue());
@@ -93,6 +94,34 @@ fn senders() -> Item {
             "Raise pg_spamcheck.rate_limit_entries; it takes effect when the server starts.",
         ),
     }
+}
+
+fn addresses(entry: Option<&Database>) -> Item {
+    let count = entry.map_or(0, |e| e.unreadable_ips.load(Ordering::Relaxed));
+    if count == 0 {
+        return ok("addresses", "every ip that was given since the server started is an address");
+    }
+    let table = entry.map_or(0, |e| e.unreadable_ip_in.load(Ordering::Relaxed));
+    let table = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(format('%I.%I', n.nspname, c.relname), 'UTF8')
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
+            &[Arg::Oid(table.into())],
+        )
+    });
+    let latest = table.map_or_else(String::new, |table| format!(", the latest in {table}"));
+    let submissions = if count == 1 { "1 submission" } else { &format!("{count} submissions") };
+    bad(
+        "addresses",
+        "warning",
+        format!(
+            "{submissions} since the server started had an ip that is no address{latest}: to rate_limit, ip_allow, \
+             ip_block, ip_interval and Akismet they have none"
+        ),
+        "Store one address, such as 192.0.2.1, 192.0.2.1:8080 or 2001:db8::1. Of the header X-Forwarded-For that is the \
+         entry that your own proxy added, the last one mostly; the others are the visitor's own words. \
+         SELECT detail -> 'notes' FROM spamcheck.explain('a_table', '{\"ip\": \"…\"}') tells how a text is read.",
+    )
 }
 
 fn worker(entry: Option<&Database>) -> Item {

@@ -13,10 +13,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::Value as Json;
 
-use crate::{settings, shared, stash, transaction};
+use crate::{report, settings, shared, stash, transaction};
 
 /// Bytes of lines that one transaction may keep waiting; what comes after goes to the table.
 const MOST_WAITING: usize = 64 << 20;
@@ -239,11 +239,9 @@ pub fn lost(count: usize, why: &str) {
     if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
         entry.unfiled.fetch_add(count as u64, Ordering::Relaxed);
     }
-    pg_sys::panic::ErrorReport::new(
+    report::log(
         PgSqlErrorCode::ERRCODE_WARNING,
-        format!("{count} lines could not be written to pg_spamcheck.log_file"),
-        function_name!(),
-    )
-    .set_detail(format!("The reason: {why}."))
-    .report(PgLogLevel::LOG);
+        &format!("{count} lines could not be written to pg_spamcheck.log_file"),
+        &format!("The reason: {why}."),
+    );
 }

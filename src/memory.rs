@@ -15,14 +15,16 @@ mod stored;
 mod unstored;
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 
+use pgrx::PgSqlErrorCode;
 use spamcheck_engine::surroundings::{Earlier, Trace, TraceKind};
 
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::submission::{self, wall_clock};
 use crate::surroundings::Around;
-use crate::{key, transaction};
+use crate::{key, report, transaction};
 use chain::{Chain, PAGE, Seen, by_index};
 use stored::{Look, Table};
 
@@ -110,8 +112,18 @@ struct Joining<'j> {
     edited: bool,
 }
 
-/// Adds the row at hand to a chain; the newest of those that are in it already.
+/// Adds the row at hand to a chain; the newest of those that are in it already. Nobody expects a check to
+/// wait for another session, so an error that comes of it says why.
 fn join(chain: Chain, joining: &Joining<'_>) -> Vec<Seen> {
+    report::with_hint(
+        PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED,
+        "A row waits for a row with the same body, address or author that another transaction has inserted and not committed \
+         (checks duplicate, ip_interval and bypass of pg_spamcheck). Try the transaction again; insert several rows in one order.",
+        AssertUnwindSafe(|| join_in_turn(chain, joining)),
+    )
+}
+
+fn join_in_turn(chain: Chain, joining: &Joining<'_>) -> Vec<Seen> {
     let Joining { key, since, edited, .. } = *joining;
     let matters = |at: i64| since.is_none_or(|since| at > since);
     if !matters(joining.at) {

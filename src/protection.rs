@@ -267,6 +267,10 @@ impl Protection {
         if self.policy.settings.types.is_some() {
             needs.insert(Field::Type);
         }
+        if self.policy.akismet().is_some() {
+            // Akismet cannot be asked without it: that it is none is noted at once.
+            needs.insert(Field::Ip);
+        }
         needs
     }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys, prelude::*};
+use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::verdict::{Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet};
@@ -22,7 +22,7 @@ use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::trigger::{Event, Trigger, VERSION_1};
 use crate::wait::Asked;
-use crate::{checked, key, logfile, lookups, mail, memory, rulebook, settings, shared};
+use crate::{checked, key, logfile, lookups, mail, memory, report, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
@@ -333,16 +333,14 @@ fn post(protection: &Protection, entries: Vec<Json>, notice: Option<Notice>) -> 
     {
         entry.unlogged.fetch_add(1, Ordering::Relaxed);
     }
-    pg_sys::panic::ErrorReport::new(
+    report::log(
         PgSqlErrorCode::ERRCODE_WARNING,
-        format!(
+        &format!(
             "the rejection of a submission to {} is not in spam_checklog yet",
             protection.relation
         ),
-        function_name!(),
-    )
-    .set_detail(format!("{}.", first_upper(unsettled.reason())))
-    .report(PgLogLevel::LOG);
+        &format!("{}.", first_upper(unsettled.reason())),
+    );
     unsettled == Unsettled::Late
 }
 

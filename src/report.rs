@@ -3,8 +3,10 @@
 //! or words a public message; what a spammer must not learn stays out of them.
 
 use std::ffi::{c_char, c_int};
+use std::panic::UnwindSafe;
 
-use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys, prelude::*};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, function_name, pg_sys};
 use spamcheck_engine::refusal::Refusal;
 
 use crate::row;
@@ -119,12 +121,13 @@ pub unsafe fn raise(rejection: &Rejection) -> ! {
 /// Raises a refusal of bad input as an error with the given code.
 #[track_caller]
 pub fn refuse(code: PgSqlErrorCode, refusal: Refusal) -> ! {
-    let mut report = pg_sys::panic::ErrorReport::new(code, refusal.message, function_name!());
+    let message = in_any_encoding(refusal.message);
+    let mut report = ErrorReport::new(code, message, function_name!());
     if let Some(detail) = refusal.detail {
-        report = report.set_detail(detail);
+        report = report.set_detail(in_any_encoding(detail));
     }
     if let Some(hint) = refusal.hint {
-        report = report.set_hint(hint);
+        report = report.set_hint(in_any_encoding(hint));
     }
     report.report(PgLogLevel::ERROR);
     unreachable!("an ERROR does not return")
@@ -136,15 +139,94 @@ pub fn refuse_value(refusal: Refusal) -> ! {
     refuse(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, refusal)
 }
 
+/// Runs `work`; an error of the server with that code leaves it with a hint besides.
+pub fn with_hint<T>(
+    code: PgSqlErrorCode,
+    hint: &'static str,
+    work: impl FnOnce() -> T + UnwindSafe,
+) -> T {
+    PgTryBuilder::new(work)
+        .catch_when(code, move |error| match error {
+            CaughtError::PostgresError(error) => {
+                let report = ErrorReport::new(code, error.message().to_owned(), function_name!());
+                let report = match error.detail() {
+                    Some(detail) => report.set_detail(detail),
+                    None => report,
+                };
+                report.set_hint(hint).report(PgLogLevel::ERROR);
+                unreachable!("an ERROR does not return")
+            }
+            other => other.rethrow(),
+        })
+        .execute()
+}
+
+/// An error leaves Rust as UTF-8 whatever the database's encoding is: where that is another one, what is
+/// not ASCII is written as JSON escapes it.
+fn in_any_encoding(text: String) -> String {
+    if text.is_ascii() || row::any_text_fits() {
+        return text;
+    }
+    let text = text.replace('…', "...");
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            _ if character.is_ascii() => escaped.push(character),
+            _ => character
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    escaped
+}
+
 /// A NOTICE to whoever called.
 pub fn notice(text: &str) {
-    ereport!(NOTICE, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text.to_string());
+    say(PgLogLevel::NOTICE, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text, None, None);
 }
 
 /// A line for the server's log and the client.
 pub fn warn(code: PgSqlErrorCode, message: String, detail: String, hint: &str) {
-    pg_sys::panic::ErrorReport::new(code, message, function_name!())
-        .set_detail(detail)
-        .set_hint(hint)
-        .report(PgLogLevel::WARNING);
+    say(PgLogLevel::WARNING, code, &message, Some(&detail), Some(hint));
+}
+
+/// A line for the server's log alone.
+pub fn log(code: PgSqlErrorCode, message: &str, detail: &str) {
+    say(PgLogLevel::LOG, code, message, Some(detail), None);
+}
+
+/// Reports below an error, in the database's encoding: pgrx's own hands over UTF-8 as it is.
+fn say(
+    level: PgLogLevel,
+    code: PgSqlErrorCode,
+    message: &str,
+    detail: Option<&str>,
+    hint: Option<&str>,
+) {
+    let message = palloc_text(message);
+    let detail = detail.map_or(std::ptr::null_mut(), palloc_text);
+    let hint = hint.map_or(std::ptr::null_mut(), palloc_text);
+    // SAFETY: the ereport sequence of elog.h with C strings made by palloc_text; an interrupt that is
+    // served at its end passes no value with a destructor.
+    unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            if errstart(level as c_int, std::ptr::null()) {
+                errcode(code as c_int);
+                errmsg(c"%s".as_ptr(), message);
+                if !detail.is_null() {
+                    errdetail(c"%s".as_ptr(), detail);
+                }
+                if !hint.is_null() {
+                    errhint(c"%s".as_ptr(), hint);
+                }
+                errfinish(c"report.rs".as_ptr(), 0, c"say".as_ptr());
+            }
+        });
+        pg_sys::pfree(message.cast());
+        [detail, hint]
+            .into_iter()
+            .filter(|text| !text.is_null())
+            .for_each(|text| pg_sys::pfree(text.cast()));
+    }
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use pgrx::pg_sys;
 use spamcheck_engine::{Field, Value, json_text};
@@ -290,12 +291,15 @@ pub unsafe fn text_of_datum<'a>(datum: pg_sys::Datum) -> Cow<'a, str> {
 }
 
 /// Text of the database's encoding as UTF-8. What cannot be converted shows as U+FFFD: a strange byte
-/// is no reason to lose a row.
+/// is no reason to lose a row. Where bytes have no encoding, each that is no UTF-8 has a letter of its own.
 pub fn from_server(bytes: &[u8]) -> Cow<'_, str> {
     // SAFETY: plain calls; the converted copy is a palloc'd C string.
     unsafe {
-        if any_text_fits() || bytes.is_ascii() || pg_sys::GetDatabaseEncoding() == SQL_ASCII {
+        if any_text_fits() || bytes.is_ascii() {
             return String::from_utf8_lossy(bytes);
+        }
+        if pg_sys::GetDatabaseEncoding() == SQL_ASCII {
+            return with_letters_for_bytes(bytes);
         }
         let given = bytes.as_ptr().cast();
         let converted = pg_sys::pg_server_to_any(given, bytes.len() as i32, UTF8);
@@ -306,13 +310,58 @@ pub fn from_server(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The letters that stand for bytes above 127: the last of the private ones.
+const LETTERS: RangeInclusive<char> = '\u{10FF80}'..='\u{10FFFF}';
+
+/// Bytes that are UTF-8 as such, the others as letters of their own; [`to_server`] makes bytes of these.
+fn with_letters_for_bytes(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(|c| LETTERS.contains(&c)) => return text.into(),
+        _ => {}
+    }
+    let letter = |byte: &u8| char::from_u32(0x0010_FF00 | u32::from(*byte)).unwrap_or_default();
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if LETTERS.contains(&character) {
+                // It is none that we made, and must not be taken for one.
+                text.extend(character.encode_utf8(&mut [0; 4]).as_bytes().iter().map(letter));
+            } else {
+                text.push(character);
+            }
+        }
+        text.extend(chunk.invalid().iter().map(letter));
+    }
+    text.into()
+}
+
+/// Whether some of a text was no UTF-8 where it came from.
+pub fn has_strange_bytes(text: &str) -> bool {
+    !any_text_fits() && text.contains(|c| c == char::REPLACEMENT_CHARACTER || LETTERS.contains(&c))
+}
+
+fn bytes_of_letters(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for character in text.chars() {
+        if LETTERS.contains(&character) {
+            bytes.push(u32::from(character).to_le_bytes()[0]);
+        } else {
+            bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    bytes
+}
+
 /// UTF-8 text in the database's encoding, as a C string.
 pub fn to_server(text: &str) -> CString {
     let plain = CString::new(text.replace('\0', "")).unwrap_or_default();
     // SAFETY: as in from_server.
     unsafe {
-        if any_text_fits() || text.is_ascii() || pg_sys::GetDatabaseEncoding() == SQL_ASCII {
+        if any_text_fits() || text.is_ascii() {
             return plain;
+        }
+        if pg_sys::GetDatabaseEncoding() == SQL_ASCII {
+            return CString::new(bytes_of_letters(&text.replace('\0', ""))).unwrap_or_default();
         }
         let length = plain.as_bytes().len() as i32;
         let converted = pg_sys::pg_any_to_server(plain.as_ptr(), length, UTF8);

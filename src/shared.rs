@@ -69,6 +69,10 @@ pub struct Database {
     pub in_flight: AtomicU32,
     /// Findings that were not written to the log file although their policy says so.
     pub unfiled: AtomicU64,
+    /// Submissions whose ip was no address.
+    pub unreadable_ips: AtomicU64,
+    /// OID of the table that the latest of them went to.
+    pub unreadable_ip_in: AtomicU32,
 }
 
 /// Whether lookups of trackbacks were committed that the worker has not seen.
@@ -322,9 +326,15 @@ impl Database {
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.alert.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
-        for counter in
-            [&self.answered, &self.unanswered, &self.applied, &self.logged, &self.unlogged]
-        {
+        for counter in [
+            &self.answered,
+            &self.unanswered,
+            &self.applied,
+            &self.logged,
+            &self.unlogged,
+            &self.unfiled,
+            &self.unreadable_ips,
+        ] {
             counter.store(0, Ordering::Relaxed);
         }
         self.oid.store(0, Ordering::Release);

@@ -23,5 +23,7 @@ mod verdicts;
 mod people;
 #[path = "checks/submissions.rs"]
 mod submissions;
+#[path = "checks/unreadable.rs"]
+mod unreadable;
 #[path = "checks/words.rs"]
 mod words;

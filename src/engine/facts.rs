@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value as Json};
 
@@ -201,6 +201,20 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// A text where the sender's address should be that is none. One of another table is not fetched for
+    /// this.
+    pub fn unreadable_ip(&self) -> Option<&str> {
+        let text = match self.submission.get(Field::Ip) {
+            Value::Text(_) => self.text(Field::Ip),
+            Value::Later => match self.rare.get()?.fetched[Field::Ip as usize].get()? {
+                Value::Text(_) => self.text(Field::Ip),
+                _ => None,
+            },
+            _ => None,
+        };
+        text.filter(|text| !text.trim().is_empty() && self.ip().is_none())
+    }
+
     /// A field as a time, in microseconds since the Unix epoch: a timestamp, or a number of epoch
     /// seconds (milliseconds above 10^11).
     pub fn time(&self, field: Field) -> Option<i64> {
@@ -248,10 +262,7 @@ impl<'a> Facts<'a> {
     /// fetched. Fetches nothing by itself.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if matches!(self.submission.get(Field::Ip), Value::Text(_))
-            && self.ip().is_none()
-            && let Some(text) = self.text(Field::Ip).filter(|text| !text.trim().is_empty())
-        {
+        if let Some(text) = self.unreadable_ip() {
             let shown: String = text.chars().take(50).collect();
             notes.push(format!("ip: \"{shown}\" is not an address"));
         }
@@ -378,11 +389,33 @@ fn cut(text: &str, max_chars: usize) -> usize {
     text.char_indices().nth(max_chars).map_or(text.len(), |(at, _)| at)
 }
 
-/// An address as inet, cidr or text write it: perhaps with a netmask or a zone.
+/// An address as inet, cidr or text write it: perhaps with a netmask, a zone or a port. Of several, as
+/// the header X-Forwarded-For has them, nobody but the app can say which one is the sender's.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let text = text.split_once(['/', '%']).map_or(text, |(address, _)| address);
-    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    let bare = text.split_once(['/', '%']).map_or(text, |(address, _)| address);
+    let address = bare.parse().ok().or_else(|| with_port(text))?;
+    Some(address.to_canonical())
+}
+
+/// The address of `192.0.2.1:8080`, `[2001:db8::1]:443` or `[2001:db8::1]`.
+fn with_port(text: &str) -> Option<IpAddr> {
+    let (address, port) = match text.strip_prefix('[') {
+        Some(text) => {
+            let (address, port) = text.split_once(']')?;
+            let address = address.split_once('%').map_or(address, |(address, _)| address);
+            (
+                address.parse::<Ipv6Addr>().ok()?.into(),
+                port.strip_prefix(':').or(port.is_empty().then_some("0"))?,
+            )
+        }
+        None => {
+            let (address, port) = text.split_once(':')?;
+            (address.parse::<Ipv4Addr>().ok()?.into(), port)
+        }
+    };
+    (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+        .then_some(address)
 }
 
 fn number_json(number: f64) -> Json {

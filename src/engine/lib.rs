@@ -69,6 +69,7 @@ pub mod surroundings;
 pub mod addresses;
 pub mod domains;
 pub mod hosts;
+pub mod href;
 pub mod import;
 pub mod json_text;
 pub mod linking;

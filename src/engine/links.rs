@@ -3,12 +3,13 @@
 //! address inside a tag belongs to the tag, and so does the same address as the tag's text; the
 //! same address written in two places is two links, as Serendipity counts.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::{memchr, memchr3};
 
-use crate::hosts;
 use crate::text::{Class, class};
+use crate::{hosts, href};
 
 /// One link; the ranges are bytes of the text that was searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,17 @@ pub struct Link {
     pub url: Range<usize>,
     /// The host in it: without user, password and port; empty for a link within the site.
     pub host: Range<usize>,
+    /// Whether it is the value of an `href`, written in HTML.
+    pub in_html: bool,
+}
+
+impl Link {
+    /// The address that it leads to, of the text that was searched.
+    #[must_use]
+    pub fn address<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let written = &text[self.url.clone()];
+        if self.in_html { href::decoded(written) } else { written.into() }
+    }
 }
 
 /// Finds the links of a text, in order. Upper and lower case are one; the caller normalises what
@@ -57,6 +69,7 @@ struct Tag {
     url: Range<usize>,
     end: &'static [u8],
     seen: usize,
+    in_html: bool,
 }
 
 struct Search<'t> {
@@ -122,7 +135,7 @@ impl Search<'_> {
         let value = quoted_value(self.text, equals + 1, b'>');
         self.from = value.end;
         if !value.is_empty() && self.text.as_bytes()[value.start] != b'#' {
-            self.tagged(value, b"</a");
+            self.tagged(value, b"</a", true);
         }
     }
 
@@ -145,21 +158,21 @@ impl Search<'_> {
         };
         // `[url]some words[/url]` is no address; one among the words is found by itself.
         if !value.is_empty() && !self.text[value.clone()].contains(char::is_whitespace) {
-            self.tagged(value, end);
+            self.tagged(value, end, false);
         }
     }
 
-    fn tagged(&mut self, url: Range<usize>, end: &'static [u8]) {
+    fn tagged(&mut self, url: Range<usize>, end: &'static [u8], in_html: bool) {
         self.from = url.end;
-        self.push(url.clone());
-        self.tag = Some(Tag { seen: url.end, url, end });
+        self.push(url.clone(), in_html);
+        self.tag = Some(Tag { seen: url.end, url, end, in_html });
     }
 
     /// An address in running text.
     fn found(&mut self, url: Range<usize>) {
         self.from = url.end;
         if !self.repeats(&url) {
-            self.push(url);
+            self.push(url, false);
         }
     }
 
@@ -172,8 +185,14 @@ impl Search<'_> {
             tag.seen = url.start.saturating_sub(tag.end.len()).max(tag.seen);
             if closed {
                 self.tag = None;
-            } else if same(&self.text[tag.url.clone()], &self.text[url.clone()]) {
-                return true;
+            } else {
+                let (address, text) = (&self.text[tag.url.clone()], &self.text[url.clone()]);
+                // The text of a tag is HTML, too, and browsers need no reference for an ampersand.
+                if same(address, text)
+                    || tag.in_html && same(&href::decoded(address), &href::decoded(text))
+                {
+                    return true;
+                }
             }
         }
         self.links.last().is_some_and(|last| {
@@ -182,9 +201,9 @@ impl Search<'_> {
         })
     }
 
-    fn push(&mut self, url: Range<usize>) {
+    fn push(&mut self, url: Range<usize>, in_html: bool) {
         let host = host(self.text, &url);
-        self.links.push(Link { url, host });
+        self.links.push(Link { url, host, in_html });
     }
 }
 
@@ -401,6 +420,9 @@ mod tests {
             "[url]a.example[/url]",
             "[link=http://a.example]x[/link]",
             "[http://a.example](http://a.example)",
+            "<a href='http://a.example/?b=1&amp;c=2'>http://a.example/?b=1&c=2</a>",
+            "<a href='http://a.example/?b=1&amp;c=2'>http://a.example/?b=1&amp;c=2</a>",
+            "<a href='http://a.example/?b=1&c=2'>http://a.example/?b=1&amp;c=2</a>",
         ] {
             assert_eq!(urls(text).len(), 1, "{text}");
             assert!(hosts(text)[0].ends_with("a.example"), "{text}");

@@ -101,6 +101,12 @@ impl EnabledCheck {
         self.check.as_ref().err().map(String::as_str)
     }
 
+    /// What its findings do, unless one says otherwise.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        self.action
+    }
+
     /// What it needs to have remembered of earlier rows, if it asks for them.
     #[must_use]
     pub fn remembers(&self) -> Vec<Memory> {

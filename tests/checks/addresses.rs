@@ -168,6 +168,8 @@ fn an_address_may_be_text_and_what_is_none_is_noted() {
         "192.0.2.7/32",
         "2001:DB8::1",
         "2001:db8::1%eth0",
+        "192.0.2.7:8080",
+        "[2001:db8::1]:443",
     ] {
         assert_eq!(findings(&mut site, &format!("'{hit}'")), "ip_block suppressed", "{hit}");
     }
@@ -180,7 +182,7 @@ fn an_address_may_be_text_and_what_is_none_is_noted() {
         "not an ip",
         "1.2.3.4, 192.0.2.7",
         "0xc0000207",
-        "192.0.2.7:8080",
+        "192.0.2.7:http",
     ] {
         assert_eq!(findings(&mut site, &format!("'{none}'")), "", "{none}");
     }

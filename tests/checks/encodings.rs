@@ -181,3 +181,64 @@ fn entries_that_are_no_utf8_are_refused_or_harmless() {
         "spam\napproved"
     );
 }
+
+#[test]
+fn bytes_without_an_encoding_are_told_apart() {
+    let mut db = Encoded::new("SQL_ASCII");
+    run(
+        &mut db.client,
+        "CREATE TABLE notes (id text PRIMARY KEY, body text, status text NOT NULL DEFAULT 'approved'
+            CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('notes');
+         UPDATE spamcheck.check_setting SET enabled = true, action = 'moderate'
+          WHERE policy = 'default' AND check_name = 'duplicate'",
+    );
+    assert_eq!(
+        db.ask(
+            r"INSERT INTO notes (id, body) VALUES ('1', E'Ein T\xe4xt der lang ist'), ('2', E'Ein T\xe5xt der lang ist'),
+                ('3', E'Ein T\xe4xt der lang ist') RETURNING status"
+        ),
+        "approved\napproved\npending"
+    );
+    // A row whose key is such bytes is found again, and one that is like it is not taken for it.
+    run(
+        &mut db.client,
+        r"INSERT INTO notes (id, body) VALUES (E'\xe4', 'Ein anderer text'), (E'\xc3\xa4', 'Noch ein anderer')",
+    );
+    assert_eq!(
+        db.ask(
+            "INSERT INTO notes (id, body) VALUES ('y', 'Ein anderer text'), ('z', 'Noch ein anderer'),
+                (E'\\xf4\\x8f\\xbf\\xa4', 'Der dritte text'), ('x', 'Der dritte text') RETURNING status"
+        ),
+        "pending\npending\napproved\npending"
+    );
+    run(
+        &mut db.client,
+        r"DELETE FROM notes WHERE id = E'\xe4'; UPDATE notes SET body = 'gone' WHERE id = 'y'",
+    );
+    assert_eq!(
+        db.ask("INSERT INTO notes (id, body) VALUES ('w', 'Ein anderer text') RETURNING status"),
+        "approved"
+    );
+}
+
+#[test]
+fn what_is_said_about_a_table_is_in_the_databases_encoding() {
+    let mut db = Encoded::new("LATIN1");
+    run(&mut db.client, "CREATE TABLE \"Äußerung\" (grüße text, title text)");
+    let (notices, heard) = std::sync::mpsc::channel();
+    let mut config = cluster().config(&db.name, SUPERUSER);
+    config.notice_callback(move |notice| {
+        let _ = notices.send(notice.message().to_owned());
+    });
+    let mut client = config.connect(postgres::NoTls).expect("a session");
+    run(&mut client, "SELECT spamcheck.protect('\"Äußerung\"')");
+    let heard: Vec<String> = heard.try_iter().collect();
+    assert!(!heard.is_empty() && heard.iter().all(|n| n.contains("Äußerung")), "{heard:?}");
+    // An error, too, is readable, and what it cannot say it escapes.
+    let error = refused(
+        &mut client,
+        "SELECT spamcheck.protect('\"Äußerung\"', columns => '{\"body\": \"größe\"}')",
+    );
+    assert!(error.message().contains(r"gr\u00f6\u00dfe"), "{error:?}");
+}

@@ -106,6 +106,26 @@ fn strict_isolation_fails_to_serialize_where_it_had_to_wait() {
 }
 
 #[test]
+fn transactions_that_wait_for_each_other_are_a_deadlock_that_says_why() {
+    let mut site = blog(&["duplicate"]);
+    let insert = |text: &str| format!("INSERT INTO comments (body) VALUES ('{text}')");
+    site.run(&format!("SET deadlock_timeout = '10s'; BEGIN; {}", insert("the first of the texts")));
+    let second = format!(
+        "SET deadlock_timeout = '100ms'; BEGIN; {}; {}",
+        insert("the second of the texts"),
+        insert("the first of the texts")
+    );
+    let failed = waits(&mut site, &second, |site| site.run(&insert("the second of the texts")));
+    let failed = failed.expect_err("one of them gives way");
+    let error = failed.as_db_error().expect("an error of the server");
+    assert_eq!(error.code().code(), "40P01", "{error:?}");
+    assert!(error.detail().is_some_and(|detail| detail.contains("Process")), "{error:?}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("duplicate")), "{error:?}");
+    site.run("COMMIT");
+    assert_eq!(pending(&mut site), "");
+}
+
+#[test]
 fn of_many_sessions_at_once_exactly_one_is_first() {
     const SESSIONS: usize = 16;
     const ROUNDS: usize = 8;

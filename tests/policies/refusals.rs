@@ -384,3 +384,37 @@ fn a_list_that_does_not_exist_yet_is_warned_about_and_not_refused() {
     assert_eq!(site.ask(named), "latest");
     site.run("SELECT 1");
 }
+
+#[test]
+fn a_database_role_that_does_not_exist_is_warned_about_and_not_refused() {
+    let mut site = Site::bare();
+    let role = site.role("Staff");
+    let (warnings, heard) = std::sync::mpsc::channel();
+    let mut config = site.db.cluster().config(site.db.name(), "postgres");
+    config.notice_callback(move |notice| {
+        let _ = warnings.send(notice.message().to_owned());
+    });
+    let mut client = config.connect(postgres::NoTls).unwrap();
+    let role = role.to_lowercase();
+    let set = |roles: &str| {
+        format!(
+            "UPDATE spamcheck.check_setting SET enabled = true, options = '{{\"db_roles\": [{roles}]}}'
+              WHERE policy = 'default' AND check_name = 'bypass'"
+        )
+    };
+    run(&mut client, &set(&format!("\"{role}\"")));
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [""; 0]);
+    run(&mut client, &set(&format!("\"{role}\", \"no such role\", \"{}\"", role.to_uppercase())));
+    let heard: Vec<String> = heard.try_iter().collect();
+    assert_eq!(
+        heard,
+        [
+            "check bypass names the database role \"no such role\", which does not exist"
+                .to_owned(),
+            format!(
+                "check bypass names the database role \"{}\", which does not exist",
+                role.to_uppercase()
+            )
+        ]
+    );
+}

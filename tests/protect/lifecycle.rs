@@ -249,3 +249,37 @@ fn the_functions_and_the_view_are_as_documented() {
     // JSON's null, which drivers send for theirs, is the same.
     assert_eq!(protect(&mut client, "'notes', 'default', 'null', 'null', 'null', 'null'"), plain);
 }
+
+#[test]
+fn protect_names_the_required_fields_that_no_column_holds() {
+    let (database, mut client) = start();
+    run(
+        &mut client,
+        r#"CREATE TABLE notes (id int PRIMARY KEY, body text, status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+           SELECT spamcheck.create_policy('blog', 'serendipity');
+           UPDATE spamcheck.check_setting SET options = '{"fields": ["author", "email", "ip", "body"]}'
+            WHERE policy = 'blog' AND check_name = 'required'"#,
+    );
+    let heard = notices(&database, "SELECT spamcheck.protect('notes', 'blog')");
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(
+        heard[0].contains("asks for author, email, for which table public.notes has no column"),
+        "{heard:?}"
+    );
+    assert!(
+        heard[0].contains("hits every row") && heard[0].contains("(action reject)"),
+        "{heard:?}"
+    );
+    assert!(
+        heard[1].contains("asks for ip,") && heard[1].contains("has not set pg_spamcheck.ip"),
+        "{heard:?}"
+    );
+    let refused =
+        client.batch_execute("INSERT INTO notes VALUES (1, 'words')").expect_err("as it said");
+    assert_eq!(refused.as_db_error().and_then(|e| e.constraint()), Some("spamcheck_reject"));
+    // Where all are mapped, or nobody asks, nothing is said.
+    run(&mut client, "ALTER TABLE notes ADD author text, ADD email text, ADD ip inet");
+    assert_eq!(notices(&database, "SELECT spamcheck.protect('notes', 'blog')"), [""; 0]);
+    run(&mut client, "ALTER TABLE notes DROP author");
+    assert_eq!(notices(&database, "SELECT spamcheck.protect('notes', 'default')"), [""; 0]);
+}

@@ -133,7 +133,7 @@ impl OnDomains {
     }
 
     fn look_up_links(&self, text: &str, field: &str) -> Option<Hit> {
-        links::find(text).into_iter().find_map(|link| self.look_up(&text[link.url], field))
+        links::find(text).into_iter().find_map(|link| self.look_up(&link.address(text), field))
     }
 
     fn scan(&self, facts: &Facts<'_>, field: Field) -> Option<Hit> {
@@ -142,7 +142,7 @@ impl OnDomains {
             Field::Body => {
                 let text = facts.linked_text();
                 let mut links = facts.links().iter();
-                links.find_map(|link| self.look_up(&text[link.url.clone()], field.name()))
+                links.find_map(|link| self.look_up(&link.address(text), field.name()))
             }
             _ => {
                 return facts.texts(field).find_map(|named| {

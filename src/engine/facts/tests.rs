@@ -43,13 +43,25 @@ fn addresses_are_canonical_and_unreadable_ones_are_noted() {
         (" 192.0.2.7/32 ", Some("192.0.2.7")),
         ("::ffff:192.0.2.7", Some("192.0.2.7")),
         ("fe80::1%eth0", Some("fe80::1")),
+        ("192.0.2.7:8080", Some("192.0.2.7")),
+        ("[2001:DB8::1]:443", Some("2001:db8::1")),
+        ("[2001:db8::1]", Some("2001:db8::1")),
+        ("[fe80::1%eth0]:1", Some("fe80::1")),
+        ("[::ffff:192.0.2.7]:80", Some("192.0.2.7")),
         ("localhost", None),
+        ("192.0.2.7, 10.0.0.1", None),
+        ("192.0.2.7:http", None),
+        ("192.0.2.7:70000", None),
+        ("192.0.2.7:", None),
+        ("[192.0.2.7]:80", None),
+        ("[2001:db8::1]443", None),
+        ("localhost:80", None),
         ("", None),
     ] {
         with(json!({ "ip": given }), 100, |facts| {
             assert_eq!(facts.ip().map(|ip| ip.to_string()).as_deref(), expected, "{given}");
             let noted = facts.notes().contains(&format!("ip: \"{given}\" is not an address"));
-            assert_eq!(noted, given == "localhost", "{given}");
+            assert_eq!(noted, expected.is_none() && !given.is_empty(), "{given}");
         });
     }
 }
