@@ -109,6 +109,10 @@ CREATE FUNCTION spamcheck._queued() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_queued';
 COMMENT ON FUNCTION spamcheck._queued() IS 'Internal: wakes the worker once queued lookups are committed';
 
+CREATE FUNCTION spamcheck._mail_queued() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_mail_queued';
+COMMENT ON FUNCTION spamcheck._mail_queued() IS 'Internal: tells the worker that moderators are to be mailed once that is committed';
+
 CREATE FUNCTION spamcheck._renamed() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'spamcheck_renamed';
 COMMENT ON FUNCTION spamcheck._renamed() IS 'Internal: mappings follow renamed columns and tables';

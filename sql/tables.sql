@@ -197,10 +197,12 @@ CREATE TABLE spamcheck.spam_checklog (
 );
 ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
 CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
+CREATE INDEX spam_checklog_retention ON spamcheck.spam_checklog (policy, logged_at);
 CREATE INDEX spam_checklog_submission_id ON spamcheck.spam_checklog (submission_id);
 CREATE INDEX spam_checklog_row ON spamcheck.spam_checklog (_protection, row_key);
 COMMENT ON INDEX spamcheck.spam_checklog_row IS 'For finding what was found about a row';
-COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows and purging the oldest';
+COMMENT ON INDEX spamcheck.spam_checklog_logged_at IS 'For reading the newest rows';
+COMMENT ON INDEX spamcheck.spam_checklog_retention IS 'For purging each policy''s oldest rows';
 COMMENT ON INDEX spamcheck.spam_checklog_submission_id IS 'For reversing all findings of a submission';
 COMMENT ON TABLE spamcheck.spam_checklog IS 'Spam check log: one row for each finding on each submission';
 COMMENT ON COLUMN spamcheck.spam_checklog.logged_at IS 'When the finding was made';
@@ -333,6 +335,54 @@ COMMENT ON COLUMN spamcheck._checked.status IS 'The row''s status without Akisme
 COMMENT ON COLUMN spamcheck._checked.former IS 'The row''s own status before any verdict';
 COMMENT ON COLUMN spamcheck._checked.total IS 'The sum of scores that the local checks gave';
 
+-- Mail ----------------------------------------------------------------------------------------------
+
+CREATE SEQUENCE spamcheck._mail_id_seq;
+COMMENT ON SEQUENCE spamcheck._mail_id_seq IS 'Ids of what waits to be mailed';
+CREATE TABLE spamcheck._mail (
+    id            bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck._mail_id_seq'),
+    policy        text NOT NULL,
+    queued_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    relation      text NOT NULL,
+    row_key       jsonb,
+    submission_id bigint NOT NULL,
+    author        text,
+    email         text,
+    ip            inet,
+    excerpt       text,
+    why           jsonb NOT NULL,
+    recipients    text[]
+);
+ALTER SEQUENCE spamcheck._mail_id_seq OWNED BY spamcheck._mail.id;
+COMMENT ON TABLE spamcheck._mail IS 'Internal: newly moderated rows that moderators are to be mailed about; those that a mail server has taken are deleted';
+COMMENT ON COLUMN spamcheck._mail.policy IS 'The policy, whose mail_to gets it';
+COMMENT ON COLUMN spamcheck._mail.queued_at IS 'When the row was moderated';
+COMMENT ON COLUMN spamcheck._mail.relation IS 'The protected table, schema-qualified and quoted as SQL needs';
+COMMENT ON COLUMN spamcheck._mail.row_key IS 'The row''s primary key by column name';
+COMMENT ON COLUMN spamcheck._mail.submission_id IS 'As in spam_checklog';
+COMMENT ON COLUMN spamcheck._mail.author IS 'The submission''s author';
+COMMENT ON COLUMN spamcheck._mail.email IS 'The author''s address; not mailed, but erase_subject goes by it';
+COMMENT ON COLUMN spamcheck._mail.ip IS 'The sender''s IP address; not mailed, but erase_subject goes by it';
+COMMENT ON COLUMN spamcheck._mail.excerpt IS 'The beginning of the text; NULL: the policy keeps a hash alone';
+COMMENT ON COLUMN spamcheck._mail.why IS 'Check and reason of each finding';
+COMMENT ON COLUMN spamcheck._mail.recipients IS 'Who still gets it; NULL: all that the policy names';
+
+CREATE TABLE spamcheck._mailing (
+    policy        text PRIMARY KEY,
+    next_at       timestamptz NOT NULL,
+    sent_at       timestamptz,
+    failures      integer NOT NULL DEFAULT 0,
+    without_texts boolean NOT NULL DEFAULT false,
+    last_error    text
+);
+COMMENT ON TABLE spamcheck._mailing IS 'Internal: when each policy''s moderators were mailed, and when they may be again';
+COMMENT ON COLUMN spamcheck._mailing.policy IS 'The policy';
+COMMENT ON COLUMN spamcheck._mailing.next_at IS 'No digest goes out before';
+COMMENT ON COLUMN spamcheck._mailing.sent_at IS 'When a mail server last took one';
+COMMENT ON COLUMN spamcheck._mailing.failures IS 'Tries in a row that failed';
+COMMENT ON COLUMN spamcheck._mailing.without_texts IS 'Whether the next one goes without the texts, which the mail server did not take';
+COMMENT ON COLUMN spamcheck._mailing.last_error IS 'Why the last try failed, or whom it could not reach';
+
 -- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.check_setting', '');
@@ -344,6 +394,8 @@ SELECT pg_catalog.pg_extension_config_dump('spamcheck._seen', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._checked', '');

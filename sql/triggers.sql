@@ -42,6 +42,10 @@ CREATE TRIGGER queued AFTER INSERT OR UPDATE OF state, next_at ON spamcheck.look
 ALTER TABLE spamcheck.lookup ENABLE ALWAYS TRIGGER queued;
 COMMENT ON TRIGGER queued ON spamcheck.lookup IS 'Wakes the worker at commit, whoever wrote: a trigger, a restore or a DBA';
 
+CREATE TRIGGER queued AFTER INSERT ON spamcheck._mail FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._mail_queued();
+ALTER TABLE spamcheck._mail ENABLE ALWAYS TRIGGER queued;
+COMMENT ON TRIGGER queued ON spamcheck._mail IS 'Tells the worker at commit, whoever wrote: a trigger or a restore';
+
 CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER SCHEMA', 'ALTER TYPE', 'ALTER INDEX', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW',
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')

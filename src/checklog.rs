@@ -301,6 +301,16 @@ pub fn write(entries: &str) {
     });
 }
 
+/// Whether the log says that a submission was moderated.
+pub fn moderated(submission_id: i64) -> bool {
+    spi::text_now(
+        "SELECT convert_to('yes', 'UTF8') FROM spamcheck.spam_checklog l
+          WHERE l.submission_id = $1 AND l.outcome = 'moderated' LIMIT 1",
+        &[Arg::Big(submission_id)],
+    )
+    .is_some()
+}
+
 const REFUSED: &str = "UPDATE spamcheck.spam_checklog l
             SET detail = jsonb_set(l.detail, '{refused}', to_jsonb(r.refused))
            FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(id bigint, refused bigint)

@@ -194,10 +194,11 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, protection.needs(), &elsewhere);
     let around = Around { protection, row: Some(row), dry: false, edited, claim: Cell::default() };
-    let mut judgement = {
+    let (mut judgement, told) = {
         let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now())
             .within(&around);
-        if shared::shared().is_none() {
+        let told = policy.settings.notify_channel.is_some() && policy.covers(facts.kind());
+        let judgement = if shared::shared().is_none() {
             policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
         } else {
             catch_unwind(AssertUnwindSafe(|| policy.judge(&facts))).unwrap_or_else(|panic| {
@@ -207,7 +208,8 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
                 }
                 policy.weigh(vec![failure("policy", "a check panicked; please report it")])
             })
-        }
+        };
+        (judgement, told)
     };
     if judgement.lookups.any() && protection.key.is_empty() {
         // A verdict that comes later has to find its row again.
@@ -222,7 +224,8 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
         let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
         (judgement, asked) = wait::with_answer(protection, whole, edited, judgement);
     }
-    if judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none() {
+    let quiet = judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none();
+    if quiet && !told {
         return Decision::Pass(trigger.unchanged());
     }
     follow(trigger, protection, row, judgement, asked, around.claim.take())

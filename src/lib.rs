@@ -33,6 +33,8 @@ mod record;
 mod key;
 mod checklog;
 mod logfile;
+mod notice;
+mod mail;
 mod lookups;
 mod checked;
 mod feedback;

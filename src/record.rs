@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys, prelude::*};
-use serde_json::Value as Json;
-use spamcheck_engine::verdict::Judgement;
+use serde_json::{Value as Json, json};
+use spamcheck_engine::verdict::{Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet};
 
 use crate::checklog::{self, About};
 use crate::mailbox::{self, Unsettled};
+use crate::notice::{self, Notice};
 use crate::protection::Protection;
 use crate::rate::Claim;
 use crate::row::Row;
@@ -21,7 +22,7 @@ use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
 use crate::trigger::{Event, Trigger, VERSION_1};
 use crate::wait::Asked;
-use crate::{checked, key, logfile, lookups, memory, rulebook, settings, shared};
+use crate::{checked, key, logfile, lookups, mail, memory, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
@@ -32,6 +33,7 @@ const BYTES_AT_ONCE: usize = 16 << 20;
 struct Gathered {
     subtransaction: pg_sys::SubTransactionId,
     entries: Vec<Json>,
+    mail: Option<Json>,
     lookups: Vec<Json>,
     /// What Akismet has said already.
     checked: Option<Json>,
@@ -112,6 +114,7 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     let submission = submission::read(&protection, row, FieldSet::of(&Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let row_key = key::of_row(&protection, row);
+    tell(&protection, row_key.as_ref(), &pending);
     let mut submission_id = None;
     let mut entries = Vec::new();
     if !pending.judgement.findings.is_empty() {
@@ -144,17 +147,31 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     let checked = pending.asked.as_ref().and_then(|asked| {
         Some(checked::entry(&protection, row, row_key.as_ref()?, asked, &pending))
     });
+    let mail = mail::entry(&protection.policy, pending.judgement.verdict, &entries);
+    if entries.is_empty() && lookups.is_empty() && checked.is_none() {
+        return;
+    }
     let subtransaction = stash::current();
     let texts = lookups.iter().chain(&checked).map(|entry| text_bytes(&entry["submission"]));
     let bytes = entries.iter().map(checklog::bytes).sum::<usize>() + texts.sum::<usize>();
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Gathered { subtransaction, entries, lookups, checked, bytes });
+        all.push(Gathered { subtransaction, entries, mail, lookups, checked, bytes });
         let ours = all.iter().filter(|g| g.subtransaction == subtransaction);
         let (count, bytes) = ours.fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
     });
     if full {
         flush();
+    }
+}
+
+/// Notifies of the verdict on a stored row, if the policy says so. A row that is held is a moderated one
+/// until the answer comes.
+fn tell(protection: &Protection, row_key: Option<&Json>, pending: &Pending) {
+    let verdict = if pending.held { Verdict::Moderate } else { pending.judgement.verdict };
+    let notice = Notice::of(&protection.policy, &protection.relation, row_key, verdict);
+    if let Some(notice) = notice {
+        notice::at_commit(notice);
     }
 }
 
@@ -181,15 +198,20 @@ fn flush() {
         return;
     }
     let mut entries = Vec::new();
+    let mut mails = Vec::new();
     let mut queue = Vec::new();
     let mut answers = Vec::new();
     for one in gathered {
         entries.extend(one.entries);
+        mails.extend(one.mail);
         queue.extend(one.lookups);
         answers.extend(one.checked);
     }
     if !entries.is_empty() {
         checklog::log(entries);
+    }
+    if !mails.is_empty() {
+        mail::queue(mails);
     }
     if !queue.is_empty() {
         lookups::enqueue(queue);
@@ -207,6 +229,7 @@ pub fn flush_leftovers(prepared: bool) {
     if GATHERED.with_borrow(|all| !all.is_empty()) {
         with_snapshot(flush);
     }
+    notice::before_commit(prepared);
     let unfiled = logfile::before_commit(prepared);
     if !unfiled.is_empty() {
         with_snapshot(|| checklog::write(&Json::Array(unfiled).to_string()));
@@ -250,6 +273,10 @@ pub fn log_dropped(
 ) {
     let id = checklog::next_submission_id();
     checklog::log(rejected_entries(protection, facts, judgement, asked, whole_row, id));
+    let relation = &protection.relation;
+    if let Some(notice) = Notice::of(&protection.policy, relation, None, judgement.verdict) {
+        notice::at_commit(notice);
+    }
 }
 
 /// Logs a row whose rejection is about to roll its transaction back: by way of the worker, which
@@ -262,7 +289,8 @@ pub fn log_rejected(
     whole_row: Json,
 ) {
     let id = checklog::next_submission_id();
-    post(protection, rejected_entries(protection, facts, judgement, asked, whole_row, id));
+    let notice = Notice::of(&protection.policy, &protection.relation, None, judgement.verdict);
+    post(protection, rejected_entries(protection, facts, judgement, asked, whole_row, id), notice);
 }
 
 /// Logs the refusal that stands for a block of a rate limit, or would be one but for the trial. Also when
@@ -276,17 +304,21 @@ pub fn log_block(
     claim: Claim,
 ) {
     let id = checklog::next_submission_id();
-    if post(protection, checklog::entries(&protection.policy, about, facts, judgement, id)) {
+    let policy = &protection.policy;
+    let notice = Notice::of(policy, &protection.relation, about.row_key, judgement.verdict);
+    if post(protection, checklog::entries(policy, about, facts, judgement, id), notice) {
         claim.logged(id);
     }
 }
 
-/// Hands entries to the worker, as far as they become rows; whether they are safe.
-fn post(protection: &Protection, entries: Vec<Json>) -> bool {
+/// Hands entries to the worker, as far as they become rows, and what is to be notified once they are;
+/// whether they are safe.
+fn post(protection: &Protection, entries: Vec<Json>, notice: Option<Notice>) -> bool {
     // SAFETY: a static that is set for the life of the backend.
     let database = unsafe { pg_sys::MyDatabaseId };
     let entry = shared::shared().and_then(|shared| shared.enlist(database));
-    let letter = checklog::log_past_rollback(entries);
+    let mut letter = checklog::log_past_rollback(entries);
+    letter.extend(notice.map(|notice| json!({ "notice": notice })));
     if letter.is_empty() {
         return true;
     }

@@ -111,7 +111,14 @@ pub fn rename_dependents(table: &str, old: &Json, new: &Json) {
     let name = |row: &Json| row["name"].as_str().unwrap_or_default().to_owned();
     let (old, new) = (&name(old), &name(new));
     let dependents: &[(&str, &str)] = match table {
-        "policy" => &[("check_setting", "policy"), ("_protection", "policy"), ("lookup", "policy")],
+        "policy" => &[
+            ("check_setting", "policy"),
+            ("_protection", "policy"),
+            ("lookup", "policy"),
+            ("_mail", "policy"),
+            ("_mailing", "policy"),
+            ("spam_checklog", "policy"),
+        ],
         "list" => &[("list_entry", "list")],
         _ => return,
     };

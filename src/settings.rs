@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
+use spamcheck_engine::mail::MailServer;
 
 static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_PRIVATE_HOSTS: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -164,7 +165,7 @@ fn numbers() {
 fn strings() {
     type Setting = &'static GucSetting<Option<CString>>;
     let secret = GucFlags::SUPERUSER_ONLY;
-    let files: [(&'static CStr, &'static CStr, Setting, GucFlags); 5] = [
+    let files: [(&'static CStr, &'static CStr, Setting, GucFlags); 4] = [
         (
             c"pg_spamcheck.secrets_file",
             c"JSON file with the keys and passwords.",
@@ -183,7 +184,6 @@ fn strings() {
             &LOG_FILE,
             secret,
         ),
-        (c"pg_spamcheck.smtp_url", c"Mail server for mails to moderators.", &SMTP_URL, secret),
         (c"pg_spamcheck.http_proxy", c"Proxy for the worker's requests.", &HTTP_PROXY, secret),
     ];
     for (name, short, setting, flags) in files {
@@ -194,6 +194,20 @@ fn strings() {
             setting,
             GucContext::Sighup,
             flags,
+        );
+    }
+    // SAFETY: the hook reads the C string it is given and allocates only with palloc.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"pg_spamcheck.smtp_url",
+            c"Mail server for mails to moderators.",
+            c"smtps://host or smtp+starttls://host, with a port and ?from=address if wanted; plain smtp:// for loopback hosts. User and password are in the secrets file. Empty: none.",
+            &SMTP_URL,
+            GucContext::Sighup,
+            secret,
+            Some(check_smtp_url),
+            None,
+            None,
         );
     }
     let services: [(&'static CStr, &'static CStr, Setting); 4] = [
@@ -267,6 +281,32 @@ unsafe extern "C-unwind" fn check_service_url(
     _extra: *mut *mut std::ffi::c_void,
     _source: pg_sys::GucSource::Type,
 ) -> bool {
+    // SAFETY: the server's promise.
+    unsafe { check_url(newval, |url| service_url(url).map(drop)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn check_smtp_url(
+    newval: *mut *mut std::ffi::c_char,
+    _extra: *mut *mut std::ffi::c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    let check = |url: &str| match url {
+        "" => Ok(()),
+        url => MailServer::parse(url).map(drop),
+    };
+    // SAFETY: the server's promise.
+    unsafe { check_url(newval, check) }
+}
+
+/// Whether a new value passes a check, whose complaint becomes the DETAIL.
+///
+/// # Safety
+/// `newval` must be what the server passes to a check hook.
+unsafe fn check_url(
+    newval: *mut *mut std::ffi::c_char,
+    check: impl FnOnce(&str) -> Result<(), String>,
+) -> bool {
     // SAFETY: the server passes a pointer to a C string or to null.
     let url = unsafe {
         if newval.is_null() || (*newval).is_null() {
@@ -274,8 +314,8 @@ unsafe extern "C-unwind" fn check_service_url(
         }
         CStr::from_ptr(*newval)
     };
-    match url.to_str().map_err(|_| "It is not valid UTF-8.".to_string()).and_then(service_url) {
-        Ok(_) => true,
+    match url.to_str().map_err(|_| "It is not valid UTF-8.".to_string()).and_then(check) {
+        Ok(()) => true,
         Err(why) => {
             let detail = CString::new(why).unwrap_or_default();
             // SAFETY: the check hook protocol: detail texts are palloc'd and left in this variable.
@@ -349,6 +389,8 @@ pub struct Network {
     pub allow_private_hosts: bool,
     /// Where the keys are.
     pub secrets_file: Option<String>,
+    /// The mail server, if any.
+    pub smtp_url: Option<String>,
 }
 
 /// The worker's settings as they are now.
@@ -365,5 +407,6 @@ pub fn network() -> Network {
         ca_file: text(&CA_FILE),
         allow_private_hosts: ALLOW_PRIVATE_HOSTS.get(),
         secrets_file: text(&SECRETS_FILE),
+        smtp_url: text(&SMTP_URL),
     }
 }

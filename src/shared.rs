@@ -35,6 +35,10 @@ pub struct Database {
     pub prepared: AtomicBool,
     /// Rows were remembered that the worker has not looked at.
     pub memory: AtomicBool,
+    /// Moderators are to be mailed about rows that the worker has not looked at.
+    pub mail: AtomicBool,
+    /// A prepared transaction holds such rows: they will show up without a word.
+    pub mail_prepared: AtomicBool,
     /// The worker was told to end: that is no failure.
     pub told_to_end: AtomicBool,
     /// What stood against the last start of a worker; see [`Refused`].
@@ -310,6 +314,8 @@ impl Database {
         self.prepared.store(false, Ordering::Relaxed);
         self.refused.store(Refused::No as u32, Ordering::Relaxed);
         self.memory.store(false, Ordering::Relaxed);
+        self.mail.store(false, Ordering::Relaxed);
+        self.mail_prepared.store(false, Ordering::Relaxed);
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.alert.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);

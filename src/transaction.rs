@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use pgrx::pg_sys;
 
 use crate::shared::Queued;
-use crate::{logfile, memory, nesting, record, rulebook, shared, stash};
+use crate::{logfile, memory, nesting, notice, record, rulebook, shared, stash};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
     static TRACKBACKS: Cell<bool> = const { Cell::new(false) };
     static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
     static REMEMBERED: Cell<bool> = const { Cell::new(false) };
+    static MAIL_QUEUED: Cell<bool> = const { Cell::new(false) };
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -49,6 +50,22 @@ pub fn trackbacks_queued() {
 pub fn remembered() {
     register();
     REMEMBERED.set(true);
+}
+
+/// Tells the worker once this transaction is committed that moderators are to be mailed. It is not woken:
+/// it looks each second.
+pub fn mail_queued() {
+    register();
+    MAIL_QUEUED.set(true);
+}
+
+fn tell_of_mail(prepared: bool) {
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
+        let flag = if prepared { &entry.mail_prepared } else { &entry.mail };
+        flag.store(true, Ordering::Release);
+    }
 }
 
 fn tell_of_memory() {
@@ -95,6 +112,9 @@ unsafe extern "C-unwind" fn at_transaction(
             if REMEMBERED.replace(false) {
                 tell_of_memory();
             }
+            if MAIL_QUEUED.replace(false) {
+                tell_of_mail(false);
+            }
             if CALL_WORKER.replace(false) {
                 wake(false);
             }
@@ -104,6 +124,9 @@ unsafe extern "C-unwind" fn at_transaction(
             memory::clear();
             if REMEMBERED.replace(false) {
                 tell_of_memory();
+            }
+            if MAIL_QUEUED.replace(false) {
+                tell_of_mail(true);
             }
             // The rows show up at COMMIT PREPARED, in whatever session, without a word to us.
             if CALL_WORKER.replace(false) {
@@ -116,6 +139,8 @@ unsafe extern "C-unwind" fn at_transaction(
             nesting::clear(true);
             record::discard();
             logfile::discard();
+            notice::discard();
+            MAIL_QUEUED.set(false);
             CALL_WORKER.set(false);
             TRACKBACKS.set(false);
             REMEMBERED.set(false);
@@ -154,6 +179,7 @@ unsafe extern "C-unwind" fn at_subtransaction(
             memory::forget_from(subtransaction);
             record::discard_from(subtransaction);
             logfile::discard_from(subtransaction);
+            notice::discard_from(subtransaction);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             nesting::end(subtransaction, false);
@@ -161,6 +187,7 @@ unsafe extern "C-unwind" fn at_subtransaction(
             memory::hand_up(subtransaction, parent);
             record::hand_up(subtransaction, parent);
             logfile::hand_up(subtransaction, parent);
+            notice::hand_up(subtransaction, parent);
         }
         _ => {}
     }

@@ -182,10 +182,18 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
             "Set pg_spamcheck.log_file in postgresql.conf and reload; it is relative to the data directory.",
         );
     }
-    for column in ["unsubscribe", "retention", "notify_channel", "mail_to"] {
-        if !matches!(&row[column], Json::Null | Json::Bool(false)) {
-            not_served(&format!("policy column \"{column}\""));
-        }
+    if row["unsubscribe"] == true {
+        not_served("policy column \"unsubscribe\"");
+    }
+    if row["mail_to"].as_array().is_some_and(|mail_to| !mail_to.is_empty())
+        && settings::network().smtp_url.is_none()
+    {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "mail_to names addresses and there is no mail server".into(),
+            "Until pg_spamcheck.smtp_url is set, what is to be mailed waits.".into(),
+            "Set pg_spamcheck.smtp_url in postgresql.conf and reload.",
+        );
     }
     Ok(())
 }

@@ -94,6 +94,7 @@ pub mod verdict;
 
 pub mod akismet;
 pub mod lookup;
+pub mod mail;
 pub mod mapping;
 
 #[cfg(test)]

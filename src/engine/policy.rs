@@ -213,7 +213,8 @@ impl Policy {
         policy.checks.sort_by_key(|check| check.action != Action::Allow);
         policy.allowing = policy.checks.partition_point(|check| check.action == Action::Allow);
         let asked = policy.checks.len() + policy.first.len() + policy.lookups.len();
-        if policy.types.is_some() && asked > 0 {
+        // Who is told of every verdict is not told of what has none.
+        if policy.types.is_some() && (asked > 0 || policy.settings.notify_channel.is_some()) {
             policy.needs.insert(Field::Type);
         }
         policy

@@ -8,6 +8,7 @@ use pgrx::{ereport, pg_sys};
 use serde_json::Value as Json;
 
 use crate::checklog;
+use crate::notice::Notice;
 use crate::subtransaction;
 use crate::worker::presence::set;
 
@@ -18,13 +19,13 @@ pub fn write(letters: &[&[u8]]) -> Vec<bool> {
     let parsed: Vec<Option<Vec<Json>>> =
         letters.iter().map(|text| serde_json::from_slice(text).ok()).collect();
     let readable = parsed.iter().map(Option::is_some).collect();
-    let together = Json::Array(parsed.into_iter().flatten().flatten().collect()).to_string();
-    if subtransaction::attempt(AssertUnwindSafe(|| checklog::write(&together))).is_ok() {
+    let together: Vec<Json> = parsed.iter().flatten().flatten().cloned().collect();
+    if subtransaction::attempt(AssertUnwindSafe(|| write_and_tell(together))).is_ok() {
         return readable;
     }
-    let one_by_one = letters.iter().map(|text| {
-        let text = String::from_utf8_lossy(text);
-        subtransaction::attempt(AssertUnwindSafe(|| checklog::write(&text)))
+    let one_by_one = parsed.into_iter().map(|letter| {
+        let Some(letter) = letter else { return false };
+        subtransaction::attempt(AssertUnwindSafe(|| write_and_tell(letter)))
             .inspect_err(|failure| {
                 ereport!(
                     LOG,
@@ -36,4 +37,18 @@ pub fn write(letters: &[&[u8]]) -> Vec<bool> {
             .is_ok()
     });
     one_by_one.collect()
+}
+
+/// Writes entries, and notifies of what came along with them.
+fn write_and_tell(letter: Vec<Json>) {
+    let (notices, entries): (Vec<Json>, Vec<Json>) =
+        letter.into_iter().partition(|one| one.get("notice").is_some());
+    if !entries.is_empty() {
+        checklog::write(&Json::Array(entries).to_string());
+    }
+    for notice in notices {
+        if let Ok(notice) = serde_json::from_value::<Notice>(notice["notice"].clone()) {
+            notice.send();
+        }
+    }
 }

@@ -11,15 +11,18 @@ mod http;
 mod lane;
 pub mod launcher;
 mod letters;
+mod mailing;
 mod pipeline;
 mod pool;
 mod presence;
 mod process;
+mod purging;
 mod questions;
 mod refusals;
 mod resolve;
 mod secrets;
 pub mod settle;
+mod smtp;
 mod trackback;
 mod writing;
 
@@ -41,9 +44,11 @@ use crate::transaction as transactions;
 use expiry::Expiry;
 use forgetting::Forgetting;
 use lane::Lane;
+use mailing::Mailing;
 use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
+use purging::Purging;
 use questions::{Asked, Check};
 use trackback::Trackbacks;
 
@@ -64,6 +69,8 @@ struct Worker {
     forgetting: Forgetting,
     trackbacks: Trackbacks,
     expiry: Expiry,
+    purging: Purging,
+    mailing: Mailing,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -143,10 +150,12 @@ impl Worker {
             bell: bell.clone(),
             lane: Lane::new(database),
             letters: Reader::default(),
+            mailing: Mailing::new(&settings::network(), bell.clone()),
             pipeline: Pipeline::new(database, bell.clone()),
             trackbacks: Trackbacks::new(database, bell),
             forgetting: Forgetting::new(),
             expiry: Expiry::new(),
+            purging: Purging::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
@@ -185,13 +194,18 @@ impl Worker {
             if !installed() {
                 return false;
             }
-            if !self.forgetting.turn(self.database) || !self.expiry.turn() {
+            if !self.forgetting.turn(self.database)
+                || !self.expiry.turn()
+                || !self.purging.turn()
+                || !self.mailing.turn(self.database, &self.network)
+            {
                 return false;
             }
             // A key may have been put into its file.
             let _ = self.lane.key(&self.network);
         }
         self.read_letters()
+            && self.mailing.collect()
             && (!tick || refusals::bring_up_to_date(self.database))
             && self.answers()
             && self.claim()

@@ -1,9 +1,11 @@
 //! The secrets file: read when it changed, refused when others could read it. Its contents stay in this
 //! process's memory; errors name the file's fault and never its words.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::sync::Arc;
 
 use spamcheck_engine::akismet::Key;
 
@@ -15,6 +17,7 @@ const MAX_SIZE: u64 = 64 * 1024;
 pub struct Secrets {
     seen: Option<(String, u64, i64, i64, u64)>,
     akismet: Option<Key>,
+    texts: HashMap<String, Arc<str>>,
     fault: Option<String>,
 }
 
@@ -22,7 +25,9 @@ impl Secrets {
     /// Looks whether the file changed and reads it if so; whether it was read.
     pub fn refresh(&mut self, path: Option<&str>) -> bool {
         let Some(path) = path else {
-            let was = self.akismet.take().is_some() || self.fault.take().is_some();
+            let was = self.akismet.take().is_some()
+                | self.fault.take().is_some()
+                | !std::mem::take(&mut self.texts).is_empty();
             self.seen = None;
             return was;
         };
@@ -34,8 +39,12 @@ impl Secrets {
         }
         let before = self.fault.take();
         self.akismet = None;
+        self.texts.clear();
         match read(path) {
-            Ok(key) => self.akismet = key,
+            Ok(texts) => {
+                self.akismet = texts.get("akismet").map(|key| Key::new(key));
+                self.texts = texts;
+            }
             Err(fault) => self.fault = Some(fault),
         }
         let news = now != self.seen || before != self.fault;
@@ -48,13 +57,19 @@ impl Secrets {
         self.akismet.as_ref()
     }
 
+    /// The secret of that name, if there is one.
+    pub fn text(&self, name: &str) -> Option<Arc<str>> {
+        self.texts.get(name).cloned()
+    }
+
     /// Why the file cannot be used.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 }
 
-fn read(path: &str) -> Result<Option<Key>, String> {
+/// The texts in the file, by name.
+fn read(path: &str) -> Result<HashMap<String, Arc<str>>, String> {
     // Not blocking: a FIFO in its place must not hold the worker up.
     let file = std::fs::OpenOptions::new()
         .read(true)
@@ -74,11 +89,17 @@ fn read(path: &str) -> Result<Option<Key>, String> {
     let Some(secrets) = secrets.as_object() else {
         return Err("The file does not hold one JSON object.".into());
     };
-    match secrets.get("akismet") {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(key)) if !key.trim().is_empty() => Ok(Some(Key::new(key))),
-        Some(_) => Err("Its \"akismet\" is not a text.".into()),
+    let mut texts = HashMap::new();
+    for (name, secret) in secrets {
+        match secret {
+            serde_json::Value::Null => {}
+            serde_json::Value::String(secret) if !secret.trim().is_empty() => {
+                texts.insert(name.clone(), secret.as_str().into());
+            }
+            _ => return Err(format!("Its \"{name}\" is not a text.")),
+        }
     }
+    Ok(texts)
 }
 
 fn acceptable(file: &File) -> Result<(), String> {

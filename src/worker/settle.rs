@@ -16,6 +16,7 @@ use spamcheck_engine::{Facts, LookupKind, Lookups, Policy, Submission};
 
 use crate::checklog::{self, About};
 use crate::lookups::{self, Claimed, News, Postponed};
+use crate::notice::Notice;
 use crate::protection::{Described, Stored};
 use crate::rulebook;
 use crate::settings;
@@ -23,7 +24,7 @@ use crate::shared::Database;
 use crate::spi::quoted;
 use crate::submission::wall_clock;
 use crate::worker::writing::{self, Change};
-use crate::{rights, subtransaction};
+use crate::{mail, rights, subtransaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
@@ -157,13 +158,18 @@ pub fn settle_one(one: &Concluded) -> Settled {
         Verdict::Ham => Change::Release,
         verdict => Change::To(verdict),
     };
+    let before = before(&policy, lookup);
+    let news = !matches!(change, Change::Nothing) && judgement.verdict != before;
     let written = rights::as_owner_of(root, || {
         writing::limit_locks();
         writing::apply(&stored, &described, &policy, lookup, change, now.others)
     });
     let Some(written) = written else { return Settled::Overtaken };
-    let submission_id =
-        (!judgement.findings.is_empty()).then(|| log(&policy, &described, lookup, &judgement));
+    let submission_id = (!judgement.findings.is_empty())
+        .then(|| log(&policy, &described, lookup, &judgement, before));
+    if news {
+        tell(&policy, &described, lookup, &judgement);
+    }
     if now.others {
         let enforced = policy.settings.mode == Mode::Enforce;
         match judgement.verdict {
@@ -215,8 +221,34 @@ fn judgement(policy: &Policy, lookup: &Claimed, found: Option<Found>) -> Judgeme
     judgement
 }
 
-/// Logs what was found; the submission's id there.
-fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Judgement) -> i64 {
+/// The verdict that the row had so far, as who is told of verdicts heard it. More than moderated it was
+/// not, or nobody would have been asked.
+fn before(policy: &Policy, lookup: &Claimed) -> Verdict {
+    if policy.settings.notify_channel.is_none() && policy.settings.mail_to.is_none() {
+        return Verdict::Ham;
+    }
+    let moderated = lookup.held
+        || lookup.submission_id.is_some_and(|id| rights::as_extension(|| checklog::moderated(id)));
+    if moderated { Verdict::Moderate } else { Verdict::Ham }
+}
+
+/// Notifies of a verdict that the answer has changed.
+fn tell(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Judgement) {
+    let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    let notice = Notice::of(policy, &relation, Some(&lookup.row_key), judgement.verdict);
+    if let Some(notice) = notice {
+        notice.send();
+    }
+}
+
+/// Logs what was found, and has moderators mailed about it if it is news; the submission's id in the log.
+fn log(
+    policy: &Policy,
+    described: &Described,
+    lookup: &Claimed,
+    judgement: &Judgement,
+    before: Verdict,
+) -> i64 {
     let id = lookup.submission_id.unwrap_or_else(checklog::next_submission_id);
     let Ok(submission) = Submission::from_json(&lookup.submission) else { return id };
     let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
@@ -228,6 +260,15 @@ fn log(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Jud
         former: lookup.former.as_ref(),
         whole_row: None,
     };
-    checklog::log(checklog::entries(policy, &about, &facts, judgement, id));
+    let entries = checklog::entries(policy, &about, &facts, judgement, id);
+    // One that was only held is news; one that local checks moderated was mailed about.
+    if lookup.held || before != Verdict::Moderate {
+        let mails: Vec<Json> =
+            mail::entry(policy, judgement.verdict, &entries).into_iter().collect();
+        if !mails.is_empty() {
+            mail::queue(mails);
+        }
+    }
+    checklog::log(entries);
     id
 }

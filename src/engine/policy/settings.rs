@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::mail::address::is_mailbox;
 use crate::refusal::Refusal;
 use crate::verdict::words;
 
@@ -247,12 +248,6 @@ fn is_error_state(state: &str) -> bool {
 
 fn is_word(word: &str) -> bool {
     !word.trim().is_empty()
-}
-
-fn is_mailbox(text: &str) -> bool {
-    let plain =
-        !text.contains(|character: char| character.is_whitespace() || character.is_control());
-    plain && text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
 }
 
 #[cfg(test)]
