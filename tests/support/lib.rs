@@ -1,5 +1,5 @@
 //! Support for everything that looks at pg_spamcheck from outside: throw-away servers ([`cluster`]),
-//! stand-ins for the services that its worker calls ([`http`], [`akismet`]), waiting for a
+//! stand-ins for the services that its worker calls ([`http`], [`akismet`], [`smtp`]), waiting for a
 //! condition ([`wait`]), and what benchmarks share ([`measure`], [`texts`], [`table`]). It knows the public interface only and must not depend on the extension's
 //! own crates: what it proves, a user could have seen.
 
@@ -9,6 +9,7 @@ pub mod http;
 pub mod measure;
 pub mod ports;
 pub mod proxy;
+pub mod smtp;
 pub mod table;
 pub mod texts;
 pub mod tls;
