@@ -72,6 +72,12 @@ unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sy
     }
 }
 
+/// Makes this process hear of changes from now on, if it does not yet; in a transaction.
+pub fn listen() {
+    crate::transaction::register();
+    drop_stale();
+}
+
 /// A number that is another one once this process has heard that settings or lists changed.
 pub fn changes() -> u64 {
     CHANGES.get()

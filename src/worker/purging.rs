@@ -37,13 +37,14 @@ impl Purging {
         if self.due.is_none_or(|due| Instant::now() < due) {
             return true;
         }
-        let Some((gone, next)) =
-            transaction("purging the log", || rights::as_extension(|| (purge(), next_due())))
-        else {
-            return false;
-        };
-        // What the look itself made the process hear of is no news.
-        self.settings = rulebook::changes();
+        let looked = transaction("purging the log", || {
+            // Before the look: what it may have missed is news.
+            rulebook::listen();
+            let settings = rulebook::changes();
+            rights::as_extension(|| (settings, purge(), next_due()))
+        });
+        let Some((settings, gone, next)) = looked else { return false };
+        self.settings = settings;
         let more = gone >= ROWS as usize;
         self.due = next.map(|seconds| {
             let wait = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST.as_secs_f64()));
