@@ -16,7 +16,7 @@ use crate::renames;
 use crate::report::{self, notice};
 use crate::rights;
 use crate::spi::{self, Arg};
-use described::{Described, may_protect};
+pub use described::{Described, may_protect};
 use sources::{may_read_sources, resolve, values_fit};
 
 /// What the caller said.

@@ -168,7 +168,7 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
 /// Notifies of the verdict on a stored row, if the policy says so. A row that is held is a moderated one
 /// until the answer comes.
 fn tell(protection: &Protection, row_key: Option<&Json>, pending: &Pending) {
-    let verdict = if pending.held { Verdict::Moderate } else { pending.judgement.verdict };
+    let verdict = if pending.held.any() { Verdict::Moderate } else { pending.judgement.verdict };
     let notice = Notice::of(&protection.policy, &protection.relation, row_key, verdict);
     if let Some(notice) = notice {
         notice::at_commit(notice);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, 
 
 use pgrx::pg_sys;
 
+use crate::statistics::{Cost, MOST_CHECKS};
 use crate::{rate, settings};
 
 /// Databases that can be served at the same time. The launcher frees entries of databases that do not
@@ -67,6 +68,8 @@ pub struct Database {
     pub in_flight: AtomicU32,
     /// Findings that were not written to the log file although their policy says so.
     pub unfiled: AtomicU64,
+    /// What each check costs, in the order of the catalogue.
+    pub costs: [Cost; MOST_CHECKS],
 }
 
 /// Whether lookups of trackbacks were committed that the worker has not seen.
@@ -304,6 +307,21 @@ impl Database {
         self.pid.load(Ordering::Acquire) != 0
     }
 
+    /// Sets what is counted for people to read back to zero.
+    pub fn reset_counters(&self) {
+        for counter in [
+            &self.answered,
+            &self.unanswered,
+            &self.applied,
+            &self.logged,
+            &self.unlogged,
+            &self.unfiled,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.costs.iter().for_each(Cost::reset);
+    }
+
     /// Gives the entry back: the database has no extension, or is gone.
     pub fn free(&self) {
         self.wanted.store(false, Ordering::Relaxed);
@@ -319,11 +337,7 @@ impl Database {
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.alert.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
-        for counter in
-            [&self.answered, &self.unanswered, &self.applied, &self.logged, &self.unlogged]
-        {
-            counter.store(0, Ordering::Relaxed);
-        }
+        self.reset_counters();
         self.oid.store(0, Ordering::Release);
     }
 }
