@@ -61,6 +61,25 @@ CREATE FUNCTION spamcheck.health() RETURNS TABLE (item text, state text, message
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'health_wrapper';
 COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what to do about it';
 
+CREATE FUNCTION spamcheck.stat_reset() RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'stat_reset_wrapper';
+COMMENT ON FUNCTION spamcheck.stat_reset() IS 'Has the views stat_… begin to count anew; the log stays as it is';
+
+CREATE FUNCTION spamcheck.privacy_report(relation regclass) RETURNS TABLE (field text, source text, sent_to text, kept text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'privacy_report_wrapper';
+COMMENT ON FUNCTION spamcheck.privacy_report(regclass) IS
+    'What leaves the database of each field of a protected table''s submissions, to whom, and what is kept of it, as the policy is set now';
+
+CREATE FUNCTION spamcheck.erase_subject(email text DEFAULT NULL, ip inet DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'erase_subject_wrapper';
+COMMENT ON FUNCTION spamcheck.erase_subject(text, inet) IS
+    'Takes what the extension has of a person out of log, lookups, history, mail and caches, and says how much of it there was and is left; the protected tables are not touched';
+
+CREATE FUNCTION spamcheck.public_view(relation regclass, view_name text) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'public_view_wrapper';
+COMMENT ON FUNCTION spamcheck.public_view(regclass, text) IS
+    'Makes a view of a protected table for everybody to see: rows that are ham, without e-mail and IP addresses; grants nothing';
+
 CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
     RETURNS TABLE (check_name text, action text, score real, why text, detail jsonb, microseconds real)
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
@@ -132,6 +151,10 @@ COMMENT ON FUNCTION spamcheck._catalogue() IS 'Internal: the catalogue of checks
 CREATE FUNCTION spamcheck._worker_state() RETURNS jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'worker_state_wrapper';
 COMMENT ON FUNCTION spamcheck._worker_state() IS 'Internal: the worker''s counters behind the view spamcheck.stat_worker';
+
+CREATE FUNCTION spamcheck._check_times() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'check_times_wrapper';
+COMMENT ON FUNCTION spamcheck._check_times() IS 'Internal: the mean times of checks behind the view spamcheck.stat_check';
 
 CREATE FUNCTION spamcheck._call_worker() RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'call_worker_wrapper';

@@ -211,7 +211,9 @@ CREATE TABLE spamcheck.spam_checklog (
     reversed_at   timestamptz,
     reversed_by   name,
     _protection   integer NOT NULL,
-    _former       jsonb
+    _former       jsonb,
+    _decision     text,
+    _outcome      text
 );
 ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
 CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
@@ -249,6 +251,8 @@ COMMENT ON COLUMN spamcheck.spam_checklog.reversed_at IS 'When';
 COMMENT ON COLUMN spamcheck.spam_checklog.reversed_by IS 'Who';
 COMMENT ON COLUMN spamcheck.spam_checklog._protection IS 'Internal: the protection in force';
 COMMENT ON COLUMN spamcheck.spam_checklog._former IS 'Internal: the row''s own status before the verdict';
+COMMENT ON COLUMN spamcheck.spam_checklog._decision IS 'Internal: what staff said of the submission: ham or spam; NULL: nobody has looked';
+COMMENT ON COLUMN spamcheck.spam_checklog._outcome IS 'Internal: the outcome before staff decided';
 
 -- Lookups -------------------------------------------------------------------------------------------
 
@@ -352,6 +356,18 @@ COMMENT ON COLUMN spamcheck._checked.fingerprint IS 'A hash of each text column,
 COMMENT ON COLUMN spamcheck._checked.status IS 'The row''s status without Akismet''s word';
 COMMENT ON COLUMN spamcheck._checked.former IS 'The row''s own status before any verdict';
 COMMENT ON COLUMN spamcheck._checked.total IS 'The sum of scores that the local checks gave';
+
+-- Statistics ----------------------------------------------------------------------------------------
+
+CREATE TABLE spamcheck._stat_reset (
+    only boolean PRIMARY KEY DEFAULT true,
+    at   timestamptz NOT NULL,
+    CONSTRAINT _stat_reset_only CHECK (only)
+);
+COMMENT ON CONSTRAINT _stat_reset_only ON spamcheck._stat_reset IS 'One row';
+COMMENT ON TABLE spamcheck._stat_reset IS 'Internal: when stat_reset() was last called';
+COMMENT ON COLUMN spamcheck._stat_reset.only IS 'True, so that there is one row';
+COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_… count what was logged after it';
 
 -- Mail ----------------------------------------------------------------------------------------------
 

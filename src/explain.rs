@@ -106,7 +106,7 @@ fn said(relation: pg_sys::Oid, given: &Json) -> Vec<Said> {
 }
 
 /// The protection of a table: its own, or that of the partitioned table that it is a part of.
-fn protection_of(relation: pg_sys::Oid) -> Rc<Protection> {
+pub fn protection_of(relation: pg_sys::Oid) -> Rc<Protection> {
     let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
     // Kept till the end of the transaction, as a SELECT would: raises what the server says of a table
     // that is gone.

@@ -26,7 +26,7 @@ use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
 use crate::wait::Asked;
-use crate::{decisions, key, memory, record, settings, shared, wait};
+use crate::{decisions, key, memory, record, settings, shared, statistics, wait};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
 #[derive(Clone, Copy)]
@@ -202,13 +202,15 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
         let judgement = if shared::shared().is_none() {
             policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
         } else {
-            catch_unwind(AssertUnwindSafe(|| policy.judge(&facts))).unwrap_or_else(|panic| {
-                if panic.is::<CaughtError>() || panic.is::<ErrorReportWithLevel>() {
-                    // An error of the server that is not about the check: a cancel, a shutdown.
-                    resume_unwind(panic);
-                }
-                policy.weigh(vec![failure("policy", "a check panicked; please report it")])
-            })
+            catch_unwind(AssertUnwindSafe(|| statistics::judge(policy, &facts))).unwrap_or_else(
+                |panic| {
+                    if panic.is::<CaughtError>() || panic.is::<ErrorReportWithLevel>() {
+                        // An error of the server that is not about the check: a cancel, a shutdown.
+                        resume_unwind(panic);
+                    }
+                    policy.weigh(vec![failure("policy", "a check panicked; please report it")])
+                },
+            )
         };
         if facts.unreadable_ip().is_some() {
             note_unreadable_ip(protection);

@@ -55,6 +55,8 @@ mod access;
 mod account;
 mod webhook;
 mod health;
+mod statistics;
+mod privacy;
 
 // What all of them stand on.
 mod settings;

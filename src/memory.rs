@@ -51,6 +51,11 @@ fn hash(kind: TraceKind, value: &str) -> i64 {
     hash & !3 | number(kind)
 }
 
+/// The hash of a trace, for who looks for what is remembered of somebody.
+pub fn hash_of(kind: TraceKind, value: &str) -> i64 {
+    hash(kind, value)
+}
+
 /// How many rows count of those that left a trace, up to `wanted`; see
 /// `spamcheck_engine::Surroundings::earlier`.
 pub fn earlier(

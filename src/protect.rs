@@ -18,7 +18,7 @@ use crate::rights;
 use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
-use described::{Described, may_protect};
+pub use described::{Described, may_protect};
 use sources::{may_read_sources, resolve, values_fit};
 
 /// What the caller said.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, 
 
 use pgrx::pg_sys;
 
+use crate::statistics::{Cost, MOST_CHECKS};
 use crate::{rate, settings};
 
 /// Databases that can be served at the same time. The launcher frees entries of databases that do not
@@ -73,6 +74,8 @@ pub struct Database {
     pub unreadable_ips: AtomicU64,
     /// OID of the table that the latest of them went to.
     pub unreadable_ip_in: AtomicU32,
+    /// What each check costs, in the order of the catalogue.
+    pub costs: [Cost; MOST_CHECKS],
 }
 
 /// Whether lookups of trackbacks were committed that the worker has not seen.
@@ -310,6 +313,21 @@ impl Database {
         self.pid.load(Ordering::Acquire) != 0
     }
 
+    /// Sets what is counted for people to read back to zero.
+    pub fn reset_counters(&self) {
+        for counter in [
+            &self.answered,
+            &self.unanswered,
+            &self.applied,
+            &self.logged,
+            &self.unlogged,
+            &self.unfiled,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.costs.iter().for_each(Cost::reset);
+    }
+
     /// Gives the entry back: the database has no extension, or is gone.
     pub fn free(&self) {
         self.wanted.store(false, Ordering::Relaxed);
@@ -337,6 +355,7 @@ impl Database {
         ] {
             counter.store(0, Ordering::Relaxed);
         }
+        self.reset_counters();
         self.oid.store(0, Ordering::Release);
     }
 }

@@ -354,6 +354,16 @@ impl Policy {
     /// about types that the policy does not cover; these are only remembered.
     #[must_use]
     pub fn judge(&self, facts: &Facts<'_>) -> Judgement {
+        self.judge_by(facts, |check| check.ask(facts))
+    }
+
+    /// [`judge`](Self::judge), where whoever calls asks the checks about these facts, and may watch them.
+    #[must_use]
+    pub fn judge_by(
+        &self,
+        facts: &Facts<'_>,
+        mut ask: impl FnMut(&EnabledCheck) -> Option<Finding>,
+    ) -> Judgement {
         let covered = self.types.is_none() || self.covers(facts.kind());
         let mut findings: Vec<Finding> = Vec::new();
         let mut allow: Option<Finding> = None;
@@ -362,7 +372,7 @@ impl Policy {
             return Judgement { lookups: Lookups::NONE, ..self.weigh(findings) };
         }
         let (allowing, others) = self.checks.split_at(self.allowing);
-        for finding in allowing.iter().filter_map(|check| check.ask(facts)) {
+        for finding in allowing.iter().filter_map(&mut ask) {
             if finding.action != Action::Allow {
                 findings.push(finding);
             } else if allow.is_none() {
@@ -370,7 +380,7 @@ impl Policy {
             }
         }
         if allow.is_none() {
-            for finding in self.first.iter().filter_map(|check| check.ask(facts)) {
+            for finding in self.first.iter().filter_map(&mut ask) {
                 let ends = finding.action == Action::Reject && self.settings.mode == Mode::Enforce;
                 findings.push(finding);
                 if ends {
@@ -379,7 +389,7 @@ impl Policy {
             }
         }
         if covered {
-            findings.extend(others.iter().filter_map(|check| check.ask(facts)));
+            findings.extend(others.iter().filter_map(&mut ask));
         } else {
             others.iter().for_each(|check| check.leave_traces(facts));
         }

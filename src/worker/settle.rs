@@ -161,16 +161,16 @@ pub fn settle_one(one: &Concluded) -> Settled {
         Verdict::Ham => Change::Release,
         verdict => Change::To(verdict),
     };
+    let before = before(&policy, lookup);
+    let news = !matches!(change, Change::Nothing) && judgement.verdict != before;
     let written = rights::as_owner_of(root, || {
         writing::limit_locks();
         writing::apply(&stored, &described, &policy, lookup, change, now.others)
     });
     let Some(written) = written else { return Settled::Overtaken };
-    let before = before(&policy, lookup);
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, &described, lookup, &judgement, before));
-    let still_held = judgement.verdict == Verdict::Ham && change == Change::Nothing;
-    if judgement.verdict != before && !still_held {
+    if news {
         tell(&policy, &described, lookup, &judgement);
     }
     if now.others {
@@ -244,7 +244,7 @@ fn tell(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Ju
     }
 }
 
-/// Logs what was found; the submission's id there.
+/// Logs what was found, and has moderators mailed about it if it is news; the submission's id in the log.
 fn log(
     policy: &Policy,
     described: &Described,

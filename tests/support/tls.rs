@@ -80,6 +80,19 @@ impl Certified {
         let certificate = params(name, false).self_signed(&key).expect("it signs itself");
         Certified { certificate: certificate.der().clone(), key }
     }
+
+    /// What a server needs that shows it.
+    pub fn config(self) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the usual versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate], key)
+            .expect("the key fits");
+        Arc::new(config)
+    }
 }
 
 #[derive(Default)]
@@ -104,20 +117,12 @@ impl TlsServer {
         certified: Certified,
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> TlsServer {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.certificate], key)
-            .expect("the key fits");
+        let config = certified.config();
         let bound =
             (0..5).find_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, ports::free())).ok());
         let listener = bound.expect("a port that was free a moment ago can be bound");
         let port = listener.local_addr().expect("a bound listener has an address").port();
-        let (book, config, handler) =
-            (Arc::new(Book::default()), Arc::new(config), Arc::new(handler));
+        let (book, handler) = (Arc::new(Book::default()), Arc::new(handler));
         let own = Arc::clone(&book);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {

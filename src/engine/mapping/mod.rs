@@ -35,6 +35,7 @@ mod trackers;
 
 pub use article::{Article, Subscriber};
 pub use columns::Mapping;
+pub use secrets::is_secret_name as is_secret;
 pub use source::Source;
 pub use status::{Assignments, Status, StatusValue};
 pub use table::{Column, ColumnKind, Table};

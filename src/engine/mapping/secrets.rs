@@ -62,6 +62,12 @@ const SECRET_PARTS: &[&str] = &[
     "mot_de_passe",
 ];
 
+/// Whether a column's name says that what is in it is a secret.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    is_secret(name, &super::tokens::words(name, &super::vocabulary::is_word))
+}
+
 /// Whether a column is named like a password, a token, a key or a hash. Such a column is never
 /// guessed (interface, section 4): its text would be logged and sent.
 pub(super) fn is_secret(name: &str, words: &[String]) -> bool {

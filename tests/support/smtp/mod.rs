@@ -9,10 +9,13 @@ mod stream;
 pub use letter::Letter;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+
+use rustls::ServerConfig;
+
+use crate::tls::Authority;
 
 /// How the way to the server is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ struct Rule {
 
 struct Shared {
     security: Security,
+    config: Arc<ServerConfig>,
     login: Option<(String, String)>,
     rules: Mutex<Vec<Rule>>,
     letters: Mutex<Vec<Letter>>,
@@ -56,6 +60,7 @@ struct Shared {
 
 /// A running stand-in server. Dropping it closes the port.
 pub struct MailServer {
+    authority: Authority,
     shared: Arc<Shared>,
     port: u16,
 }
@@ -73,8 +78,10 @@ impl MailServer {
     /// When no port can be bound.
     #[must_use]
     pub fn with(security: Security, login: Option<(&str, &str)>) -> MailServer {
+        let authority = Authority::new();
         let shared = Arc::new(Shared {
             security,
+            config: authority.certify("localhost").config(),
             login: login.map(|(user, password)| (user.into(), password.into())),
             rules: Mutex::default(),
             letters: Mutex::default(),
@@ -97,7 +104,7 @@ impl MailServer {
                 }
             }
         });
-        MailServer { shared, port }
+        MailServer { authority, shared, port }
     }
 
     /// The value of `pg_spamcheck.smtp_url` that leads here.
@@ -116,11 +123,10 @@ impl MailServer {
         self.port
     }
 
-    /// A PEM file of the authority that vouches for the server, or of one that does not.
+    /// The certificate of the authority that vouches for the server, for `pg_spamcheck.ca_file`.
     #[must_use]
-    pub fn authority(right: bool) -> PathBuf {
-        let name = if right { "authority.pem" } else { "stranger.pem" };
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("support/smtp").join(name)
+    pub fn authority(&self) -> String {
+        self.authority.pem()
     }
 
     /// The next `times` times that a client says `command` in a dialogue with a recipient that has `to` in

@@ -27,7 +27,7 @@ struct Session<'s> {
 impl Session<'_> {
     fn run(mut self, mut stream: Stream) -> io::Result<()> {
         if self.shared.security == Security::Tls {
-            stream = stream.secured()?;
+            stream = stream.secured(self.shared.config.clone())?;
         }
         if self.goes_wrong("GREETING", "", &mut stream)? {
             return Ok(());
@@ -45,7 +45,7 @@ impl Session<'_> {
                 "EHLO" => self.greet(&mut stream)?,
                 "STARTTLS" if self.shared.security == Security::StartTls => {
                     stream.say("220 go ahead")?;
-                    stream = stream.secured()?;
+                    stream = stream.secured(self.shared.config.clone())?;
                 }
                 "AUTH" => self.log_in(rest, &mut stream)?,
                 "MAIL" if self.shared.login.is_some() && self.user.is_none() => {

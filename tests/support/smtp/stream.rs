@@ -1,11 +1,9 @@
-//! A connection, secured or not, read by lines. Owns the server's certificate.
+//! A connection, secured or not, read by lines.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A connection.
@@ -18,18 +16,9 @@ pub enum Stream {
 
 impl Stream {
     /// The same connection, over TLS from now on.
-    pub fn secured(self) -> io::Result<Stream> {
+    pub fn secured(self, config: Arc<ServerConfig>) -> io::Result<Stream> {
         let Stream::Plain(stream) = self else { return Ok(self) };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("server.pem"));
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("server.key"));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has them")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.expect("a certificate")], key.expect("a key"))
-            .expect("they fit each other");
-        let connection = ServerConnection::new(Arc::new(config)).map_err(io::Error::other)?;
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
         Ok(Stream::Secured(Box::new(StreamOwned::new(connection, stream))))
     }
 

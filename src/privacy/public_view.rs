@@ -1,0 +1,154 @@
+//! public_view(): a view of a protected table that may be shown to everybody. Owns which rows and columns
+//! it has: ham rows, by the values of the mapping, without what is an e-mail or IP address or named like a
+//! secret. It belongs to the table's owner, has a security barrier, and is granted to nobody.
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+use serde_json::json;
+use spamcheck_engine::mapping::{Assignments, Mapping, Status, StatusValue, Table, is_secret};
+use spamcheck_engine::{Field, Refusal};
+
+use crate::protect::{Described, may_protect};
+use crate::spi::{self, Arg, quoted};
+use crate::{report, rights, rulebook};
+
+/// Makes the view.
+pub fn make(relation: pg_sys::Oid, name: &str) {
+    let described = may_protect(relation, "make a public view of");
+    let table = described.display();
+    let stored = described.protection.and_then(|id| rights::as_extension(|| rulebook::stored(id)));
+    let Some(stored) = stored else {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!("table {table} is not protected"))
+                .with_hint("See spamcheck.protected_table."),
+        )
+    };
+    let status = Status::from_json(&stored.status).unwrap_or_default();
+    let Some(condition) = ham(&status, &described) else {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!("table {table} has no status: its ham rows cannot be told"))
+                .with_hint("Give protect() a status."),
+        )
+    };
+    let mapping = Mapping::from_json(&stored.columns).unwrap_or_default();
+    let hidden = hidden(&mapping, &described.table());
+    let shown: Vec<String> = described
+        .columns
+        .iter()
+        .filter(|column| !hidden.contains(&column.name))
+        .map(|column| format!("t.{}", quoted(&column.name)))
+        .collect();
+    if shown.is_empty() {
+        report::refuse_value(Refusal::new(format!("nothing of table {table} may be shown")));
+    }
+    let view = qualified(name, &described);
+    let columns = shown.join(", ");
+    rights::as_owner_of(relation, || {
+        spi::write(
+            &format!(
+                "CREATE VIEW {view} WITH (security_barrier) AS SELECT {columns} FROM {table} t WHERE {condition}"
+            ),
+            &[],
+        );
+        // The owner's default privileges may give it to somebody: who sees it is to be said.
+        spi::write(&format!("REVOKE ALL ON {view} FROM PUBLIC"), &[]);
+        let comment =
+            format!("Ham rows of {table} for everybody to see; made by spamcheck.public_view()");
+        spi::write(&format!("COMMENT ON VIEW {view} IS '{}'", comment.replace('\'', "''")), &[]);
+    });
+    report::notice(&match hidden.as_slice() {
+        [] => format!(
+            "view {view} has all columns of {table}: none is known to be an e-mail or IP address"
+        ),
+        hidden => format!("view {view} is without {}", hidden.join(", ")),
+    });
+}
+
+/// The view's name, qualified and quoted; unqualified, it goes beside the table.
+fn qualified(name: &str, described: &Described) -> String {
+    let parts: Option<Vec<String>> = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
+        rights::as_extension(|| {
+            spi::json_now(
+                "SELECT convert_to(to_json(parse_ident(convert_from($1, 'UTF8')))::text, 'UTF8')",
+                &[Arg::Text(name)],
+            )
+        })
+    }))
+    .ok()
+    .flatten();
+    match parts.as_deref() {
+        Some([view]) => format!("{}.{}", quoted(&described.schema), quoted(view)),
+        Some([schema, view]) => format!("{}.{}", quoted(schema), quoted(view)),
+        _ => report::refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_NAME,
+            Refusal::new(format!("{} is no name of a view", json!(name)))
+                .with_hint("Write it as in SQL: public_comments, or web.\"Public comments\"."),
+        ),
+    }
+}
+
+/// Columns that are not shown.
+fn hidden(mapping: &Mapping, table: &Table) -> Vec<String> {
+    let guessed = Mapping::find(table);
+    let personal = |name: &str| {
+        [mapping, &guessed].iter().any(|mapping| {
+            [Field::Email, Field::Ip].iter().any(|field| {
+                let source = mapping.sources.get(field);
+                source.is_some_and(|source| source.own_columns().iter().any(|own| own == name))
+            })
+        })
+    };
+    let named = |name: &str| {
+        let name = name.to_lowercase();
+        name.contains("email") || name.contains("e_mail") || is_secret(&name)
+    };
+    let columns = table.columns.iter();
+    let hidden = columns.filter(|column| {
+        personal(&column.name)
+            || named(&column.name) && !table.key.contains(&column.name)
+            || matches!(column.type_name.as_str(), "inet" | "cidr")
+    });
+    hidden.map(|column| column.name.clone()).collect()
+}
+
+/// The condition on ham rows: those of the value that ham has if it has one, and never those of the
+/// others. None: no value says anything.
+fn ham(status: &Status, described: &Described) -> Option<String> {
+    let is = |assignments: &Assignments| {
+        let each: Vec<String> = assignments
+            .iter()
+            .filter_map(|(name, value)| {
+                let column = described.columns.iter().find(|column| column.name == *name)?;
+                let left = format!("t.{}", quoted(name));
+                match value {
+                    StatusValue::Text(text) => Some(format!(
+                        "{left}::pg_catalog.text OPERATOR(pg_catalog.=) ('{}'::{})::pg_catalog.text",
+                        text.replace('\'', "''"),
+                        type_name(column.type_oid, column.type_modifier)
+                    )),
+                    StatusValue::Null => Some(format!("{left} IS NULL")),
+                    // A time that was then tells nothing now.
+                    StatusValue::Now => None,
+                }
+            })
+            .collect();
+        (!each.is_empty()).then(|| format!("({})", each.join(" AND ")))
+    };
+    let of = |assignments: &Option<Assignments>| assignments.as_ref().and_then(is);
+    let mut all: Vec<String> = of(&status.ham).into_iter().collect();
+    let others = [&status.moderate, &status.spam];
+    all.extend(others.into_iter().filter_map(of).map(|is| format!("{is} IS NOT TRUE")));
+    (!all.is_empty()).then(|| all.join(" AND "))
+}
+
+/// A column's type as SQL writes it, schema and all.
+fn type_name(oid: u32, modifier: i32) -> String {
+    rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(format_type($1, $2), 'UTF8')",
+            &[Arg::Oid(pg_sys::Oid::from(oid)), Arg::Int(modifier)],
+        )
+    })
+    .unwrap_or_default()
+}
