@@ -40,6 +40,7 @@ mod checked;
 mod feedback;
 mod mailbox;
 mod wait;
+mod captcha;
 
 // What the DBA calls.
 mod protect;
@@ -58,6 +59,7 @@ mod health;
 
 // What all of them stand on.
 mod settings;
+mod secrets;
 mod shared;
 mod transaction;
 mod subtransaction;
