@@ -92,6 +92,10 @@ CREATE FUNCTION spamcheck.akismet_webhook(payload jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_webhook_wrapper';
 COMMENT ON FUNCTION spamcheck.akismet_webhook(jsonb) IS
     'Takes what Akismet posts to the site''s callback when it changes its mind, and gives what to answer; a row that somebody else has decided about stays as it is';
+CREATE FUNCTION spamcheck.captcha_new(provider text DEFAULT NULL, relation regclass DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'captcha_new_wrapper';
+COMMENT ON FUNCTION spamcheck.captcha_new(text, regclass) IS
+    'A captcha to be shown with a form: ALTCHA''s challenge, or an image''s id and PNG in base64. Without a provider, the one that the policy of the table has, or else altcha';
 
 -- Internal ------------------------------------------------------------------------------------------
 

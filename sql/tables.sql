@@ -178,6 +178,18 @@ COMMENT ON COLUMN spamcheck._unneeded.protection IS 'The protection';
 COMMENT ON COLUMN spamcheck._unneeded.kind IS 'The kind, as in _seen.hash';
 COMMENT ON COLUMN spamcheck._unneeded.since IS 'When the worker noticed';
 
+-- Captchas ------------------------------------------------------------------------------------------
+
+-- Not in dumps: what was used there within the last minutes is not missed.
+CREATE TABLE spamcheck._captcha_used (
+    challenge  bytea PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE spamcheck._captcha_used IS 'Internal: challenges whose answer was used; each counts once. The worker deletes those that have expired';
+COMMENT ON COLUMN spamcheck._captcha_used.challenge IS 'A hash of what tells the challenge, or a service''s token, from others';
+COMMENT ON COLUMN spamcheck._captcha_used.expires_at IS 'From when on nobody would take the answer anyway';
+
 -- The log -------------------------------------------------------------------------------------------
 
 CREATE SEQUENCE spamcheck._submission_id_seq;

@@ -23,7 +23,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.stat_check, spamcheck.stat_table, spamcheck.stat_daily",
-            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.stat_reset(), spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck.akismet_verify_key(), spamcheck.akismet_usage(), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
+            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.stat_reset(), spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck.akismet_verify_key(), spamcheck.akismet_usage(), spamcheck.captcha_new(text, regclass), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
             // Who administers says who else does. All that can be given is in this table.
             "EXECUTE ON FUNCTION spamcheck.grant_access(regrole, text), spamcheck.revoke_access(regrole)",
             "EXECUTE ON PROCEDURE spamcheck.remember(regclass)",
@@ -44,7 +44,12 @@ const LEVELS: &[Level] = &[
             "EXECUTE ON FUNCTION spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
         ],
     },
-    Level { name: "app", grants: &["EXECUTE ON FUNCTION spamcheck.akismet_webhook(jsonb)"] },
+    Level {
+        name: "app",
+        grants: &[
+            "EXECUTE ON FUNCTION spamcheck.akismet_webhook(jsonb), spamcheck.captcha_new(text, regclass)",
+        ],
+    },
 ];
 
 #[pg_extern(sql = false)]

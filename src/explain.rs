@@ -9,11 +9,13 @@ use std::time::Instant;
 use pgrx::{AnyElement, FromDatum, PgRelation, PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::akismet::Mode;
+use spamcheck_engine::captcha::When;
 use spamcheck_engine::lookup::Said as Beforehand;
-use spamcheck_engine::policy::Enabled;
-use spamcheck_engine::verdict::{Action, Finding, Verdict};
+use spamcheck_engine::policy::{CaptchaSetting, Enabled, asks};
+use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet, Policy, Refusal, Submission, Value};
 
+use crate::captcha::{self, Asked, Tried};
 use crate::catalogue::{given, json as json_argument, preloaded};
 use crate::guard::NO_KEY;
 use crate::protection::{Bound, Protection};
@@ -251,6 +253,12 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                     }
                 }
             }
+            Enabled::Captcha(captcha) => {
+                let against = findings.iter().any(|finding| finding.action == Action::Allow);
+                let started = Instant::now();
+                let said = captcha_said(protection, policy, captcha, facts, &findings, against);
+                Said { microseconds: started.elapsed().as_secs_f32() * 1e6, ..said }
+            }
             Enabled::Akismet(akismet) => {
                 let against =
                     if covered { against(policy, &findings) } else { Some(uncovered(facts)) };
@@ -294,6 +302,54 @@ fn against(policy: &Policy, findings: &[Finding]) -> Option<String> {
     }
     let verdict = policy.weigh(findings.to_vec()).verdict;
     (verdict >= Verdict::Spam).then(|| format!("the verdict is {} without it", verdict.name()))
+}
+
+/// What the captcha would do, without using the answer.
+fn captcha_said(
+    protection: &Protection,
+    policy: &Policy,
+    captcha: &CaptchaSetting,
+    facts: &Facts<'_>,
+    findings: &[Finding],
+    allowed: bool,
+) -> Said {
+    let nothing = Said::nothing("captcha");
+    let judgement = Judgement { allowed, ..policy.weigh(findings.to_vec()) };
+    match policy.captcha_for(facts, &judgement) {
+        Err(why) => return shown("captcha", Some(&captcha.failed(&why))),
+        Ok(None) => {
+            let why = if allowed {
+                "another check allows the submission"
+            } else {
+                "it does not apply to the submission"
+            };
+            return Said { detail: json!({ "skipped": why }), ..nothing };
+        }
+        Ok(Some(_)) => {}
+    }
+    if captcha.options.when == When::Suspicious && !asks(&judgement) {
+        let why = "no other finding asks to challenge";
+        return Said { detail: json!({ "skipped": why }), ..nothing };
+    }
+    let asked = Asked {
+        options: &captcha.options,
+        relation: &protection.relation,
+        facts,
+        edited: false,
+        trial: false,
+    };
+    let finding = match captcha::tried_dry(&asked) {
+        Tried::Solved => return Said { why: Some("captcha solved".to_owned()), ..nothing },
+        Tried::Untried => {
+            let why = format!("{} would be asked", captcha.options.provider.name());
+            return Said { why: Some(why), ..nothing };
+        }
+        Tried::Missing => captcha.finding("there is no answer to the captcha"),
+        Tried::Wrong(why) => captcha.finding(&why),
+        Tried::Unverified(why) => captcha.unverified(&why),
+        Tried::Unusable(why) => captcha.failed(&why),
+    };
+    shown("captcha", Some(&finding))
 }
 
 fn shown(check: &'static str, finding: Option<&Finding>) -> Said {

@@ -14,6 +14,7 @@ use spamcheck_engine::policy::{Mode, OnError, OnReject};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, FieldSet, LookupKind, Lookups, Submission};
 
+use crate::captcha::Asking;
 use crate::checklog::About;
 use crate::lookups::Moved;
 use crate::protection::Protection;
@@ -195,28 +196,31 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     let elsewhere = Elsewhere::new(protection, row);
     let submission = submission::read(protection, row, protection.needs(), &elsewhere);
     let around = Around { protection, row: Some(row), dry: false, edited, claim: Cell::default() };
-    let (mut judgement, told) = {
-        let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now())
-            .within(&around);
-        let told = policy.settings.notify_channel.is_some() && policy.covers(facts.kind());
-        let judgement = if shared::shared().is_none() {
-            policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
-        } else {
-            catch_unwind(AssertUnwindSafe(|| statistics::judge(policy, &facts))).unwrap_or_else(
-                |panic| {
-                    if panic.is::<CaughtError>() || panic.is::<ErrorReportWithLevel>() {
-                        // An error of the server that is not about the check: a cancel, a shutdown.
-                        resume_unwind(panic);
-                    }
-                    policy.weigh(vec![failure("policy", "a check panicked; please report it")])
-                },
-            )
-        };
-        if facts.unreadable_ip().is_some() {
-            note_unreadable_ip(protection);
-        }
-        (judgement, told)
+    let facts =
+        Facts::new(&submission, settings::max_checked_chars(), submission::now()).within(&around);
+    let told = policy.settings.notify_channel.is_some() && policy.covers(facts.kind());
+    let mut judgement = if shared::shared().is_none() {
+        policy.weigh(vec![failure("policy", "pg_spamcheck is not in shared_preload_libraries")])
+    } else {
+        catch_unwind(AssertUnwindSafe(|| statistics::judge(policy, &facts))).unwrap_or_else(
+            |panic| {
+                if panic.is::<CaughtError>() || panic.is::<ErrorReportWithLevel>() {
+                    // An error of the server that is not about the check: a cancel, a shutdown.
+                    resume_unwind(panic);
+                }
+                policy.weigh(vec![failure("policy", "a check panicked; please report it")])
+            },
+        )
     };
+    if facts.unreadable_ip().is_some() {
+        note_unreadable_ip(protection);
+    }
+    // SAFETY: the slot holds the new row; all its columns are read then.
+    let whole = || unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
+    let mut captcha = Asking::about(protection, &facts, &judgement, edited, &whole);
+    if let Some(captcha) = &mut captcha {
+        judgement = captcha.before_lookups(judgement);
+    }
     if judgement.lookups.any() && protection.key.is_empty() {
         // A verdict that comes later has to find its row again.
         for kind in judgement.lookups.kinds() {
@@ -226,9 +230,12 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     }
     let mut asked = None;
     if judgement.lookups.has(LookupKind::Akismet) {
-        // SAFETY: the slot holds the new row; all its columns are read now.
-        let whole = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-        (judgement, asked) = wait::with_answer(protection, whole, edited, judgement);
+        (judgement, asked) = wait::with_answer(protection, whole(), edited, judgement);
+    }
+    let mut challenge = None;
+    if let Some(captcha) = &mut captcha {
+        judgement = captcha.after_lookups(judgement);
+        challenge = captcha.challenge(&judgement);
     }
     let held = held(protection, &judgement);
     let own = if trigger.event == Event::Update && !held.any() && policy.may_hold() {
@@ -240,7 +247,8 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     if nothing && !told && own.is_none() {
         return Decision::Pass(trigger.unchanged());
     }
-    follow(trigger, protection, row, judgement, asked, own, around.claim.take())
+    let claim = around.claim.take();
+    follow(trigger, protection, row, judgement, Beside { asked, own, claim, challenge })
 }
 
 /// Why nothing can be looked up about a row that nobody could find again.
@@ -281,21 +289,36 @@ fn failure(check: &'static str, why: &str) -> Finding {
     }
 }
 
+/// What there is beside a judgement.
+struct Beside {
+    /// What Akismet has said already.
+    asked: Option<Asked>,
+    /// The row's own status, if it was held and is no longer.
+    own: Option<serde_json::Value>,
+    /// The right to log a block of the rate limit.
+    claim: Option<Claim>,
+    /// The captcha to be solved.
+    challenge: Option<serde_json::Value>,
+}
+
 fn follow(
     trigger: &Trigger,
     protection: &Rc<Protection>,
     row: Row<'_>,
     mut judgement: Judgement,
-    asked: Option<Asked>,
-    own: Option<serde_json::Value>,
-    claim: Option<Claim>,
+    beside: Beside,
 ) -> Decision {
+    let Beside { asked, own, claim, challenge } = beside;
+    let settings = &protection.policy.settings;
+    let enforced = settings.mode == Mode::Enforce;
     if judgement.verdict == Verdict::Challenge {
+        if let Some(challenge) = challenge.filter(|_| enforced) {
+            log_refused(trigger, protection, &judgement, asked.as_ref(), None, OnReject::Error);
+            return Decision::Refuse(rejection(protection, Ground::Challenge(challenge)));
+        }
         // Nobody is there to be asked: a moderator looks.
         judgement.verdict = Verdict::Moderate;
     }
-    let settings = &protection.policy.settings;
-    let enforced = settings.mode == Mode::Enforce;
     if enforced && judgement.verdict == Verdict::Reject {
         return reject(trigger, protection, &judgement, asked.as_ref(), claim);
     }
@@ -410,23 +433,27 @@ fn reject(
     let settings = &protection.policy.settings;
     let ground = ground(judgement);
     // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
-    match ground {
-        Ground::Content => log_refused(trigger, protection, judgement, asked, None),
-        Ground::TooOften(_) if claim.is_some() => {
-            log_refused(trigger, protection, judgement, asked, claim);
+    match &ground {
+        Ground::TooOften(_) if claim.is_none() => {}
+        Ground::TooOften(_) => {
+            log_refused(trigger, protection, judgement, asked, claim, settings.on_reject);
         }
-        Ground::TooOften(_) => {}
+        _ => log_refused(trigger, protection, judgement, asked, None, settings.on_reject),
     }
     match settings.on_reject {
         OnReject::Drop => Decision::Pass(pg_sys::Datum::null()),
-        OnReject::Error => Decision::Refuse(report::rejection(
-            ground,
-            &protection.relation,
-            &protection.schema,
-            &protection.table,
-            &settings.reject_sqlstate,
-        )),
+        OnReject::Error => Decision::Refuse(rejection(protection, ground)),
     }
+}
+
+fn rejection(protection: &Protection, ground: Ground) -> Rejection {
+    report::rejection(
+        ground,
+        &protection.relation,
+        &protection.schema,
+        &protection.table,
+        &protection.policy.settings.reject_sqlstate,
+    )
 }
 
 /// Logs the row of a trial that would have been the first refused of a block.
@@ -470,6 +497,7 @@ fn log_refused(
     judgement: &Judgement,
     asked: Option<&Asked>,
     claim: Option<Claim>,
+    on_reject: OnReject,
 ) {
     // SAFETY: the slot holds the new row; all its columns are read now.
     let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
@@ -478,7 +506,7 @@ fn log_refused(
         submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let whole_row = trigger.row_as_json(row);
-    match (claim, protection.policy.settings.on_reject) {
+    match (claim, on_reject) {
         (Some(claim), _) => {
             let about = About::rejected(protection, whole_row);
             record::log_block(protection, &facts, judgement, &about, claim);

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use pgrx::{JsonB, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
+use spamcheck_engine::captcha::Provider;
 
 use crate::account;
+use crate::captcha;
 use crate::logfile;
 use crate::rate;
 use crate::rights;
 use crate::row::EPOCH_OFFSET;
 use crate::rulebook;
+use crate::secrets;
 use crate::settings;
-use crate::shared::{self, Database, Lane, Refused};
+use crate::shared::{self, Database, Lane, Refused, Service};
 use crate::spi::{self, Arg};
+use crate::worker::siteverify;
 
 struct Item {
     item: &'static str,
@@ -41,6 +45,7 @@ fn health() -> TableIterator<
         let entry = shared.database(unsafe { pg_sys::MyDatabaseId });
         items.push(worker(entry));
         items.extend(akismet(entry));
+        items.push(captchas(entry));
         items.push(rejections(entry));
         items.push(senders());
         items.push(addresses(entry));
@@ -225,6 +230,83 @@ fn requests(lane: Lane, reason: &str) -> Item {
             format!("Akismet does not answer as it should: lookups wait and are tried again{why}"),
             "See last_error in spamcheck.lookup; check pg_spamcheck.akismet_url and the network.",
         ),
+    }
+}
+
+fn captchas(entry: Option<&Database>) -> Item {
+    let providers: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT coalesce(s.options ->> 'provider', 'altcha')), '[]')::text, 'UTF8')
+               FROM spamcheck.check_setting s WHERE s.check_name = 'captcha' AND s.enabled",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if providers.is_empty() {
+        return ok("captcha", "no policy asks for captchas");
+    }
+    let faults: Vec<_> = providers.iter().filter_map(|name| captcha_fault(name, entry)).collect();
+    let worst = faults.iter().find(|fault| fault.state == "error").or(faults.first());
+    match worst {
+        None => ok("captcha", format!("answers can be verified: {}", providers.join(", "))),
+        Some(fault) => {
+            let all: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+            let hint = fault.hint.clone().unwrap_or_default();
+            bad("captcha", fault.state, all.join("; "), hint)
+        }
+    }
+}
+
+/// What stands against a captcha's provider.
+fn captcha_fault(name: &str, entry: Option<&Database>) -> Option<Item> {
+    let provider = Provider::from_name(name)?;
+    let missing = |why: &str| {
+        bad(
+            "captcha",
+            "error",
+            why,
+            format!(
+                "Put {{\"{name}\": \"SECRET\"}} into a file of mode 0600 that belongs to the server's user and name it in pg_spamcheck.secrets_file."
+            ),
+        )
+    };
+    if provider == Provider::Altcha {
+        return captcha::altcha_key().err().map(|why| {
+            missing(&format!("altcha: {why}; on_error of the policy decides about submissions"))
+        });
+    }
+    if !provider.is_service() {
+        return None;
+    }
+    match secrets::secret(name) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            return Some(missing(&format!(
+                "{name}: the secrets file has no secret for it; submissions are moderated"
+            )));
+        }
+        Err(fault) => {
+            return Some(missing(&format!(
+                "{name}: the secrets file cannot be used ({}); submissions are moderated",
+                fault.trim_end_matches('.')
+            )));
+        }
+    }
+    let place = siteverify::place(provider);
+    match entry.map_or(Service::Fine, |e| Service::of(e.services[place].load(Ordering::Acquire))) {
+        Service::Fine => None,
+        Service::Refuses => Some(bad(
+            "captcha",
+            "error",
+            format!("{name} does not accept our secret; submissions are moderated"),
+            "Correct it in the secrets file; the server's log has the code that the service gave.",
+        )),
+        Service::Down => Some(bad(
+            "captcha",
+            "warning",
+            format!("{name} does not answer as it should; submissions are moderated"),
+            format!("The server's log says why; check pg_spamcheck.{name}_url and the network."),
+        )),
     }
 }
 

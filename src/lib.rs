@@ -40,6 +40,7 @@ mod checked;
 mod feedback;
 mod mailbox;
 mod wait;
+mod captcha;
 
 // What the DBA calls.
 mod protect;
@@ -60,6 +61,7 @@ mod privacy;
 
 // What all of them stand on.
 mod settings;
+mod secrets;
 mod sources;
 mod shared;
 mod transaction;

@@ -17,6 +17,9 @@ pub const REJECT_CONSTRAINT: &str = "spamcheck_reject";
 /// The constraint that the refusal of a sender who tries too often names.
 pub const RATE_LIMIT_CONSTRAINT: &str = "spamcheck_rate_limit";
 
+/// The constraint that the refusal of who has a captcha to solve names.
+pub const CAPTCHA_CONSTRAINT: &str = "spamcheck_captcha";
+
 /// A rejection, in memory of the server: raising it must leave no Rust value behind.
 #[derive(Clone, Copy)]
 pub struct Rejection {
@@ -30,12 +33,13 @@ pub struct Rejection {
 }
 
 /// What a submission is refused for.
-#[derive(Clone, Copy)]
 pub enum Ground {
     /// What is in it.
     Content,
     /// Its sender tried too often, and may try again after so many seconds.
     TooOften(i64),
+    /// Nothing, once its visitor has solved this challenge.
+    Challenge(serde_json::Value),
 }
 
 /// Prepares the rejection of a submission to `relation` (its display name, and its two parts).
@@ -47,7 +51,7 @@ pub fn rejection(
     table: &str,
     sqlstate: &str,
 ) -> Rejection {
-    let (constraint, message, hint) = match ground {
+    let (constraint, message, hint) = match &ground {
         Ground::Content => (
             REJECT_CONSTRAINT,
             "This submission was refused as spam.",
@@ -58,10 +62,17 @@ pub fn rejection(
             "Sorry, please wait a minute and try again",
             "The DETAIL has the seconds to wait as retry_after. The limit is check rate_limit in spamcheck.check_setting.",
         ),
+        Ground::Challenge(_) => (
+            CAPTCHA_CONSTRAINT,
+            "Please solve the captcha and send this again.",
+            "The DETAIL has the challenge. Give its answer in the column of field captcha, or SET LOCAL pg_spamcheck.captcha, and repeat the statement.",
+        ),
     };
     let mut detail = serde_json::json!({ "code": constraint, "relation": relation });
-    if let Ground::TooOften(seconds) = ground {
-        detail["retry_after"] = seconds.into();
+    match ground {
+        Ground::Content => {}
+        Ground::TooOften(seconds) => detail["retry_after"] = seconds.into(),
+        Ground::Challenge(challenge) => detail["challenge"] = challenge,
     }
     Rejection {
         sqlstate: pack_sqlstate(sqlstate),

@@ -375,6 +375,12 @@ pub fn by_name(name: &CStr) -> Option<String> {
 pub struct Network {
     /// Base URL of Akismet.
     pub akismet_url: String,
+    /// Where reCAPTCHA verifies answers.
+    pub recaptcha_url: String,
+    /// Where hCaptcha verifies answers.
+    pub hcaptcha_url: String,
+    /// Where Turnstile verifies answers.
+    pub turnstile_url: String,
     /// Time for a connection, in milliseconds.
     pub connect_timeout_ms: u64,
     /// Time for a request as a whole, in milliseconds.
@@ -400,6 +406,9 @@ pub fn network() -> Network {
     };
     Network {
         akismet_url: text(&AKISMET_URL).unwrap_or_default(),
+        recaptcha_url: text(&RECAPTCHA_URL).unwrap_or_default(),
+        hcaptcha_url: text(&HCAPTCHA_URL).unwrap_or_default(),
+        turnstile_url: text(&TURNSTILE_URL).unwrap_or_default(),
         connect_timeout_ms: CONNECT_TIMEOUT.get().max(1) as u64,
         request_timeout_ms: REQUEST_TIMEOUT.get().max(1) as u64,
         max_in_flight: MAX_IN_FLIGHT.get().max(1) as usize,

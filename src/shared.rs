@@ -13,6 +13,8 @@ use crate::{rate, settings};
 /// Databases that can be served at the same time. The launcher frees entries of databases that do not
 /// have the extension.
 pub const MAX_DATABASES: usize = 64;
+/// Images that are known as tried at the same time; a multiple of 8.
+pub const IMAGES: usize = 8_192;
 
 /// Bytes of text that one slot of the mailbox carries at a time; longer letters go in pieces.
 pub const PIECE: usize = 8_000;
@@ -42,6 +44,10 @@ pub struct Database {
     pub mail: AtomicBool,
     /// A prepared transaction holds such rows: they will show up without a word.
     pub mail_prepared: AtomicBool,
+    /// Answers to captchas were used that will have to be forgotten.
+    pub answers: AtomicBool,
+    /// What stands against each captcha service; see [`Service`].
+    pub services: [AtomicU32; 3],
     /// The worker was told to end: that is no failure.
     pub told_to_end: AtomicBool,
     /// What stood against the last start of a worker; see [`Refused`].
@@ -130,6 +136,29 @@ impl Lane {
     }
 }
 
+/// What stands against a captcha service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Service {
+    /// Nothing, as far as is known.
+    Fine = 0,
+    /// It refuses our secret.
+    Refuses = 1,
+    /// It cannot be reached or does not answer as it should.
+    Down = 2,
+}
+
+impl Service {
+    /// Reads the stored number.
+    pub fn of(number: u32) -> Service {
+        match number {
+            1 => Service::Refuses,
+            2 => Service::Down,
+            _ => Service::Fine,
+        }
+    }
+}
+
 /// What stood against starting a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -179,6 +208,10 @@ pub struct Slot {
 pub struct Shared {
     /// The launcher's latch; null: no launcher runs.
     pub launcher: AtomicPtr<pg_sys::Latch>,
+    /// What images are signed with where the secrets file has no key; written before anybody reads it.
+    pub image_key: [u8; 32],
+    /// Images that were tried; see captcha/tried.rs.
+    pub images: [AtomicU64; IMAGES],
     /// Databases.
     pub databases: [Database; MAX_DATABASES],
     /// Slots that follow.
@@ -240,6 +273,7 @@ unsafe extern "C-unwind" fn startup() {
             pg_sys::ShmemInitStruct(c"pg_spamcheck".as_ptr(), size(), &mut found).cast::<Shared>();
         if !found {
             std::ptr::write_bytes(segment.cast::<u8>(), 0, size());
+            pg_sys::pg_strong_random((&raw mut (*segment).image_key).cast(), 32);
             (*segment).slots.store(settings::mailbox_slots() as u32, Ordering::Relaxed);
         }
         SEGMENT.store(segment, Ordering::Release);
@@ -341,6 +375,8 @@ impl Database {
         self.memory.store(false, Ordering::Relaxed);
         self.mail.store(false, Ordering::Relaxed);
         self.mail_prepared.store(false, Ordering::Relaxed);
+        self.answers.store(false, Ordering::Relaxed);
+        self.services.iter().for_each(|s| s.store(Service::Fine as u32, Ordering::Relaxed));
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.alert.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);

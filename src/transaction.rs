@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use pgrx::pg_sys;
 
 use crate::shared::Queued;
-use crate::{logfile, memory, nesting, notice, record, rulebook, shared, stash};
+use crate::{captcha, logfile, memory, nesting, notice, record, rulebook, shared, stash};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -115,6 +115,7 @@ unsafe extern "C-unwind" fn at_transaction(
             logfile::committed();
             stash::clear();
             memory::clear();
+            captcha::clear();
             nesting::clear(false);
             if REMEMBERED.replace(false) {
                 tell_of_memory();
@@ -129,6 +130,7 @@ unsafe extern "C-unwind" fn at_transaction(
         XACT_EVENT_PREPARE => {
             stash::clear();
             memory::clear();
+            captcha::clear();
             if REMEMBERED.replace(false) {
                 tell_of_memory();
             }
@@ -143,6 +145,7 @@ unsafe extern "C-unwind" fn at_transaction(
         XACT_EVENT_ABORT => {
             stash::clear();
             memory::clear();
+            captcha::clear();
             nesting::clear(true);
             record::discard();
             logfile::discard();
@@ -188,6 +191,7 @@ unsafe extern "C-unwind" fn at_subtransaction(
             nesting::end(subtransaction, true);
             stash::forget_from(subtransaction);
             memory::forget_from(subtransaction);
+            captcha::forget_from(subtransaction);
             record::discard_from(subtransaction);
             logfile::discard_from(subtransaction);
             notice::discard_from(subtransaction);
@@ -196,6 +200,7 @@ unsafe extern "C-unwind" fn at_subtransaction(
             nesting::end(subtransaction, false);
             stash::hand_up(subtransaction, parent);
             memory::hand_up(subtransaction, parent);
+            captcha::hand_up(subtransaction, parent);
             record::hand_up(subtransaction, parent);
             logfile::hand_up(subtransaction, parent);
             notice::hand_up(subtransaction, parent);

@@ -94,6 +94,7 @@ pub mod presets;
 pub mod verdict;
 
 pub mod akismet;
+pub mod captcha;
 pub mod lookup;
 pub mod mail;
 pub mod mapping;

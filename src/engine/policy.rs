@@ -1,6 +1,7 @@
 //! Owns the way from settings to a verdict: it compiles a policy's check settings once and then
 //! judges submissions by precedence and thresholds. It must not know what a single check looks for.
 
+mod captcha;
 mod explained;
 mod settings;
 
@@ -20,6 +21,7 @@ use crate::submission::{Field, FieldSet};
 use crate::surroundings::Memory;
 use crate::verdict::{Action, Finding, Judgement, Verdict};
 
+pub use captcha::{CaptchaSetting, asks};
 pub use explained::Enabled;
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
@@ -177,6 +179,7 @@ pub struct Policy {
     akismet: Option<AkismetSetting>,
     /// The other checks that need the network.
     lookups: Vec<LookupSetting>,
+    captcha: Option<CaptchaSetting>,
     types: Option<Vec<String>>,
     needs: FieldSet,
 }
@@ -203,6 +206,7 @@ impl Policy {
             idle: Vec::new(),
             akismet: None,
             lookups: Vec::new(),
+            captcha: None,
             types,
             needs: FieldSet::default(),
         };
@@ -248,6 +252,12 @@ impl Policy {
                 self.needs = self.needs.union(check.reads());
                 let action = action.unwrap_or(check_action);
                 self.lookups.push(LookupSetting { kind, action, score: setting.score, check });
+                return;
+            }
+            Ok(Compiled::Captcha(options)) => {
+                self.needs = self.needs.union(FieldSet::of(&options.reads()));
+                let action = action.unwrap_or(check_action);
+                self.captcha = Some(CaptchaSetting { action, score: setting.score, options });
                 return;
             }
             Ok(Compiled::Local(check)) => {
@@ -417,12 +427,12 @@ impl Policy {
     }
 
     /// The verdict on findings: the most severe action, or the threshold that the sum of scores
-    /// reaches, whichever is more severe.
+    /// reaches, whichever is more severe. What was allowed does not count.
     #[must_use]
     pub fn weigh(&self, findings: Vec<Finding>) -> Judgement {
         let mut verdict = Verdict::Ham;
         let mut total = 0.0;
-        for finding in &findings {
+        for finding in findings.iter().filter(|finding| !finding.allowed) {
             verdict = verdict.max(finding.action.verdict());
             match finding.action {
                 Action::Score => total = crate::verdict::sum(total, finding.score),

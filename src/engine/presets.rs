@@ -105,6 +105,12 @@ pub const PRESETS: &[Preset] = &[
             on("rate_limit"),
             // Its time limit; what is not answered by then gets its verdict in a second pass.
             PresetCheck { options: WAIT, ..on("akismet") },
+            // Its pages are what a captcha is switched on for, of whatever type.
+            PresetCheck {
+                enabled: false,
+                options: r#"{"provider":"recaptcha","types":null}"#,
+                ..on("captcha")
+            },
             // Its own list: `http` among the shared words would surprise every other policy.
             PresetCheck {
                 enabled: false,
@@ -131,7 +137,15 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "gitlab",
         policy: &[],
-        checks: &[PresetCheck { action: Some("reject"), options: WAIT, ..on("akismet") }],
+        checks: &[
+            PresetCheck { action: Some("reject"), options: WAIT, ..on("akismet") },
+            // Once it is on, what Akismet calls spam is challenged and not rejected: issues, too.
+            PresetCheck {
+                enabled: false,
+                options: r#"{"when":"suspicious","types":null}"#,
+                ..on("captcha")
+            },
+        ],
         lists: &SHARED,
     },
     Preset {
@@ -168,7 +182,8 @@ pub const PRESETS: &[Preset] = &[
             // trackback_ipvalidation = moderate, its trackback_ipvalidation_url_exclude is the default
             PresetCheck { action: Some("moderate"), ..on("trackback_ip") },
             // killswitch, checkmail, bloggdeblacklist, bodyclone, entrytitle, ipflood,
-            // disable_api_comments, trackback_check_url, comment_timeout with timeout_value = 30, akismet
+            // disable_api_comments, trackback_check_url, comment_timeout with timeout_value = 30, akismet,
+            // captchas with captchas_ttl = 7
             ready("shutdown"),
             ready("email_syntax"),
             ready("url_blocklist"),
@@ -179,6 +194,7 @@ pub const PRESETS: &[Preset] = &[
             ready("trackback_link"),
             PresetCheck { options: r#"{"min_seconds":30}"#, ..ready("form_time") },
             PresetCheck { options: WAIT, ..ready("akismet") },
+            PresetCheck { options: r#"{"provider":"image","after_days":7}"#, ..ready("captcha") },
         ],
         lists: &[
             SHARED[0],

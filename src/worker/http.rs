@@ -91,7 +91,8 @@ impl Http {
     }
 }
 
-fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
+/// The agent that these settings make.
+pub fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
     settings::service_url(&network.akismet_url)?;
     let (proxy, roots) = (proxy(network)?, roots(network)?);
     let config = Agent::config_builder()

@@ -9,9 +9,9 @@ use pgrx::{PgSqlErrorCode, ereport};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::akismet::{Key, Notice};
 
+use crate::secrets::Secrets;
 use crate::settings::Network;
 use crate::shared::{Database, Lane as State};
-use crate::worker::secrets::Secrets;
 
 /// Failures in a row after which the service counts as down.
 const DOWN_AFTER: u32 = 3;

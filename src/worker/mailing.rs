@@ -14,8 +14,8 @@ use spamcheck_engine::mail::{Digest, MailServer, Waiting};
 
 use super::pool::{Bell, Pool};
 use super::presence::transaction;
-use super::secrets::Secrets;
 use super::smtp::{Login, Outgoing, Sent};
+use crate::secrets::Secrets;
 use crate::settings::Network;
 use crate::shared::Database;
 use crate::spi::{self, Arg};

@@ -22,9 +22,10 @@ mod purging;
 mod questions;
 mod refusals;
 mod resolve;
-mod secrets;
 pub mod settle;
+pub mod siteverify;
 mod smtp;
+mod spent;
 mod trackback;
 mod writing;
 
@@ -53,6 +54,8 @@ use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
 use purging::Purging;
 use questions::{Asked, Check};
+use siteverify::Siteverify;
+use spent::Spent;
 use trackback::Trackbacks;
 
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
@@ -69,12 +72,14 @@ struct Worker {
     lane: Lane,
     letters: Reader,
     pipeline: Pipeline,
+    siteverify: Siteverify,
     forgetting: Forgetting,
     trackbacks: Trackbacks,
     expiry: Expiry,
     purging: Purging,
     mailing: Mailing,
     feeds: Feeds,
+    spent: Spent,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -156,9 +161,11 @@ impl Worker {
             letters: Reader::default(),
             mailing: Mailing::new(&settings::network(), bell.clone()),
             pipeline: Pipeline::new(database, bell.clone()),
+            siteverify: Siteverify::new(database, bell.clone()),
             trackbacks: Trackbacks::new(database, bell.clone()),
             feeds: Feeds::new(database, bell),
             forgetting: Forgetting::new(),
+            spent: Spent::new(),
             expiry: Expiry::new(),
             purging: Purging::new(),
             due: Some(Instant::now()),
@@ -200,6 +207,7 @@ impl Worker {
                 return false;
             }
             if !self.forgetting.turn(self.database)
+                || !self.spent.turn(self.database)
                 || !self.expiry.turn()
                 || !self.purging.turn()
                 || !self.mailing.turn(self.database, &self.network)
@@ -255,6 +263,7 @@ impl Worker {
         if now != self.network {
             self.network = now;
             self.pipeline.configure(&self.network);
+            self.siteverify.configure();
             self.lane.try_again();
             self.trackbacks.try_again();
             self.feeds.try_again();
@@ -297,6 +306,9 @@ impl Worker {
                     let key = self.lane.key(&self.network);
                     account.answer(letter, key.as_ref(), &self.lane, &mut self.pipeline.calls);
                 }
+                Ok(Asked::Siteverify(token)) => {
+                    self.siteverify.take(letter, token, &self.network);
+                }
                 Err(_) => {
                     letter.reply(None);
                 }
@@ -336,6 +348,7 @@ impl Worker {
 
     /// Answers that came in: read at once, so that the next requests can go out, and settled together.
     fn answers(&mut self) -> bool {
+        self.siteverify.answer();
         let key = self.lane.key(&self.network);
         self.pipeline.collect(&mut self.lane, key.as_ref());
         match &key {

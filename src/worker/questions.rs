@@ -27,6 +27,8 @@ pub enum Asked {
     CommentCheck(Check),
     /// Something about the account at Akismet.
     Account(Account),
+    /// Whether a visitor's token is good, at the service that gave it.
+    Siteverify(crate::worker::siteverify::Token),
 }
 
 /// The submission that Akismet is asked about.

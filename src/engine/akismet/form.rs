@@ -5,7 +5,7 @@
 /// Letters, digits and `-._~` stay, a blank becomes `+`, every other byte of the UTF-8 becomes
 /// `%XX`: as Python's `urlencode` writes the reference vector. Every decoder reads the WHATWG form
 /// and this one alike.
-pub(super) fn append(body: &mut String, name: &str, value: &str) {
+pub(crate) fn append(body: &mut String, name: &str, value: &str) {
     if !body.is_empty() {
         body.push('&');
     }

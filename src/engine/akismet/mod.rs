@@ -3,7 +3,7 @@
 
 mod answer;
 mod backoff;
-mod form;
+pub(crate) mod form;
 mod options;
 mod parameters;
 mod request;

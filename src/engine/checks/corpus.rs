@@ -20,7 +20,7 @@ use crate::submission::Submission;
 use session::Session;
 
 /// Checks whose answers do not come from the submission alone: a text file could not show them.
-const ELSEWHERE: &[&str] = &["akismet", "custom", "duplicate", "ip_interval"];
+const ELSEWHERE: &[&str] = &["akismet", "captcha", "custom", "duplicate", "ip_interval"];
 
 /// The fewest examples that a check may have.
 const EXAMPLES: usize = 15;

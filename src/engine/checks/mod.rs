@@ -5,6 +5,7 @@ mod akismet;
 mod api_source;
 mod article_age;
 mod bypass;
+mod captcha;
 mod content;
 pub mod custom;
 mod duplicate;
@@ -64,6 +65,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &honeypot::Honeypot,
     &form_time::FormTime,
     &custom::Custom,
+    &captcha::Captcha,
     &akismet::Akismet,
 ];
 
@@ -165,6 +167,8 @@ pub enum Compiled {
     Akismet(crate::akismet::Options),
     /// Another lookup.
     Lookup(LookupKind, Box<dyn LookupCheck>),
+    /// A captcha, whose answer is verified where it is known which were used before.
+    Captcha(crate::captcha::Options),
 }
 
 impl Compiled {

@@ -1,7 +1,7 @@
 //! Owns what `explain` shows of a policy: every enabled check, also those with nothing to look for, in
 //! the order in which they run. It must not ask them.
 
-use super::{AkismetSetting, EnabledCheck, Policy};
+use super::{AkismetSetting, CaptchaSetting, EnabledCheck, Policy};
 use crate::checks::CHECKS;
 use crate::lookup::LookupSetting;
 use crate::verdict::Action;
@@ -17,6 +17,8 @@ pub enum Enabled<'p> {
     },
     /// One that can never hit: its lists are empty, or its options are off.
     Idle(&'static str),
+    /// The captcha, which comes behind the checks that may ask for it.
+    Captcha(&'p CaptchaSetting),
     /// A lookup.
     Lookup(&'p LookupSetting),
     /// The lookup at Akismet, which comes last.
@@ -24,8 +26,8 @@ pub enum Enabled<'p> {
 }
 
 impl Policy {
-    /// Every enabled check: those that allow, those that are asked before the others, the others, and
-    /// those that need the network, Akismet last.
+    /// Every enabled check: those that allow, those that are asked before the others, the others, the
+    /// captcha, and those that need the network, Akismet last.
     #[must_use]
     pub fn enabled(&self) -> Vec<Enabled<'_>> {
         let place = |name: &str| CHECKS.iter().position(|check| check.name() == name);
@@ -45,6 +47,7 @@ impl Policy {
         all.sort_by_key(|(at, _)| *at);
         all.into_iter()
             .map(|(_, enabled)| enabled)
+            .chain(self.captcha().map(Enabled::Captcha))
             .chain(self.lookups().iter().map(Enabled::Lookup))
             .chain(self.akismet().map(Enabled::Akismet))
             .collect()

@@ -1,6 +1,8 @@
-//! The secrets file: read when it changed, refused when others could read it. Its contents stay in this
-//! process's memory; errors name the file's fault and never its words.
+//! The secrets file: read when it changed, refused when others could read it. Its contents stay in the
+//! memory of the process that reads it, the worker or a backend; errors name the file's fault and never its
+//! words.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -8,6 +10,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 
 use spamcheck_engine::akismet::Key;
+
+use crate::settings;
 
 /// More than a few keys is not a secrets file.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -68,9 +72,25 @@ impl Secrets {
     }
 }
 
+thread_local! {
+    static OURS: RefCell<Secrets> = RefCell::default();
+}
+
+/// A secret, as this process has read it; the file is read again once it changed. None: no file is set, or
+/// it has none of that name. An error is the file's fault.
+pub fn secret(name: &str) -> Result<Option<Arc<str>>, String> {
+    OURS.with_borrow_mut(|secrets| {
+        secrets.refresh(settings::network().secrets_file.as_deref());
+        match secrets.fault() {
+            Some(fault) => Err(fault.to_owned()),
+            None => Ok(secrets.text(name)),
+        }
+    })
+}
+
 /// The texts in the file, by name.
 fn read(path: &str) -> Result<HashMap<String, Arc<str>>, String> {
-    // Not blocking: a FIFO in its place must not hold the worker up.
+    // Not blocking: a FIFO in its place must not hold anybody up.
     let file = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)

@@ -1,0 +1,108 @@
+//! Answers that were used, in `spamcheck._captcha_used`: each counts once, for whoever commits first. Owns
+//! every statement that touches that table. An upsert judges one row twice, so a transaction may use its own
+//! answer for an edit to the same content.
+
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+
+use pgrx::pg_sys::{self, SubTransactionId};
+use spamcheck_engine::captcha::{Proof, Purpose};
+
+use crate::spi::{self, Arg};
+use crate::{rights, shared, stash, transaction};
+
+/// Rows that one look of the worker deletes at most.
+const ROWS: i32 = 10_000;
+
+struct Own {
+    challenge: [u8; 32],
+    content: Purpose,
+    subtransaction: SubTransactionId,
+}
+
+thread_local! {
+    static OWN: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Uses an answer, for this transaction; false: it was used before. Waits for who is about to.
+pub fn spend(proof: &Proof, content: Purpose, edited: bool) -> bool {
+    let own = |own: &Own| own.challenge == proof.challenge && own.content == content;
+    if edited && OWN.with_borrow(|all| all.iter().any(own)) {
+        return true;
+    }
+    let new = rights::as_extension(|| {
+        spi::rows_newest(
+            "INSERT INTO spamcheck._captcha_used (challenge, expires_at)
+             VALUES (decode(convert_from($1, 'UTF8'), 'hex'), $2) ON CONFLICT DO NOTHING RETURNING 1",
+            &[Arg::Text(&hex(proof)), Arg::Time(proof.expires.saturating_mul(1_000_000))],
+            |_| (),
+        )
+    });
+    if new.is_empty() {
+        return false;
+    }
+    transaction::register();
+    let subtransaction = stash::current();
+    let challenge = proof.challenge;
+    OWN.with_borrow_mut(|all| all.push(Own { challenge, content, subtransaction }));
+    // SAFETY: a static that is set for the life of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
+        entry.answers.store(true, Ordering::Release);
+    }
+    true
+}
+
+/// Whether an answer was used, as far as that is committed.
+pub fn is_used(proof: &Proof) -> bool {
+    let found = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck._captcha_used u
+              WHERE u.challenge = decode(convert_from($1, 'UTF8'), 'hex')",
+            &[Arg::Text(&hex(proof))],
+        )
+    });
+    found.is_some()
+}
+
+fn hex(proof: &Proof) -> String {
+    proof.challenge.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Forgets what has expired, a batch at most: whether there may be more, and in how many seconds the next one
+/// expires.
+pub fn forget_expired() -> (bool, Option<f64>) {
+    rights::as_extension(|| {
+        let gone = spi::write(
+            "DELETE FROM spamcheck._captcha_used u
+              WHERE u.ctid = ANY (ARRAY(SELECT o.ctid FROM spamcheck._captcha_used o
+                                         WHERE o.expires_at < clock_timestamp() LIMIT $1 FOR UPDATE SKIP LOCKED))",
+            &[Arg::Int(ROWS)],
+        );
+        let next = spi::json_now::<Option<f64>>(
+            "SELECT convert_to(coalesce(extract(epoch FROM min(u.expires_at) - clock_timestamp())::text, 'null'), 'UTF8')
+               FROM spamcheck._captcha_used u WHERE isfinite(u.expires_at)",
+            &[],
+        );
+        (gone >= ROWS as usize, next.flatten())
+    })
+}
+
+/// The transaction is over.
+pub fn clear() {
+    OWN.with_borrow_mut(Vec::clear);
+}
+
+/// A subtransaction, and all inside it, is rolled back.
+pub fn forget_from(subtransaction: SubTransactionId) {
+    OWN.with_borrow_mut(|all| all.retain(|own| own.subtransaction < subtransaction));
+}
+
+/// A subtransaction became part of its parent.
+pub fn hand_up(subtransaction: SubTransactionId, parent: SubTransactionId) {
+    OWN.with_borrow_mut(|all| {
+        for own in all.iter_mut().filter(|own| own.subtransaction == subtransaction) {
+            own.subtransaction = parent;
+        }
+    });
+}
