@@ -183,9 +183,6 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
             "Set pg_spamcheck.log_file in postgresql.conf and reload; it is relative to the data directory.",
         );
     }
-    if row["unsubscribe"] == true {
-        not_served("policy column \"unsubscribe\"");
-    }
     if row["mail_to"].as_array().is_some_and(|mail_to| !mail_to.is_empty())
         && settings::network().smtp_url.is_none()
     {

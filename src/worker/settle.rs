@@ -169,6 +169,9 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let before = before(&policy, lookup);
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, &described, lookup, &judgement, before));
+    if let Some(subscription) = &written.subscription {
+        subscription.unsubscribe_or_log(submission_id);
+    }
     let still_held = judgement.verdict == Verdict::Ham && change == Change::Nothing;
     if judgement.verdict != before && !still_held {
         tell(&policy, &described, lookup, &judgement);
