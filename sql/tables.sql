@@ -266,6 +266,33 @@ COMMENT ON COLUMN spamcheck.spam_checklog._former IS 'Internal: the row''s own s
 COMMENT ON COLUMN spamcheck.spam_checklog._decision IS 'Internal: what staff said of the submission: ham or spam; NULL: nobody has looked';
 COMMENT ON COLUMN spamcheck.spam_checklog._outcome IS 'Internal: the outcome before staff decided';
 
+-- Who gets no mail any more because of spam, and who does again. Kept apart from the log, which may be purged.
+CREATE SEQUENCE spamcheck.subscription_history_id_seq;
+COMMENT ON SEQUENCE spamcheck.subscription_history_id_seq IS 'Ids of subscription_history';
+CREATE TABLE spamcheck.subscription_history (
+    id          bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck.subscription_history_id_seq'),
+    subscriber  text NOT NULL,
+    relation    text NOT NULL,
+    change      text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    changed_by  name NOT NULL,
+    log_id      bigint,
+    _protection integer NOT NULL,
+    CONSTRAINT subscription_history_change CHECK (change OPERATOR(pg_catalog.=) ANY (ARRAY['unsubscribe_spamcheck'::text, 'resubscribe'::text]))
+);
+ALTER SEQUENCE spamcheck.subscription_history_id_seq OWNED BY spamcheck.subscription_history.id;
+CREATE INDEX subscription_history_subscriber ON spamcheck.subscription_history (subscriber, id);
+COMMENT ON INDEX spamcheck.subscription_history_subscriber IS 'For finding a subscriber''s last change';
+COMMENT ON CONSTRAINT subscription_history_change ON spamcheck.subscription_history IS 'The changes there are';
+COMMENT ON TABLE spamcheck.subscription_history IS 'Subscribers who were unsubscribed because of spam, and who were resubscribed';
+COMMENT ON COLUMN spamcheck.subscription_history.subscriber IS 'Whom: the key in the subscribers'' table as text, a JSON array if it has several columns';
+COMMENT ON COLUMN spamcheck.subscription_history.relation IS 'The protected table that the spam was in';
+COMMENT ON COLUMN spamcheck.subscription_history.change IS 'unsubscribe_spamcheck or resubscribe';
+COMMENT ON COLUMN spamcheck.subscription_history.changed_at IS 'When';
+COMMENT ON COLUMN spamcheck.subscription_history.changed_by IS 'By whom: of what happened by itself, the role that inserted the row, or the worker''s';
+COMMENT ON COLUMN spamcheck.subscription_history.log_id IS 'The first finding on the submission, in spam_checklog; NULL: it is in the log file alone, or nobody named one';
+COMMENT ON COLUMN spamcheck.subscription_history._protection IS 'Internal: the protection in force';
+
 -- Lookups -------------------------------------------------------------------------------------------
 
 CREATE SEQUENCE spamcheck.lookup_id_seq;
@@ -442,6 +469,8 @@ SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '')
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.subscription_history', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.subscription_history_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._checked', '');

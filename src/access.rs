@@ -17,6 +17,11 @@ struct Level {
     grants: &'static [&'static str],
 }
 
+/// What moderators call.
+const MODERATION: &str = "EXECUTE ON FUNCTION spamcheck.not_spam(bigint), spamcheck.report_spam(regclass, text), spamcheck.approve(regclass, text), \
+    spamcheck.delete_spam(bigint), spamcheck.block_from_log(bigint, text, interval), \
+    spamcheck.resubscribe(text, boolean), spamcheck.subscriber_status(text)";
+
 const LEVELS: &[Level] = &[
     Level {
         name: "admin",
@@ -24,6 +29,8 @@ const LEVELS: &[Level] = &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.stat_check, spamcheck.stat_table, spamcheck.stat_daily",
             "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.stat_reset(), spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck.akismet_verify_key(), spamcheck.akismet_usage(), spamcheck.captcha_new(text, regclass), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
+            MODERATION,
+            "SELECT ON spamcheck.subscription_history",
             // Who administers says who else does. All that can be given is in this table.
             "EXECUTE ON FUNCTION spamcheck.grant_access(regrole, text), spamcheck.revoke_access(regrole)",
             "EXECUTE ON PROCEDURE spamcheck.remember(regclass)",
@@ -35,6 +42,8 @@ const LEVELS: &[Level] = &[
             "SELECT ON spamcheck.spam_checklog, spamcheck.recent, spamcheck.lookup, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.stat_check, spamcheck.stat_table, spamcheck.stat_daily, spamcheck.policy, spamcheck.check_setting",
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.list, spamcheck.list_entry",
             "EXECUTE ON FUNCTION spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
+            MODERATION,
+            "SELECT ON spamcheck.subscription_history",
         ],
     },
     Level {

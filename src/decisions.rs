@@ -1,19 +1,43 @@
 //! What others do to a row that was judged: a status that a human or the app sets is a decision, which no
-//! later answer may override; a row with another key is still the same row. Owns how the guard tells, not
-//! what the queue, the log and the memory do about it.
+//! later answer may override, which the log notes and of which Akismet is told; a row with another key is
+//! still the same row. Owns how the guard tells, and which changes are the extension's own; what queue,
+//! log and memory do about it is theirs.
 
 use std::cell::{Cell, RefCell};
 
+use pgrx::pg_sys;
 use serde_json::Value as Json;
 
 use crate::lookups::Moved;
+use crate::moderation::findings;
 use crate::protection::Protection;
 use crate::row::Row;
+use crate::stash::Depth;
 use crate::trigger::Trigger;
-use crate::{checked, key, lookups, memory, transaction};
+use crate::{checked, feedback, key, lookups, memory, restore, rights, submission, transaction};
 
 thread_local! {
     static APPLYING: Cell<bool> = const { Cell::new(false) };
+    /// The protection whose row a statement of ours changes, and where that statement stands.
+    static OURS: Cell<Option<(i32, Depth)>> = const { Cell::new(None) };
+}
+
+/// Runs `work`, whose one statement on a protected table carries out a decision: its rows are not judged,
+/// and it is nobody's plain UPDATE. What triggers of the table do besides is judged as ever.
+pub fn while_deciding<T>(protection: i32, work: impl FnOnce() -> T) -> T {
+    struct Reset(Option<(i32, Depth)>);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            OURS.set(self.0);
+        }
+    }
+    let _reset = Reset(OURS.replace(Some((protection, Depth::in_statement().within()))));
+    work()
+}
+
+/// Whether the row at hand is one that a decision changes.
+pub fn is_ours(protection: i32) -> bool {
+    OURS.get().is_some_and(|ours| ours == (protection, Depth::in_trigger()))
 }
 
 /// Runs `work`, which writes verdicts into rows: they are no decisions.
@@ -72,8 +96,67 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
         checked::decided(protection.id, &before, &mut moved.borrow_mut().checked);
         lookups::decided(protection.id, &before, &moved.borrow());
     }
+    if decided && !applies_what_was_decided() {
+        note(protection, trigger, old, new, &before);
+    }
     if renamed && let Some(after) = key::of_row(protection, new) {
         checked::rename_row(protection.id, &before, &after, &mut moved.borrow_mut().checked);
         lookups::rename_row(protection.id, &before, &after, &mut moved.borrow_mut());
+    }
+}
+
+/// Whether rows come from where they were decided about: another server, a dump.
+fn applies_what_was_decided() -> bool {
+    // SAFETY: a static of the server.
+    let role = unsafe { pg_sys::SessionReplicationRole };
+    role == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 || restore::running()
+}
+
+/// Staff set a status by a plain UPDATE. Out of what a verdict writes: the findings are taken back. Into
+/// spam: they stand, or one is made. Other changes say nothing about spam.
+fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, row_key: &Json) {
+    let status = &protection.status;
+    // Where spam rows wait like moderated ones, the status does not tell the two apart.
+    let (was_moderate, is_moderate) = (status.is_moderate(old), status.is_moderate(new));
+    let (was_spam, is_spam) = (status.is_spam(old), status.is_spam(new));
+    let spam = is_spam && !is_moderate && !was_spam;
+    let ham = was_spam && !is_spam || was_moderate && !is_moderate && !is_spam;
+    if !spam && !ham {
+        return;
+    }
+    // SAFETY: the slots hold the old and the new row; all their columns are read now.
+    let (whole, edited) = unsafe {
+        let columns = trigger.columns();
+        let whole = Row::of_slot(trigger.old_slot(), columns);
+        let now = Row::of_slot(trigger.new_slot(), columns);
+        (whole, protection.watched.iter().any(|(_, column)| whole.differs(now, *column)))
+    };
+    // Who writes a text and a status with it has edited the row: nothing is said of the text that was.
+    if edited {
+        return;
+    }
+    let known = findings::latest_of(protection.id, row_key);
+    let akismet = protection.policy.akismet().is_some();
+    if ham {
+        findings::reverse(&known, None);
+    }
+    // Moderated rows that are released say nothing to Akismet, unless it had called them spam.
+    let told = spam
+        || was_spam && !was_moderate
+        || known.iter().any(|one| one.check_name == "akismet" || one.is("suppressed"));
+    if !(spam || akismet && told) {
+        return;
+    }
+    let submission = submission::whole(protection, whole);
+    if spam {
+        let former = lookups::status(protection, old);
+        let about = findings::About { protection, row_key, former: former.as_ref() };
+        findings::mark_spam(&about, &known, "set its status to spam", &submission);
+    }
+    if akismet && told {
+        let submission_id = known.first().map(|one| one.submission_id);
+        let (id, relation) = (protection.id, &protection.relation);
+        let by = rights::session_user();
+        feedback::queue(id, relation, Some(row_key), spam, submission_id, submission, Some(&by));
     }
 }

@@ -88,7 +88,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         stash::begin(id);
         memory::take_back();
     }
-    if !settings::enabled() {
+    if !settings::enabled() || decisions::is_ours(id) {
         return unchanged;
     }
     let known = known(&trigger);

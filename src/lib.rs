@@ -38,6 +38,8 @@ mod mail;
 mod lookups;
 mod checked;
 mod feedback;
+mod stored_row;
+mod subscription;
 mod mailbox;
 mod wait;
 mod captcha;
@@ -47,6 +49,7 @@ mod protect;
 mod catalogue;
 mod explain;
 mod lists;
+mod moderation;
 mod validation;
 mod references;
 mod attaching;
@@ -74,7 +77,8 @@ mod worker;
 pgrx::extension_sql_file!("../sql/preload.sql", name = "preload", bootstrap);
 pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["preload"]);
 pgrx::extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["tables"]);
-pgrx::extension_sql_file!("../sql/views.sql", name = "views", requires = ["functions"]);
+pgrx::extension_sql_file!("../sql/moderation.sql", name = "moderation", requires = ["functions"]);
+pgrx::extension_sql_file!("../sql/views.sql", name = "views", requires = ["moderation"]);
 pgrx::extension_sql_file!("../sql/triggers.sql", name = "triggers", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/privileges.sql",

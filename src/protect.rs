@@ -19,7 +19,7 @@ use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
 pub use described::{Described, may_protect};
-use sources::{may_read_sources, resolve, values_fit};
+use sources::{may_read_sources, may_unsubscribe, resolve, values_fit};
 
 /// What the caller said.
 pub struct Wish {
@@ -61,6 +61,9 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     }
     let notices = mapping.check(&table).unwrap_or_else(|refusal| report::refuse_value(refusal));
     may_read_sources(wish.relation, &mapping, &described);
+    if let Some(subscriber) = &subscriber {
+        may_unsubscribe(wish.relation, subscriber, &described);
+    }
     values_fit(&status, &described);
     notices.iter().for_each(|text| notice(text));
     missing_verdicts(&status, &described);

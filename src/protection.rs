@@ -2,18 +2,23 @@
 //! the relation at hand (a partition may number them differently), status columns and primary key
 //! ready. Owns that binding; the tables it is read from are rulebook.rs's, reading a row is row.rs's.
 
+mod status;
+
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
 use serde::Deserialize;
-use spamcheck_engine::mapping::{Mapping, Source, Status, StatusValue};
+use spamcheck_engine::mapping::{Mapping, Source, Status, Subscriber};
 use spamcheck_engine::policy::Policy;
 use spamcheck_engine::{Field, FieldSet};
 
 use crate::row::{self, Column};
 use crate::settings;
 use crate::spi::quoted;
+use status::bind_status;
+pub use status::{BoundStatus, Writes};
 
 /// A protected table, bound to one relation.
 pub struct Protection {
@@ -37,6 +42,8 @@ pub struct Protection {
     pub watched: Vec<(String, Column)>,
     /// What the verdicts write.
     pub status: BoundStatus,
+    /// Who gets mail: where that is kept, and the columns that say who.
+    pub subscriber: Option<(Subscriber, Vec<Column>)>,
     /// The primary key.
     pub key: Vec<KeyColumn>,
     /// Columns to read of a row, counted from the first.
@@ -78,17 +85,6 @@ pub enum Bound {
     },
 }
 
-/// What the verdicts write into the status columns.
-#[derive(Default)]
-pub struct BoundStatus {
-    /// For a moderated row; None: nothing is written.
-    pub moderate: Option<Vec<(Column, StatusValue)>>,
-    /// For a spam row.
-    pub spam: Option<Vec<(Column, StatusValue)>>,
-    /// All columns that some verdict writes, with their names.
-    pub columns: Vec<(String, Column)>,
-}
-
 /// A column of the primary key.
 pub struct KeyColumn {
     /// Its name, unquoted.
@@ -112,6 +108,9 @@ pub struct Stored {
     pub columns: serde_json::Value,
     /// The status values.
     pub status: serde_json::Value,
+    /// Where the subscribers are.
+    #[serde(default)]
+    pub subscriber: Option<serde_json::Value>,
     /// Whether edits are judged.
     pub on_update: bool,
 }
@@ -219,6 +218,12 @@ impl Protection {
                 })
             })
             .collect();
+        // What protect() took was in order; a column that is gone since leaves nobody to unsubscribe.
+        let subscriber = stored.subscriber.as_ref().and_then(|json| {
+            let subscriber = Subscriber::from_json(json).ok()?;
+            let from = columns.find_all(&subscriber.from);
+            (from.len() == subscriber.from.len()).then_some((subscriber, from))
+        });
         let remembers = policy.remembers();
         let mut protection = Protection {
             id: stored.id,
@@ -231,6 +236,7 @@ impl Protection {
             sources,
             watched,
             status,
+            subscriber,
             key,
             width: 0,
             is_partition: partition.is_some(),
@@ -275,44 +281,6 @@ impl Protection {
     }
 }
 
-impl BoundStatus {
-    /// A BEFORE trigger must not move a row to another partition: verdicts that would are only logged.
-    fn leave_alone(&mut self, partition_key: &[String]) {
-        let columns = &self.columns;
-        let moves = |column: &Column| {
-            columns.iter().any(|(n, c)| c.index == column.index && partition_key.contains(n))
-        };
-        for writes in [&mut self.moderate, &mut self.spam].into_iter().flatten() {
-            writes.retain(|(column, _)| !moves(column));
-        }
-    }
-}
-
-impl BoundStatus {
-    /// A column may have changed since protect() looked at it (another type, a renamed label). A verdict
-    /// that cannot be written is only logged: that is no reason to fail somebody's INSERT.
-    fn leave_out_misfits(&mut self, table: &str) {
-        let names = &self.columns;
-        for writes in [&mut self.moderate, &mut self.spam].into_iter().flatten() {
-            writes.retain(|(column, value)| {
-                let StatusValue::Text(text) = value else { return true };
-                let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
-                    row::input(column.type_oid, column.modifier, text);
-                }));
-                let Err(failure) = read else { return true };
-                let name = names.iter().find(|(_, c)| c.index == column.index).map(|(n, _)| n.as_str());
-                crate::report::warn(
-                    pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                    format!("column \"{}\" of table \"{table}\" no longer takes \"{text}\": such verdicts are only logged", name.unwrap_or("?")),
-                    format!("{}.", failure.message),
-                    "Call spamcheck.protect() again, with the values in argument \"status\".",
-                );
-                false
-            });
-        }
-    }
-}
-
 impl Bound {
     /// The columns of the protected table that it reads.
     pub fn columns(&self) -> Box<dyn Iterator<Item = &Column> + '_> {
@@ -350,12 +318,10 @@ fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound
     })
 }
 
-/// The query for one value of another table, with one parameter of type text for each of `key`. Run as the
-/// extension. The operator is that of the key column's own index kind, named with its schema, and the
-/// value takes the key column's type: nothing that others put into a schema can come between, and the
-/// other table's index is used.
-pub fn foreign_query(field: Field, table: &str, key: &[String], column: &str) -> Option<String> {
-    let operators: std::collections::HashMap<String, (String, String)> = crate::spi::json_now(
+/// The columns of a table, as it stands in SQL, each with its type and the operator that compares it. None, if
+/// there is no such table.
+pub fn operators_of(table: &str) -> HashMap<String, (String, String)> {
+    let operators = crate::spi::json_now(
         "SELECT convert_to(coalesce(jsonb_object_agg(a.attname, jsonb_build_array(
                     format_type(a.atttypid, NULL),
                     coalesce((SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
@@ -369,7 +335,16 @@ pub fn foreign_query(field: Field, table: &str, key: &[String], column: &str) ->
            FROM pg_attribute a
           WHERE a.attrelid = to_regclass(convert_from($1, 'UTF8')) AND a.attnum > 0 AND NOT a.attisdropped",
         &[crate::spi::Arg::Text(table)],
-    )?;
+    );
+    operators.unwrap_or_default()
+}
+
+/// The query for one value of another table, with one parameter of type text for each of `key`. Run as the
+/// extension. The operator is that of the key column's own index kind, named with its schema, and the
+/// value takes the key column's type: nothing that others put into a schema can come between, and the
+/// other table's index is used.
+pub fn foreign_query(field: Field, table: &str, key: &[String], column: &str) -> Option<String> {
+    let operators = operators_of(table);
     let conditions = key.iter().enumerate().map(|(n, name)| {
         let (type_name, operator) = operators.get(name)?;
         let value = format!("${}::{type_name}", n + 1);
@@ -403,19 +378,4 @@ pub fn type_name(type_oid: pg_sys::Oid) -> String {
         );
         row::from_server(std::ffi::CStr::from_ptr(name).to_bytes()).into_owned()
     }
-}
-
-fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {
-    let bind = |assignments: &Option<Vec<(String, StatusValue)>>| {
-        assignments.as_ref().map(|all| {
-            all.iter()
-                .filter_map(|(name, value)| columns.find(name).map(|c| (c, value.clone())))
-                .collect::<Vec<_>>()
-        })
-    };
-    let (moderate, spam) = (bind(&status.moderate), bind(&status.spam));
-    let names = status.columns();
-    let columns =
-        names.iter().filter_map(|n| columns.find(n).map(|c| (n.to_string(), c))).collect();
-    BoundStatus { moderate, spam, columns }
 }

@@ -20,6 +20,7 @@ use crate::rate::Claim;
 use crate::row::Row;
 use crate::stash::{self, Address, Pending};
 use crate::submission::{self, Elsewhere};
+use crate::subscription::Subscription;
 use crate::trigger::{Event, Trigger, VERSION_1};
 use crate::wait::Asked;
 use crate::{checked, key, logfile, lookups, mail, memory, report, rulebook, settings, shared};
@@ -37,6 +38,8 @@ struct Gathered {
     lookups: Vec<Json>,
     /// What Akismet has said already.
     checked: Option<Json>,
+    /// Who is to get no mail any more, and the submission that it is for.
+    unsubscribe: Option<(Subscription, Option<i64>)>,
     /// Bytes of texts in both.
     bytes: usize,
 }
@@ -151,11 +154,13 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     if entries.is_empty() && lookups.is_empty() && checked.is_none() {
         return;
     }
+    let unsubscribe = Subscription::to_end(&protection, row, pending.judgement.verdict)
+        .map(|subscription| (subscription, submission_id));
     let subtransaction = stash::current();
     let texts = lookups.iter().chain(&checked).map(|entry| text_bytes(&entry["submission"]));
     let bytes = entries.iter().map(checklog::bytes).sum::<usize>() + texts.sum::<usize>();
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Gathered { subtransaction, entries, mail, lookups, checked, bytes });
+        all.push(Gathered { subtransaction, entries, mail, lookups, checked, unsubscribe, bytes });
         let ours = all.iter().filter(|g| g.subtransaction == subtransaction);
         let (count, bytes) = ours.fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
@@ -201,11 +206,13 @@ fn flush() {
     let mut mails = Vec::new();
     let mut queue = Vec::new();
     let mut answers = Vec::new();
+    let mut unsubscribe = Vec::new();
     for one in gathered {
         entries.extend(one.entries);
         mails.extend(one.mail);
         queue.extend(one.lookups);
         answers.extend(one.checked);
+        unsubscribe.extend(one.unsubscribe);
     }
     if !entries.is_empty() {
         checklog::log(entries);
@@ -218,6 +225,12 @@ fn flush() {
     }
     if !answers.is_empty() {
         checked::keep_inserted(answers);
+    }
+    // Each once, and in one order, so that two statements do not wait for each other.
+    unsubscribe.sort_by_cached_key(|(subscription, _)| subscription.name());
+    unsubscribe.dedup_by_key(|(subscription, _)| subscription.name());
+    for (subscription, submission_id) in &unsubscribe {
+        subscription.unsubscribe_or_log(*submission_id);
     }
 }
 

@@ -20,6 +20,7 @@ use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 use crate::checked;
 use crate::health;
 use crate::lookups;
+use crate::moderation::findings;
 use crate::report;
 use crate::restore;
 use crate::rights;
@@ -297,6 +298,7 @@ impl Renewed {
         for (old, new) in &self.columns {
             lookups::rename_column(self.id, old, new);
             checked::rename_column(self.id, old, new);
+            findings::rename_column(self.id, old, new);
         }
         write(self.id, &self.mapped, &self.hints);
     }

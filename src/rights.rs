@@ -124,6 +124,16 @@ unsafe fn act_as_session(role: pg_sys::Oid) {
     }
 }
 
+/// Who is connected, whatever role has been set since.
+pub fn session_user() -> String {
+    // SAFETY: the session's user exists; the name is a C string.
+    let name = unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false);
+        std::ffi::CStr::from_ptr(name).to_bytes()
+    };
+    crate::row::from_server(name).into_owned()
+}
+
 /// The role that owns a relation; the bootstrap superuser if the relation is gone.
 pub fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
     // SAFETY: syscache look-up with release; the struct is read while the tuple is pinned.

@@ -211,7 +211,7 @@ pub fn current() -> SubTransactionId {
 
 /// Where a statement stands: statements and triggers inside each other. Rows of statements that run
 /// between a row's judgement and its storing are not mixed up with it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Depth {
     statements: u32,
     triggers: i32,
@@ -229,6 +229,11 @@ impl Depth {
         // SAFETY: pg_trigger_depth() reads a static and takes no argument.
         let triggers = unsafe { pg_sys::pg_trigger_depth(std::ptr::null_mut()).value() as i32 };
         Self { statements: nesting::level(), triggers }
+    }
+
+    /// That of a statement which is run from here.
+    pub fn within(self) -> Self {
+        Self { statements: self.statements + 1, ..self }
     }
 
     /// Whether a row at this depth is done with once another is judged at `here`: nothing that `here`

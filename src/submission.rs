@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
-use spamcheck_engine::{Field, FieldSet, Remote, Submission, Value, json_text};
+use spamcheck_engine::{Facts, Field, FieldSet, Remote, Submission, Value, json_text};
 
 use crate::protection::{Bound, Protection, foreign_query};
 use crate::row::{Column, EPOCH_OFFSET, Reader, Row};
@@ -69,6 +69,13 @@ pub fn read<'a>(
         }
     }
     submission
+}
+
+/// The submission in a stored row as the log and a lookup keep it.
+pub fn whole(protection: &Protection, row: Row<'_>) -> serde_json::Value {
+    let elsewhere = Elsewhere::new(protection, row);
+    let submission = read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
+    Facts::new(&submission, settings::max_checked_chars(), now()).to_json()
 }
 
 fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row: Row<'a>) {

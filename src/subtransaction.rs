@@ -15,6 +15,8 @@ pub struct Failure {
     pub code: PgSqlErrorCode,
     /// The primary message.
     pub message: String,
+    /// Its DETAIL.
+    pub detail: Option<String>,
 }
 
 /// Runs `work` in a subtransaction: its result is kept, an error rolls back what it did and is
@@ -90,7 +92,7 @@ pub fn attempt_within<T>(
                 error.rethrow();
             }
             let message = "canceled since it took too long".to_owned();
-            Err(Failure { code: PgSqlErrorCode::ERRCODE_QUERY_CANCELED, message })
+            Err(Failure { code: PgSqlErrorCode::ERRCODE_QUERY_CANCELED, message, detail: None })
         })
         .execute();
     // SAFETY: as above.
@@ -108,5 +110,6 @@ fn rethrow_stops<T>(error: Box<ErrorReportWithLevel>) -> Result<T, Failure> {
     ) {
         CaughtError::PostgresError(*error).rethrow();
     }
-    Err(Failure { code, message: error.message().to_string() })
+    let detail = error.detail().map(str::to_owned);
+    Err(Failure { code, message: error.message().to_string(), detail })
 }

@@ -183,9 +183,6 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
             "Set pg_spamcheck.log_file in postgresql.conf and reload; it is relative to the data directory.",
         );
     }
-    if row["unsubscribe"] == true {
-        not_served("policy column \"unsubscribe\"");
-    }
     if row["mail_to"].as_array().is_some_and(|mail_to| !mail_to.is_empty())
         && settings::network().smtp_url.is_none()
     {
@@ -197,16 +194,6 @@ fn valid_policy(row: &Json) -> Result<(), Refusal> {
         );
     }
     Ok(())
-}
-
-/// Said of what is stored and has no effect yet, so that nobody relies on it.
-fn not_served(what: &str) {
-    report::warn(
-        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        format!("{what} has no effect in this version"),
-        "It is stored and will count once it is served.".into(),
-        "See CHANGELOG.md for what each version serves.",
-    );
 }
 
 fn valid_check_setting(row: &Json) -> Result<(), Refusal> {

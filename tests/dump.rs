@@ -56,6 +56,8 @@ const ORIGINAL: &str = r#"
     INSERT INTO comments VALUES (10, 'Ann', 1, 'a casino'), (11, 'Ann', 1, 'fine');
     INSERT INTO "we.ird"."ta""ble" VALUES (1, 'casino');
     INSERT INTO notes VALUES (1, 'eu', 'poker');
+    INSERT INTO spamcheck.subscription_history (subscriber, relation, change, changed_by, log_id, _protection)
+        SELECT 'ann@mail.example', l.relation, 'unsubscribe_spamcheck', l.policy, l.id, l._protection FROM spamcheck.spam_checklog l LIMIT 1;
     UPDATE spamcheck.check_setting SET enabled = true, options = '{"blog":"https://blog.example/"}' WHERE check_name = 'akismet' AND policy = 'default';
     INSERT INTO comments VALUES (12, 'Ann', 2, 'to be asked');
     INSERT INTO "we.ird"."ta""ble" VALUES (2, 'to be asked');
@@ -70,6 +72,8 @@ const STATE: &str = "
     UNION ALL SELECT 'entry ' || to_jsonb(e)::text FROM spamcheck.list_entry e
     UNION ALL SELECT 'table ' || t.relation || ' ' || (to_jsonb(t) - 'relation')::text FROM spamcheck.protected_table t
     UNION ALL SELECT 'log ' || to_jsonb(l)::text FROM spamcheck.spam_checklog l
+    UNION ALL SELECT 'subscriber ' || to_jsonb(h)::text FROM spamcheck.subscription_history h
+    UNION ALL SELECT 'subscriber ids ' || last_value || ' ' || is_called FROM spamcheck.subscription_history_id_seq
     UNION ALL SELECT 'lookup ' || (to_jsonb(l) - 'attempts' - 'next_at' - 'last_error')::text FROM spamcheck.lookup l
     UNION ALL SELECT 'log ids ' || last_value || ' ' || is_called FROM spamcheck.spam_checklog_id_seq
     UNION ALL SELECT 'lookup ids ' || last_value || ' ' || is_called FROM spamcheck.lookup_id_seq

@@ -105,11 +105,46 @@ pub fn validate(entry: &str) -> Result<(), Refusal> {
     Pattern::build(entry).map(drop)
 }
 
+/// The pattern that finds a text and nothing else: every character stands for itself. Case does not count, as
+/// in any pattern.
+#[must_use]
+pub fn exactly(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 8);
+    pattern.push('^');
+    for character in text.chars() {
+        match character {
+            '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' | '|' => {
+                pattern.extend(['\\', character]);
+            }
+            // Entries are single lines.
+            '\n' => pattern.push_str(r"\n"),
+            '\r' => pattern.push_str(r"\r"),
+            '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => pattern.push_str(r"\s"),
+            _ => pattern.push(character),
+        }
+    }
+    pattern.push('$');
+    pattern
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::patterns::Patterns;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_exact_pattern_finds_its_text_and_nothing_longer(text in "[ -~а-я\\n\\r\u{0B}\u{2028}éß]{1,40}") {
+            let pattern = exactly(&text);
+            let one_line = pattern.lines().count() == 1 && !pattern.contains(char::is_control);
+            prop_assert!(one_line);
+            for (before, after, expected) in [("", "", true), ("x", "", false), ("", "x", false)] {
+                let around = [before, &text, after].concat();
+                prop_assert_eq!(found(&pattern, &around), expected);
+            }
+        }
+    }
 
     fn found(entry: &str, text: &str) -> bool {
         validate(entry).unwrap();

@@ -6,13 +6,12 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
-use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::surroundings::{Earlier, Nothing, Surroundings};
 use spamcheck_engine::{Facts, Field, FieldSet};
 
 use super::chain::Seen;
 use crate::protection::Protection;
-use crate::row::{self, Column, Row};
+use crate::row::{self, Row};
 use crate::rulebook::{self, Unusable};
 use crate::spi::{self, Arg, Run, quoted};
 use crate::submission::{self, Elsewhere};
@@ -117,7 +116,8 @@ impl Table {
             // SAFETY: the tuple is of that type, whose columns are numbered as the table's are.
             let row = unsafe { Row::of_tuple(found.tuple, found.tupdesc) };
             there = Some(with_facts(&self.protection, row, one.at, &Nothing, |facts| {
-                let ham = is_ham(&self.protection, row);
+                let status = &self.protection.status;
+                let ham = !status.is_moderate(row) && !status.is_spam(row);
                 visit(one, Look::There(&Earlier { facts, at: one.at, ham }))
             }));
         });
@@ -200,17 +200,4 @@ fn condition(protection: &Protection) -> String {
         format!("t.{} {} {value}", quoted(&key.name), key.operator)
     });
     each.collect::<Vec<_>>().join(" AND ")
-}
-
-/// Whether the row's status is neither what moderated rows nor what spam rows get.
-fn is_ham(protection: &Protection, row: Row<'_>) -> bool {
-    let has = |(column, value): &(Column, StatusValue)| match value {
-        StatusValue::Null => row.datum(*column).is_none(),
-        StatusValue::Now => row.datum(*column).is_some(),
-        StatusValue::Text(text) => row
-            .text(*column)
-            .is_some_and(|stored| stored == *text || stored == row::as_written(*column, text)),
-    };
-    let verdicts = [&protection.status.moderate, &protection.status.spam];
-    !verdicts.into_iter().flatten().any(|writes| !writes.is_empty() && writes.iter().all(has))
 }

@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgSqlErrorCode, pg_sys};
-use spamcheck_engine::mapping::{ColumnKind, Mapping, Source, Status, StatusValue};
+use spamcheck_engine::mapping::{ColumnKind, Mapping, Source, Status, StatusValue, Subscriber};
 use spamcheck_engine::{Field, Refusal};
 
 use super::described::Described;
@@ -91,12 +91,40 @@ fn may_read<'a>(
         report::refuse(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Refusal::new(format!(
-                "the owner of {} may not read {table}, where a field is to come from",
+                "the owner of {} may not read {table}, where a field or a subscriber is to come from",
                 described.display()
             ))
             .with_hint(format!(
                 "GRANT USAGE ON SCHEMA {schema} TO {owner}; GRANT SELECT ON {table} TO {owner};",
                 owner = quoted(&described.owner)
+            )),
+        );
+    }
+}
+
+/// Subscribers are unsubscribed as the table's owner, who must be able to.
+pub fn may_unsubscribe(relation: pg_sys::Oid, subscriber: &Subscriber, described: &Described) {
+    let Subscriber { table, key, column, .. } = subscriber;
+    may_read(relation, table, key.iter().chain(std::iter::once(column)), described);
+    let writable = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM pg_class c
+              WHERE c.oid = to_regclass(convert_from($2, 'UTF8'))
+                AND has_column_privilege($1, c.oid, convert_from($3, 'UTF8'), 'UPDATE')",
+            &[Arg::Oid(rights::owner_of(relation)), Arg::Text(table), Arg::Text(column)],
+        )
+    });
+    if writable.is_none() {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Refusal::new(format!(
+                "the owner of {} may not update {table}, where subscribers are to be unsubscribed",
+                described.display()
+            ))
+            .with_hint(format!(
+                "GRANT UPDATE ({}) ON {table} TO {};",
+                quoted(column),
+                quoted(&described.owner)
             )),
         );
     }

@@ -170,6 +170,9 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let Some(written) = written else { return Settled::Overtaken };
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, &described, lookup, &judgement, before));
+    if let Some(subscription) = &written.subscription {
+        subscription.unsubscribe_or_log(submission_id);
+    }
     if news {
         tell(&policy, &described, lookup, &judgement);
     }

@@ -3,19 +3,18 @@
 
 use std::rc::Rc;
 
-use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
 use serde_json::Value as Json;
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
 use spamcheck_engine::{Policy, Verdict};
 
-use crate::key;
 use crate::lookups::{self, Claimed};
 use crate::protection::{self, Described, Protection, Stored};
 use crate::row::{Column, Row, to_server};
-use crate::spi::{self, quoted};
+use crate::stored_row::{self, as_texts, condition, update};
 use crate::submission::hash_of;
+use crate::subscription::Subscription;
 
 /// Limits for what the table's own triggers and other sessions' locks may take.
 pub fn limit_locks() {
@@ -51,6 +50,8 @@ pub struct Written {
     pub changed: bool,
     /// Its status columns afterwards, if they were asked for and written.
     pub status: Option<Json>,
+    /// Whom the policy unsubscribes for it.
+    pub subscription: Option<Subscription>,
 }
 
 /// Writes a change, and reads the status back if `others` want to know it. None: it is not the row that
@@ -63,9 +64,7 @@ pub fn apply(
     change: Change,
     others: bool,
 ) -> Option<Written> {
-    // A key is unique in one table: children that inherit from it may have the same.
-    let only = if described.partitioned { "" } else { "ONLY " };
-    let table = format!("{only}{}.{}", quoted(&described.schema), quoted(&described.name));
+    let table = stored_row::table(described);
     if described.key.is_empty() {
         // In a restore the key may come after the triggers.
         pgrx::error!("the table has no primary key to find the row by");
@@ -73,7 +72,7 @@ pub fn apply(
     let (condition, parameters) = condition(described, &lookup.row_key)?;
     let args = as_texts(&parameters);
     let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
-    let writes = Spi::connect_mut(|client| {
+    let (writes, subscription) = Spi::connect_mut(|client| {
         let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
         if found.is_empty() && described.forced {
             // Being invisible is not being gone.
@@ -93,16 +92,20 @@ pub fn apply(
             if !is_as_it_was(lookup, row, tupdesc) {
                 return None;
             }
-            Some(writes(&protection, policy.settings.mode, lookup, change))
+            let subscription = match change {
+                Change::To(verdict) => Subscription::to_end(&protection, row, verdict),
+                Change::Nothing | Change::Release => None,
+            };
+            Some((writes(&protection, policy.settings.mode, lookup, change), subscription))
         }
     })?;
     if writes.is_empty() {
-        return Some(Written { changed: false, status: None });
+        return Some(Written { changed: false, status: None, subscription });
     }
     update(&table, &condition, parameters.clone(), &writes);
     let bound = (stored, described, policy);
     let status = if others { status_now(bound, &table, &condition, &parameters) } else { None };
-    Some(Written { changed: true, status })
+    Some(Written { changed: true, status, subscription })
 }
 
 /// The status columns as they are now: the table's own triggers may have had their say.
@@ -151,34 +154,6 @@ unsafe fn is_as_it_was(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDes
     texts.into_iter().all(same_text) && statuses.into_iter().all(same_status)
 }
 
-fn as_texts(parameters: &[String]) -> Vec<DatumWithOid<'_>> {
-    let text = |parameter: &String| {
-        // SAFETY: the datum is a text, in a memory context that outlives the statement.
-        unsafe { DatumWithOid::new(spi::text_datum(parameter), pg_sys::TEXTOID) }
-    };
-    parameters.iter().map(text).collect()
-}
-
-fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<String>)> {
-    let nowhere = Column {
-        index: 0,
-        type_oid: pg_sys::InvalidOid,
-        modifier: -1,
-        reader: crate::row::Reader::Output,
-    };
-    let columns: Vec<_> = described
-        .key
-        .iter()
-        .map(|(name, type_name, operator)| protection::KeyColumn {
-            name: name.clone(),
-            type_name: type_name.clone(),
-            operator: operator.clone(),
-            column: nowhere,
-        })
-        .collect();
-    key::condition(&columns, row_key)
-}
-
 /// Column and value: those of the verdict, or the row's own ones when it was held and is ham.
 fn writes(
     protection: &Protection,
@@ -225,42 +200,4 @@ fn writes(
             .filter_map(|(column, value)| Some((name_of(*column)?, typed(*column), value.clone())))
             .collect()
     })
-}
-
-fn update(
-    table: &str,
-    condition: &str,
-    mut parameters: Vec<String>,
-    writes: &[(String, String, StatusValue)],
-) {
-    let mut sets = Vec::with_capacity(writes.len());
-    for (name, type_name, value) in writes {
-        let value = match value {
-            StatusValue::Null => "NULL".to_owned(),
-            StatusValue::Now => "pg_catalog.now()".to_owned(),
-            StatusValue::Text(text) => {
-                parameters.push(text.clone());
-                format!("${}::{type_name}", parameters.len())
-            }
-        };
-        sets.push(format!("{} = {value}", quoted(name)));
-    }
-    let args = as_texts(&parameters);
-    // Deferred triggers could not run: at the commit nobody has the owner's rights any more.
-    Spi::connect_mut(|client| {
-        if let Err(error) = client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]) {
-            pgrx::error!("constraints could not be made immediate: {error}");
-        }
-    });
-    let statement =
-        to_server(&format!("UPDATE {table} t SET {} WHERE {condition}", sets.join(", ")));
-    Spi::connect_mut(|client| {
-        if let Err(error) = client.update(statement.as_c_str(), None, &args) {
-            pgrx::error!("the status could not be written: {error}");
-        }
-        // SAFETY: the count of the statement that has just run.
-        if unsafe { pg_sys::SPI_processed } == 0 {
-            pgrx::error!("a trigger of the table kept the row from being written");
-        }
-    });
 }

@@ -7,7 +7,7 @@ use crate::denied;
 use crate::site::{Site, ask, refused, run};
 
 /// What can be done, and by which levels.
-const DEEDS: [(&str, &[&str]); 24] = [
+const DEEDS: [(&str, &[&str]); 36] = [
     ("SELECT * FROM spamcheck.spam_checklog", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.recent", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.checks", &["admin", "moderator", "analyst"]),
@@ -24,6 +24,25 @@ const DEEDS: [(&str, &[&str]); 24] = [
     ),
     ("DELETE FROM spamcheck.list_entry WHERE value = 'poker'", &["admin", "moderator"]),
     ("SELECT * FROM spamcheck.health()", &["admin", "moderator"]),
+    ("SELECT * FROM spamcheck.lookup", &["admin", "moderator"]),
+    ("SELECT * FROM spamcheck.subscription_history", &["admin", "moderator"]),
+    ("SELECT spamcheck.not_spam(1)", &["admin", "moderator"]),
+    ("SELECT spamcheck.report_spam('comments', '1')", &["admin", "moderator"]),
+    ("SELECT spamcheck.approve('comments', '1')", &["admin", "moderator"]),
+    ("SELECT spamcheck.block_from_log(1, 'ip', '1 hour')", &["admin", "moderator"]),
+    ("SELECT spamcheck.resubscribe('ann@mail.example', true)", &["admin", "moderator"]),
+    ("SELECT spamcheck.subscriber_status('ann@mail.example')", &["admin", "moderator"]),
+    (
+        "SELECT * FROM spamcheck.explain('comments', '{\"body\": \"casino\"}')",
+        &["admin", "moderator"],
+    ),
+    ("SELECT spamcheck.delete_spam(1)", &["admin", "moderator"]),
+    ("DELETE FROM spamcheck.subscription_history", &[]),
+    (
+        "INSERT INTO spamcheck.subscription_history (subscriber, relation, change, changed_by, _protection) VALUES \
+            ('x', 'x', 'resubscribe', 'x', 1)",
+        &[],
+    ),
     ("UPDATE spamcheck.policy SET moderate_at = 4", &["admin"]),
     ("UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'links'", &["admin"]),
     ("SELECT spamcheck.create_policy('another')", &["admin"]),
@@ -52,6 +71,13 @@ const DEEDS: [(&str, &[&str]); 24] = [
     ("CREATE TABLE spamcheck.mine (id integer)", &[]),
 ];
 
+/// A site with something in its log to decide about.
+fn site_with_a_finding() -> Site {
+    let mut site = Site::new();
+    site.run("INSERT INTO comments (author, ip, body) VALUES ('Ann', '192.0.2.7', 'casino')");
+    site
+}
+
 fn may(client: &mut Client, sql: &str) -> bool {
     match client.batch_execute(sql) {
         Ok(()) => true,
@@ -65,7 +91,7 @@ fn may(client: &mut Client, sql: &str) -> bool {
 #[test]
 fn each_level_may_do_what_it_is_for_and_no_more() {
     for level in ["admin", "moderator", "analyst", "app", "nobody"] {
-        let mut site = Site::new();
+        let mut site = site_with_a_finding();
         let role = site.role(level);
         if level != "nobody" {
             site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}')"));
@@ -79,7 +105,7 @@ fn each_level_may_do_what_it_is_for_and_no_more() {
 
 #[test]
 fn what_is_taken_away_is_gone_and_may_be_given_again() {
-    let mut site = Site::new();
+    let mut site = site_with_a_finding();
     let role = site.role("staff");
     for level in ["admin", "moderator", "analyst", "app"] {
         site.run(&format!(
@@ -158,7 +184,7 @@ fn nobody_without_access_gives_access() {
 
 #[test]
 fn an_admin_says_who_else_has_access() {
-    let mut site = Site::new();
+    let mut site = site_with_a_finding();
     let (admin, other) = (site.role("admin"), site.role("other"));
     site.run(&format!("SELECT spamcheck.grant_access('{admin}', 'admin')"));
     let mut client = site.db.client_as(&admin);
@@ -223,4 +249,75 @@ fn a_moderators_change_of_a_list_counts_like_a_superusers() {
         site.ask("INSERT INTO comments (body) VALUES ('poker') RETURNING status"),
         "approved"
     );
+}
+
+#[test]
+fn a_moderator_decides_about_rows_and_sees_none_of_the_table() {
+    let mut site = site_with_a_finding();
+    let role = site.role("mod");
+    site.run(&format!("SELECT spamcheck.grant_access('{role}', 'moderator')"));
+    let mut client = site.db.client_as(&role);
+    for own in [
+        "SELECT * FROM comments",
+        "UPDATE comments SET status = 'approved'",
+        "DELETE FROM comments",
+    ] {
+        denied(&mut client, own);
+    }
+    run(&mut client, "SELECT spamcheck.not_spam(1)");
+    assert_eq!(site.statuses(), "1 approved");
+    run(&mut client, "SELECT spamcheck.report_spam('comments', '1')");
+    assert_eq!(site.statuses(), "1 spam");
+    run(&mut client, "SELECT spamcheck.delete_spam(1)");
+    assert_eq!(site.statuses(), "");
+    assert_eq!(
+        ask(&mut client, "SELECT count(*) FROM spamcheck.recent WHERE outcome = 'deleted'"),
+        "2"
+    );
+    // Nor any other table than the protected ones.
+    site.run(
+        "CREATE TABLE secrets (id int PRIMARY KEY, body text); INSERT INTO secrets VALUES (1, 'x')",
+    );
+    let error = refused(&mut client, "SELECT spamcheck.report_spam('secrets', '1')");
+    assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+    denied(&mut client, "SELECT * FROM secrets");
+}
+
+#[test]
+fn what_runs_for_a_moderator_has_the_owners_rights_and_cannot_keep_more() {
+    let mut site = site_with_a_finding();
+    let (owner, role) = (site.role("owner"), site.role("mod"));
+    site.run(&format!(
+        "SELECT spamcheck.grant_access('{role}', 'moderator'); ALTER TABLE comments OWNER TO {owner}; GRANT USAGE ON SCHEMA public TO {owner};
+         CREATE TABLE seen (who text, session text, super text); ALTER TABLE seen OWNER TO {owner}"
+    ));
+    let mut owner = site.db.client_as(&owner);
+    site.run(
+        "CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             INSERT INTO public.seen VALUES (current_user, session_user, current_setting('search_path'));
+             BEGIN
+                 SET SESSION AUTHORIZATION DEFAULT;
+                 INSERT INTO public.seen VALUES ('became ' || current_user);
+             EXCEPTION WHEN OTHERS THEN NULL;
+             END;
+             BEGIN
+                 SET ROLE NONE;
+                 INSERT INTO public.seen VALUES ('became ' || current_user);
+             EXCEPTION WHEN OTHERS THEN NULL;
+             END;
+             RETURN coalesce(NEW, OLD);
+         END $$;
+         CREATE TRIGGER spy BEFORE UPDATE OR DELETE ON comments FOR EACH ROW EXECUTE FUNCTION spy();
+         CREATE CONSTRAINT TRIGGER later AFTER UPDATE OR DELETE ON comments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spy()",
+    );
+    // A superuser moderates, whose rights are worth stealing.
+    site.run("SELECT spamcheck.not_spam(1); SELECT spamcheck.report_spam('comments', '1'); SELECT spamcheck.delete_spam(1)");
+    assert_eq!(
+        site.ask("SELECT DISTINCT who FROM seen"),
+        ask(&mut owner, "SELECT current_user"),
+        "never {}",
+        site.ask("SELECT string_agg(DISTINCT s::text, ' ') FROM seen s")
+    );
+    assert_eq!(site.ask("SELECT count(*) FROM seen"), "6");
 }

@@ -82,6 +82,14 @@ fn an_owner_may_switch_off_drop_and_change_the_table_and_nothing_else() {
     );
     denied(&mut owner, "SELECT * FROM spamcheck.spam_checklog");
     denied(&mut owner, "UPDATE spamcheck.policy SET mode = 'off'");
+    // To moderate takes access, too; an owner may well set a status, which is a decision.
+    denied(&mut owner, "SELECT spamcheck.approve('theirs', '1')");
+    denied(&mut owner, "SELECT spamcheck.not_spam(1)");
+    run(&mut owner, "UPDATE theirs SET status = 'approved' WHERE status = 'spam'");
+    assert_eq!(
+        site.ask("SELECT reversed_by::text = (SELECT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = 'theirs'::regclass) FROM spamcheck.spam_checklog"),
+        "t"
+    );
     run(&mut owner, "DROP TABLE theirs");
     assert_eq!(site.ask("SELECT relation FROM spamcheck.protected_table"), "comments");
     assert_eq!(site.ask("SELECT relation FROM spamcheck.spam_checklog"), "public.theirs");

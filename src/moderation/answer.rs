@@ -1,0 +1,127 @@
+//! What a moderator is told. Owns the keys of the answer and the words for what became of a row, the same
+//! for every function:
+//!
+//! * `status`: `done`; `already`, where there was nothing left to do; `gone`, where there is no such row.
+//! * `row`: `restored`, `released`, `inserted`, `spam`, `deleted`, or why it is as it was: `unchanged`,
+//!   `gone`, `not kept`.
+//! * `relation`, `row_key`: which row.
+//! * `decided_by`, `decided_at`: who was first, where it was somebody else.
+//! * `subscriber`: `resubscribed`, `unsubscribed`, or why not. `akismet`: `queued`, or why not.
+//! * `message`: all of it as a sentence.
+
+use pgrx::{AnyElement, FromDatum, pg_sys};
+use serde_json::{Map, Value as Json};
+
+use super::findings::Finding;
+use super::held::Held;
+use super::place::Place;
+use crate::feedback;
+use crate::rights;
+use crate::row;
+use crate::subscription::{self, Subscription};
+use crate::subtransaction::Failure;
+
+/// An answer in the making.
+pub struct Answer(Map<String, Json>);
+
+impl Answer {
+    /// What a call came to, as a word and a sentence.
+    pub fn new(status: &str, message: impl Into<String>) -> Self {
+        let mut answer = Self(Map::new());
+        answer.set("status", status);
+        answer.set("message", message.into());
+        answer
+    }
+
+    /// Sets a key.
+    pub fn set(&mut self, key: &str, value: impl Into<Json>) {
+        self.0.insert(key.to_owned(), value.into());
+    }
+
+    /// Sets a key, or leaves it out.
+    pub fn with(mut self, key: &str, value: impl Into<Json>) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    /// Which row it is about.
+    pub fn about(self, relation: &str, row_key: Option<&Json>) -> Self {
+        self.with("relation", relation).with("row_key", row_key.cloned().unwrap_or_default())
+    }
+
+    /// Somebody was first.
+    pub fn already(findings: &[Finding], message: impl Into<String>) -> Self {
+        let answer = Self::new("already", message);
+        match findings.iter().find(|one| one.reversed) {
+            Some(one) => answer
+                .with("decided_by", one.reversed_by.clone())
+                .with("decided_at", one.reversed_at.clone()),
+            None => answer,
+        }
+    }
+
+    /// What became of the subscriber.
+    pub fn with_subscriber(&mut self, changed: Result<bool, Failure>, word: &str) {
+        match changed {
+            Ok(true) => self.set("subscriber", word),
+            Ok(false) => {}
+            Err(failure) => {
+                self.set("subscriber", format!("could not be {word}: {}", failure.message));
+            }
+        }
+    }
+
+    /// Subscribes again whom a submission unsubscribed, or whom its row names.
+    pub fn resubscribe(&mut self, held: Option<&Held>, submission_id: i64, protection: i32) {
+        let named = held.and_then(|held| held.subscription.as_ref());
+        if let Some(subscription) = named {
+            self.with_subscriber(subscription.resubscribe(Some(submission_id)), "resubscribed");
+        }
+        // The row may be gone, or name somebody else by now.
+        let ended = subscription::ended_by(protection, submission_id)
+            .filter(|name| named.is_none_or(|named| named.name() != *name))
+            .and_then(|name| subscription::known_as(&name, protection));
+        if let Some(subscription) = ended {
+            self.with_subscriber(subscription.resubscribe(Some(submission_id)), "resubscribed");
+        }
+    }
+
+    /// Unsubscribes the subscriber of a row.
+    pub fn unsubscribe(&mut self, subscription: &Subscription, submission_id: Option<i64>) {
+        self.with_subscriber(subscription.unsubscribe(submission_id), "unsubscribed");
+    }
+
+    /// Tells Akismet what a submission is.
+    pub fn tell(
+        &mut self,
+        place: &Place,
+        row_key: Option<&Json>,
+        is_spam: bool,
+        submission_id: Option<i64>,
+        submission: Json,
+    ) {
+        let by = rights::session_user();
+        let queued = feedback::queue(
+            place.id(),
+            &place.relation(),
+            row_key,
+            is_spam,
+            submission_id,
+            submission,
+            Some(&by),
+        );
+        self.set("akismet", queued.to_json());
+    }
+
+    /// As the server has it. pgrx's own type writes UTF-8 only, and databases have other encodings.
+    pub fn into_jsonb(self) -> AnyElement {
+        let text = Json::Object(self.0).to_string();
+        let datum = row::input(pg_sys::JSONBOID, -1, &row::fitting(&text));
+        // SAFETY: a value of that type, and not NULL.
+        let element = unsafe { AnyElement::from_polymorphic_datum(datum, false, pg_sys::JSONBOID) };
+        match element {
+            Some(element) => element,
+            None => pgrx::error!("pg_spamcheck could not make an answer"),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What the log has about a submission, as moderators decide about it: findings are taken back, stand
+//! again, or get one beside them that says what staff said. Owns every statement that changes the decision
+//! in spam_checklog; what becomes of the row is for others to say.
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+use spamcheck_engine::verdict::{self, Action, Judgement, Outcome, Verdict};
+use spamcheck_engine::{Facts, Lookups, Submission};
+
+use crate::checklog;
+use crate::protection::Protection;
+use crate::rights;
+use crate::settings;
+use crate::spi::{self, Arg};
+use crate::submission::wall_clock;
+
+/// The name by which the log shows what staff found themselves.
+pub const STAFF: &str = "staff";
+
+/// One row of the log.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Finding {
+    /// Its id.
+    pub id: i64,
+    /// The submission's.
+    pub submission_id: i64,
+    /// The protected table, as it was named then.
+    pub relation: String,
+    /// The row's key; None: it was rejected.
+    pub row_key: Option<Json>,
+    /// The policy's name.
+    pub policy: String,
+    /// The check.
+    pub check_name: String,
+    /// What it found.
+    pub why: String,
+    /// The same for programs.
+    pub detail: Option<Json>,
+    /// What was decided.
+    pub outcome: String,
+    /// Whether staff took it back.
+    pub reversed: bool,
+    /// When.
+    pub reversed_at: Option<String>,
+    /// Who.
+    pub reversed_by: Option<String>,
+    /// The submission's author.
+    pub author: Option<String>,
+    /// The author's address.
+    pub email: Option<String>,
+    /// The sender's address.
+    pub ip: Option<String>,
+    /// The author's homepage.
+    pub url: Option<String>,
+    /// The sender's browser.
+    pub user_agent: Option<String>,
+    /// The text, as much of it as was kept.
+    pub comment: Option<String>,
+    /// All of a rejected submission, if it was kept.
+    pub submission: Option<Json>,
+    /// The protection in force.
+    #[serde(rename = "_protection")]
+    pub protection: i32,
+    /// The row's own status before the verdict.
+    #[serde(rename = "_former")]
+    pub former: Option<Json>,
+    /// What staff said: ham or spam.
+    #[serde(rename = "_decision")]
+    pub decision: Option<String>,
+}
+
+impl Finding {
+    /// Whether this was decided.
+    pub fn is(&self, outcome: &str) -> bool {
+        self.outcome == outcome
+    }
+
+    /// Whether a submission is the one that it is about, as far as the log tells.
+    pub fn describes(&self, submission: &Json) -> bool {
+        let same =
+            |field: &str, text: &Option<String>| submission[field].as_str() == text.as_deref();
+        let text = submission["body"].as_str().or(submission["title"].as_str());
+        // Of the text there may be an excerpt, or a hash alone.
+        let begins =
+            |kept: &str| kept.len() == 64 || text.is_none_or(|text| text.starts_with(kept));
+        same("author", &self.author)
+            && same("email", &self.email)
+            && same("url", &self.url)
+            && self.comment.as_deref().is_none_or(begins)
+    }
+
+    /// Whether it keeps its row from being seen.
+    pub fn stands(&self) -> bool {
+        !self.reversed && ["suppressed", "moderated", "challenged"].iter().any(|o| self.is(o))
+    }
+}
+
+/// The finding with an id.
+pub fn find(log_id: i64) -> Option<Finding> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(to_jsonb(l)::text, 'UTF8') FROM spamcheck.spam_checklog l WHERE l.id = $1",
+            &[Arg::Big(log_id)],
+        )
+    })
+}
+
+/// All findings on a submission, oldest first, locked: who else decides about it waits.
+pub fn of_submission(submission_id: i64) -> Vec<Finding> {
+    read(
+        "SELECT convert_to(to_jsonb(l)::text, 'UTF8') FROM spamcheck.spam_checklog l
+          WHERE l.submission_id = $1 ORDER BY l.id FOR UPDATE",
+        &[Arg::Big(submission_id)],
+    )
+}
+
+/// Those on the last submission that was made with a row, oldest first, locked.
+pub fn latest_of(protection: i32, row_key: &Json) -> Vec<Finding> {
+    read(
+        "SELECT convert_to(to_jsonb(l)::text, 'UTF8') FROM spamcheck.spam_checklog l
+          WHERE l.submission_id = (SELECT x.submission_id FROM spamcheck.spam_checklog x
+                                    WHERE x._protection = $1 AND x.row_key = convert_from($2, 'UTF8')::jsonb
+                                    ORDER BY x.id DESC LIMIT 1) ORDER BY l.id FOR UPDATE",
+        &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+    )
+}
+
+/// Those on all submissions that were made with a row, newest first.
+pub fn of_row(protection: i32, row_key: &Json) -> Vec<Finding> {
+    read(
+        "SELECT convert_to((to_jsonb(l) || jsonb_build_object('submission', NULL))::text, 'UTF8')
+           FROM spamcheck.spam_checklog l
+          WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb ORDER BY l.id DESC",
+        &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+    )
+}
+
+fn read(statement: &'static str, args: &[Arg<'_>]) -> Vec<Finding> {
+    let texts = rights::as_extension(|| spi::write_returning(statement, args));
+    texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
+}
+
+/// Takes findings back, with what else was found about their submission; `row_key`: its row, if that has
+/// only now come to be.
+pub fn reverse(findings: &[Finding], row_key: Option<(i32, &Json)>) {
+    let Some(one) = findings.first() else { return };
+    let (protection, row_key) =
+        row_key.map_or_else(|| (one.protection, String::new()), |(id, key)| (id, key.to_string()));
+    let args = [
+        Arg::Big(one.submission_id),
+        Arg::Text(&rights::session_user()),
+        Arg::Text(&row_key),
+        Arg::Int(protection),
+    ];
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck.spam_checklog l
+                SET reversed = true, reversed_at = now(), reversed_by = convert_from($2, 'UTF8')::name,
+                    _outcome = coalesce(l._outcome, l.outcome), outcome = 'not_spam', _decision = 'ham',
+                    row_key = coalesce(l.row_key, nullif(convert_from($3, 'UTF8'), '')::jsonb),
+                    _protection = CASE WHEN convert_from($3, 'UTF8') = '' THEN l._protection ELSE $4 END
+              WHERE l.submission_id = $1 AND NOT l.reversed
+             RETURNING NULL::bytea",
+            &args,
+        )
+    });
+}
+
+/// Findings stand (again), and their row is spam.
+fn confirm(submission_id: i64) {
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck.spam_checklog l
+                SET reversed = false, reversed_at = NULL, reversed_by = NULL, _decision = 'spam',
+                    _outcome = coalesce(l._outcome, l.outcome),
+                    outcome = CASE WHEN coalesce(l._outcome, l.outcome) IN ('moderated', 'challenged', 'rejected')
+                                   THEN 'suppressed' ELSE coalesce(l._outcome, l.outcome) END
+              WHERE l.submission_id = $1
+             RETURNING NULL::bytea",
+            &[Arg::Big(submission_id)],
+        )
+    });
+}
+
+/// The row of a submission is deleted as spam; a rejected one has none.
+pub fn mark_deleted(submission_id: i64) {
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck.spam_checklog l
+                SET _decision = 'spam', _outcome = coalesce(l._outcome, l.outcome),
+                    outcome = CASE WHEN l.row_key IS NULL THEN l.outcome ELSE 'deleted' END
+              WHERE l.submission_id = $1
+             RETURNING NULL::bytea",
+            &[Arg::Big(submission_id)],
+        )
+    });
+}
+
+/// The row that staff found something about.
+pub struct About<'a> {
+    /// Its table.
+    pub protection: &'a Protection,
+    /// Its key.
+    pub row_key: &'a Json,
+    /// Its status before.
+    pub former: Option<&'a Json>,
+}
+
+/// Staff say that a row is spam, by what they `did`: what was found about it stands, and the log has a
+/// finding of theirs beside it.
+pub fn mark_spam(about: &About<'_>, known: &[Finding], did: &str, submission: &Json) {
+    let submission_id = known.first().map(|one| one.submission_id);
+    let id = submission_id.unwrap_or_else(checklog::next_submission_id);
+    if !known.iter().any(|one| one.check_name == STAFF) {
+        log(about, id, did, submission);
+    }
+    confirm(id);
+}
+
+fn log(about: &About<'_>, submission_id: i64, did: &str, submission: &Json) {
+    let Ok(submission) = Submission::from_json(submission) else { return };
+    let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
+    let by = rights::session_user();
+    let judgement = Judgement {
+        verdict: Verdict::Spam,
+        total: 0.0,
+        findings: vec![verdict::Finding {
+            check: STAFF,
+            action: Action::Spam,
+            score: 0.0,
+            why: format!("{by} {did}"),
+            detail: json!({ "by": by }),
+            allowed: false,
+        }],
+        allowed: false,
+        lookups: Lookups::default(),
+    };
+    let logged = checklog::About {
+        protection: about.protection.id,
+        relation: &about.protection.relation,
+        row_key: Some(about.row_key),
+        former: about.former,
+        whole_row: None,
+    };
+    let policy = &about.protection.policy;
+    let mut entries = checklog::entries(policy, &logged, &facts, &judgement, submission_id);
+    for entry in &mut entries {
+        // A trial is one of the checks, not of the staff.
+        entry["outcome"] = Outcome::Suppressed.name().into();
+    }
+    checklog::log(entries);
+}
+
+/// The submission as the log has it, for a row that is gone.
+pub fn submission_of(findings: &[Finding]) -> Json {
+    let Some(one) = findings.first() else { return Json::Null };
+    if let Some(whole) = findings.iter().find_map(|one| one.submission.as_ref()) {
+        let mut whole = whole.as_object().cloned().unwrap_or_default();
+        whole.remove("row");
+        whole.remove("kept");
+        return Json::Object(whole);
+    }
+    let fields = [
+        ("author", &one.author),
+        ("email", &one.email),
+        ("ip", &one.ip),
+        ("url", &one.url),
+        ("user_agent", &one.user_agent),
+        ("body", &one.comment),
+    ];
+    let given = fields
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), Json::from(text.as_ref()?.clone()))));
+    Json::Object(given.collect::<Map<_, _>>())
+}
+
+/// A column of a protected table was renamed: what the log has by column name follows, or a row could
+/// neither be found nor be given back what it had.
+pub fn rename_column(protection: i32, old: &str, new: &str) {
+    spi::write(
+        "UPDATE spamcheck.spam_checklog l
+            SET row_key = CASE WHEN l.row_key ? n.old THEN l.row_key - n.old || jsonb_build_object(n.new, l.row_key -> n.old) ELSE l.row_key END,
+                _former = CASE WHEN l._former ? n.old THEN l._former - n.old || jsonb_build_object(n.new, l._former -> n.old) ELSE l._former END,
+                submission = CASE WHEN l.submission -> 'row' ? n.old
+                                  THEN jsonb_set(l.submission, '{row}', (l.submission -> 'row') - n.old || jsonb_build_object(n.new, l.submission -> 'row' -> n.old))
+                                  ELSE l.submission END
+           FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
+          WHERE l._protection = $1 AND (l.row_key ? n.old OR l._former ? n.old OR l.submission -> 'row' ? n.old)",
+        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
+    );
+}

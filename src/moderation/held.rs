@@ -1,0 +1,287 @@
+//! A row that is decided about: found by its key, locked until the transaction ends, read as the checks read
+//! it, and written with the rights of the table's owner. Owns these; which status it gets is
+//! decided elsewhere.
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::{PgSqlErrorCode, Spi, pg_sys};
+use serde_json::{Map, Value as Json};
+use spamcheck_engine::Refusal;
+use spamcheck_engine::mapping::StatusValue;
+
+use super::findings::{self, Finding};
+use super::place::Place;
+use crate::protection::{self, Protection, Writes};
+use crate::row::{Row, to_server};
+use crate::spi::{self, Arg, quoted};
+use crate::stored_row::{self, as_texts, condition, constraints_at_once};
+use crate::subscription::Subscription;
+use crate::{decisions, key, lookups, report, rights, submission, subtransaction};
+
+/// A row of a protected table.
+pub struct Held {
+    /// The protection, bound to the columns of the row.
+    pub protection: Protection,
+    /// Its key, as the log has it.
+    pub row_key: Json,
+    /// Its status columns; None: the table has none.
+    pub status: Option<Json>,
+    /// Whether it has the status of spam.
+    pub is_spam: bool,
+    /// Whether it has the status of moderated rows, which may be the same.
+    pub is_moderate: bool,
+    /// Its content.
+    pub submission: Json,
+    /// Who is unsubscribed or resubscribed with it.
+    pub subscription: Option<Subscription>,
+}
+
+/// Locks the row with a key; None: there is none. A key that its columns do not take is an error.
+pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
+    let (condition, parameters) = condition(&place.described, row_key)?;
+    let table = stored_row::table(&place.described);
+    let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
+    let held = subtransaction::attempt(AssertUnwindSafe(|| {
+        rights::as_owner_of(place.root(), || {
+            let args = as_texts(&parameters);
+            Spi::connect_mut(|client| {
+                let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
+                if found.is_empty() && place.described.forced {
+                    // Being invisible is not being gone.
+                    pgrx::error!("row-level security may hide the row from the table's owner");
+                }
+                if found.is_empty() {
+                    return None;
+                }
+                // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read
+                // before the next SPI call that could free it.
+                unsafe {
+                    let rows = pg_sys::SPI_tuptable;
+                    Some(read(place, *(*rows).vals, (*rows).tupdesc))
+                }
+            })
+        })
+    }));
+    held.unwrap_or_else(|failure| {
+        let class = failure.code as i32 & 0xFFF;
+        let refusal = Refusal::new(failure.message).with_hint(format!(
+            "The key asked for is {row_key}. See the columns of {} with \\d.",
+            place.relation()
+        ));
+        // Class 22, data exceptions: the key is none of that type.
+        if class == DATA_EXCEPTION {
+            report::refuse_value(refusal);
+        }
+        report::refuse(failure.code, refusal)
+    })
+}
+
+/// Locks the row that a finding is about; None: there is none. In a table of which only the name is the
+/// same, a row with the same key may be another one: then its content has to be what was found.
+pub fn hold_found(place: &Place, finding: &Finding) -> Option<Held> {
+    let held = hold(place, finding.row_key.as_ref()?)?;
+    (!place.by_name || finding.describes(&held.submission)).then_some(held)
+}
+
+/// The class of errors such as "invalid input syntax for type integer", as the server packs it.
+const DATA_EXCEPTION: i32 = 2 + (2 << 6);
+
+/// # Safety
+/// The tuple must be of the type that `tupdesc` describes.
+unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::TupleDesc) -> Held {
+    // SAFETY: the caller's promise.
+    let (bound, row) = unsafe {
+        let bound =
+            Protection::bind(&place.stored, &place.described, place.policy.clone(), tupdesc, None);
+        (bound, Row::of_tuple(tuple, tupdesc))
+    };
+    let protection = bound.unwrap_or_else(|refusal| report::refuse_value(refusal));
+    Held {
+        row_key: key::of_row(&protection, row).unwrap_or_default(),
+        status: lookups::status(&protection, row),
+        is_spam: protection.status.is_spam(row),
+        is_moderate: protection.status.is_moderate(row),
+        submission: submission::whole(&protection, row),
+        subscription: Subscription::of_row(&protection, row),
+        protection,
+    }
+}
+
+impl Held {
+    /// The row's own status: what it had before the verdicts that still count, as far as that is known. The
+    /// status that one verdict found may be that of another one before it.
+    pub fn own_status(&self, known: &[Finding]) -> Option<Json> {
+        let mut own = None;
+        for former in known.iter().filter_map(|one| one.former.as_ref()) {
+            own = Some(former.clone());
+            if !self.protection.status.is_ours(former) {
+                return own;
+            }
+        }
+        let held = self.status_before_hold();
+        held.or(own)
+    }
+
+    /// The row's own status, if it is moderated until a lookup is answered.
+    fn status_before_hold(&self) -> Option<Json> {
+        rights::as_extension(|| {
+            spi::json_now(
+                "SELECT convert_to(l._former::text, 'UTF8') FROM spamcheck.lookup l
+                  WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb AND l._held AND l._former IS NOT NULL
+                  ORDER BY l.id LIMIT 1",
+                &[Arg::Int(self.protection.id), Arg::Text(&self.row_key.to_string())],
+            )
+        })
+    }
+
+    /// Whether a status that was noted is one that verdicts write.
+    pub fn is_ours(&self, noted: &Json) -> bool {
+        self.protection.status.is_ours(noted)
+    }
+
+    /// Whether the row has a status of moderated or spam rows.
+    pub fn is_kept_back(&self) -> bool {
+        self.is_spam || self.is_moderate
+    }
+
+    /// All that was found about the row, newest first.
+    pub fn findings(&self) -> Vec<Finding> {
+        findings::of_row(self.protection.id, &self.row_key)
+    }
+
+    /// [`Self::findings`] with those that were made under another protection of the table, before it was
+    /// protected anew.
+    pub fn findings_since(&self, protection: i32) -> Vec<Finding> {
+        let mut known = self.findings();
+        if protection != self.protection.id {
+            known.extend(findings::of_row(protection, &self.row_key));
+        }
+        known
+    }
+
+    /// Gives the row back what it had.
+    pub fn restore(&self, place: &Place, status: &Json) {
+        let writes = self.protection.status.columns.iter().filter_map(|(name, column)| {
+            let value = match status.get(name)? {
+                Json::String(text) => StatusValue::Text(text.clone()),
+                _ => StatusValue::Null,
+            };
+            Some((*column, value))
+        });
+        self.write(place, &writes.collect());
+    }
+
+    /// Writes status columns.
+    pub fn write(&self, place: &Place, writes: &Writes) {
+        let named = writes.iter().filter_map(|(column, value)| {
+            let columns = &self.protection.status.columns;
+            let (name, _) = columns.iter().find(|(_, c)| c.index == column.index)?;
+            Some((name.clone(), protection::type_name(column.type_oid), value.clone()))
+        });
+        let named: Vec<_> = named.collect();
+        if named.is_empty() {
+            return;
+        }
+        self.decide(place, |table, condition, parameters| {
+            stored_row::update(table, condition, parameters, &named);
+        });
+    }
+
+    /// Deletes the row.
+    pub fn delete(&self, place: &Place) {
+        self.decide(place, |table, condition, parameters| {
+            constraints_at_once();
+            let statement = to_server(&format!("DELETE FROM {table} t WHERE {condition}"));
+            let args = as_texts(&parameters);
+            Spi::connect_mut(|client| {
+                if let Err(error) = client.update(statement.as_c_str(), None, &args) {
+                    pgrx::error!("the row could not be deleted: {error}");
+                }
+                // SAFETY: the count of the statement that has just run.
+                if unsafe { pg_sys::SPI_processed } == 0 {
+                    pgrx::error!("a trigger of the table kept the row from being deleted");
+                }
+            });
+        });
+    }
+
+    fn decide(&self, place: &Place, work: impl FnOnce(&str, &str, Vec<String>)) {
+        let table = stored_row::table(&place.described);
+        let Some((condition, parameters)) = condition(&place.described, &self.row_key) else {
+            return;
+        };
+        rights::as_owner_of(place.root(), || {
+            decisions::while_deciding(place.id(), || work(&table, &condition, parameters));
+        });
+    }
+}
+
+/// Inserts a row that was rejected, with all its values; the row. A reason that the table has against it is
+/// an error: nothing is decided then.
+pub fn insert(place: &Place, values: &Map<String, Json>) -> Held {
+    let types: Vec<(String, String)> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, NULL)) ORDER BY a.attnum), '[]')::text, 'UTF8')
+               FROM pg_attribute a
+              WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
+            &[Arg::Oid(place.root())],
+        )
+    })
+    .unwrap_or_default();
+    let (mut names, mut given, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
+    // What the table has got since takes its default; what it has lost is lost.
+    for (name, type_name) in &types {
+        let Some(value) = values.get(name) else { continue };
+        names.push(quoted(name));
+        given.push(match value {
+            Json::String(text) => {
+                parameters.push(text.clone());
+                format!("${}::{type_name}", parameters.len())
+            }
+            _ => "NULL".to_owned(),
+        });
+    }
+    let statement = to_server(&format!(
+        "INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE VALUES ({}) RETURNING t.*",
+        place.relation(),
+        names.join(", "),
+        given.join(", ")
+    ));
+    let inserted = subtransaction::attempt(AssertUnwindSafe(|| {
+        rights::as_owner_of(place.root(), || {
+            decisions::while_deciding(place.id(), || {
+                constraints_at_once();
+                let args = as_texts(&parameters);
+                Spi::connect_mut(|client| {
+                    let stored = match client.update(statement.as_c_str(), None, &args) {
+                        Ok(stored) => stored,
+                        Err(error) => pgrx::error!("the row could not be inserted: {error}"),
+                    };
+                    if stored.is_empty() {
+                        pgrx::error!("a trigger of the table kept the row from being inserted");
+                    }
+                    // SAFETY: as in `hold`.
+                    unsafe {
+                        let rows = pg_sys::SPI_tuptable;
+                        read(place, *(*rows).vals, (*rows).tupdesc)
+                    }
+                })
+            })
+        })
+    }));
+    inserted.unwrap_or_else(|failure| {
+        let refusal = Refusal::new(format!(
+            "the rejected row cannot be inserted into {}: {}",
+            place.relation(),
+            failure.message
+        ));
+        let detail = failure.detail.unwrap_or_else(|| "Nothing was changed.".to_owned());
+        let hint = match failure.code {
+            PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                "Perhaps it was submitted again. Otherwise change or delete the row that is in the way, and call again."
+            }
+            _ => "Change what stands against it, and call again; the log keeps the row meanwhile.",
+        };
+        report::refuse(failure.code, refusal.with_detail(detail).with_hint(hint))
+    })
+}

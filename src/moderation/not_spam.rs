@@ -1,0 +1,174 @@
+//! not_spam(): ActionKit's "Not spam", GitLab's "Submit as ham". The row gets its own status again, or is
+//! inserted if it was rejected; its findings are taken back, its subscriber resubscribed, Akismet told.
+//! Owns the order of these, and which findings may still stand against the row.
+
+use serde_json::Value as Json;
+
+use super::answer::Answer;
+use super::findings::{self, Finding};
+use super::held::{self, Held};
+use super::place::Place;
+
+/// Decides about the submission that a log entry is about.
+pub fn not_spam(log_id: i64) -> Answer {
+    let named = super::finding(log_id);
+    let place = Place::of_finding(&named);
+    let mut held = hold(place.as_ref().ok(), &named);
+    let findings = findings::of_submission(named.submission_id);
+    if let Some(answer) = decided(&findings) {
+        return answer;
+    }
+    // Another session may have inserted it, or changed its key, before this one had the lock.
+    let now = findings.iter().find(|one| one.id == log_id).unwrap_or(&named);
+    if now.row_key != named.row_key {
+        held = hold(place.as_ref().ok(), now);
+    }
+    match place {
+        Ok(place) => release(&place, held, &findings),
+        Err(why) => {
+            findings::reverse(&findings, None);
+            Answer::new("done", format!("The findings are taken back. {why}"))
+                .about(&named.relation, named.row_key.as_ref())
+                .with("row", "gone")
+        }
+    }
+}
+
+fn hold(place: Option<&Place>, finding: &Finding) -> Option<Held> {
+    held::hold_found(place?, finding)
+}
+
+/// What somebody else has decided before, if anybody has.
+fn decided(findings: &[Finding]) -> Option<Answer> {
+    let one = findings.first()?;
+    let about = |answer: Answer| answer.about(&one.relation, one.row_key.as_ref());
+    if findings.iter().all(|one| one.reversed) {
+        let by = one.reversed_by.as_deref().unwrap_or("staff");
+        let message = format!("{by} has taken the findings back already; nothing was changed.");
+        return Some(about(Answer::already(findings, message)));
+    }
+    if one.is("deleted") {
+        let message = "The row was deleted as spam, and a deleted row cannot be brought back.";
+        return Some(about(Answer::already(findings, message).with("row", "deleted")));
+    }
+    None
+}
+
+/// Takes the findings on a submission back, with all that follows. `held`: its row, if it has one and it is
+/// there.
+pub fn release(place: &Place, held: Option<Held>, findings: &[Finding]) -> Answer {
+    let Some(one) = findings.last() else {
+        return Answer::new("already", "There is nothing to take back.");
+    };
+    let was_rejected = one.row_key.is_none();
+    let (word, message, held) = match held {
+        Some(held) => {
+            let (word, message) = restore(place, &held, findings);
+            (word, message, Some(held))
+        }
+        None if was_rejected => insert(place, findings),
+        None => ("gone", "The row is gone, so only the log was changed.".to_owned(), None),
+    };
+    let row_key = held.as_ref().map(|held| held.row_key.clone()).or_else(|| one.row_key.clone());
+    let inserted = row_key.as_ref().filter(|_| was_rejected).map(|key| (place.id(), key));
+    findings::reverse(findings, inserted);
+    let mut answer =
+        Answer::new("done", message).about(&place.relation(), row_key.as_ref()).with("row", word);
+    // A row of the same key in a table of which only the name is the same is another row.
+    let its_key = row_key.as_ref().filter(|_| held.is_some() || !place.by_name);
+    if let Some(row_key) = its_key {
+        place.decided(row_key);
+    }
+    answer.resubscribe(held.as_ref(), one.submission_id, place.id());
+    // What Akismet is told is the original, where that is known; the row may have been edited since.
+    let submission = match &held {
+        Some(held) if !was_rejected => held.submission.clone(),
+        _ => findings::submission_of(findings),
+    };
+    let told = its_key.filter(|_| !was_rejected);
+    answer.tell(place, told, false, Some(one.submission_id), submission);
+    answer
+}
+
+/// Gives the row its own status back, as far as nothing else keeps it from being seen: what was found in a
+/// text that came later, when the row was edited, and what the moderator may never have read. The same
+/// again, found in the later text too, is decided with it.
+fn restore(place: &Place, held: &Held, findings: &[Finding]) -> (&'static str, String) {
+    let Some(last) = findings.last().filter(|_| held.is_kept_back()) else {
+        let message = "The row has a status of its own, which was left as it is.";
+        return ("unchanged", message.to_owned());
+    };
+    let mut known = held.findings_since(last.protection);
+    let later: Vec<&Finding> = known
+        .iter()
+        .filter(|one| one.id > last.id && one.submission_id != last.submission_id && one.stands())
+        .collect();
+    let same = |one: &Finding| {
+        findings.iter().any(|this| (&this.check_name, &this.why) == (&one.check_name, &one.why))
+    };
+    if let Some(other) = later.iter().find(|one| !same(one)) {
+        let message = format!(
+            "The row was {} again when it was edited, by check {}: that is log entry {}, which still stands.",
+            if other.is("suppressed") { "suppressed" } else { "moderated" },
+            other.check_name,
+            other.id
+        );
+        return ("unchanged", message);
+    }
+    let mut submissions: Vec<i64> = later.iter().map(|one| one.submission_id).collect();
+    submissions.dedup();
+    for id in submissions {
+        findings::reverse(&findings::of_submission(id), None);
+    }
+    known.retain(|one| one.id <= last.id);
+    if let Some(own) = held.own_status(&known) {
+        held.restore(place, &own);
+        return ("restored", "The row has its own status again.".to_owned());
+    }
+    match &held.protection.status.ham {
+        Some(ham) => {
+            held.write(place, ham);
+            ("released", "The row has the status of ham; its own is not known.".to_owned())
+        }
+        None => {
+            let message = "The row's own status is not known, and protect() was not told which one ham has: it was left as it is.";
+            ("unchanged", message.to_owned())
+        }
+    }
+}
+
+/// Inserts a rejected submission as the row that it would have been.
+fn insert(place: &Place, findings: &[Finding]) -> (&'static str, String, Option<Held>) {
+    let kept = findings.iter().find_map(|one| one.submission.as_ref());
+    let values = kept.and_then(|kept| kept["row"].as_object());
+    let Some((kept, values)) = kept.zip(values) else {
+        let message = "The log did not keep the row (the policy's keep is not full), so it could not be inserted; only the log was changed.";
+        return ("not kept", message.to_owned(), None);
+    };
+    let cut: Vec<&str> = kept["kept"]
+        .as_object()
+        .into_iter()
+        .flat_map(|cuts| cuts.keys().filter_map(|name| name.strip_prefix("row.")))
+        .collect();
+    if !cut.is_empty() {
+        let message = format!(
+            "The log kept only the beginning of {}, so the row could not be inserted; only the log was changed.",
+            cut.join(", ")
+        );
+        return ("not kept", message, None);
+    }
+    let held = held::insert(place, values);
+    ("inserted", "The rejected row was inserted.".to_owned(), Some(held))
+}
+
+/// The row with a key, for those that go through many.
+pub fn release_row(place: &Place, row_key: &Json) -> bool {
+    let Some(held) = held::hold(place, row_key).filter(|held| held.is_spam) else { return false };
+    let latest = findings::latest_of(place.id(), &held.row_key);
+    if !latest.iter().any(|one| !one.reversed && one.is("suppressed")) {
+        return false;
+    }
+    pgrx::check_for_interrupts!();
+    release(place, Some(held), &latest);
+    true
+}

@@ -1,0 +1,157 @@
+//! Where a decision happens: the protected table of a finding or of a call's argument, held still until the
+//! transaction ends. Owns how it is found (also after it was unprotected and protected again, also by one of
+//! its partitions) and how a row's key is given; rows are held.rs's.
+
+use std::rc::Rc;
+
+use pgrx::{PgRelation, PgSqlErrorCode, pg_sys};
+use serde_json::{Map, Value as Json};
+use spamcheck_engine::{Policy, Refusal};
+
+use super::findings::Finding;
+use crate::checked;
+use crate::lookups::{self, Moved};
+use crate::protection::{Described, Stored};
+use crate::report;
+use crate::rights;
+use crate::rulebook;
+use crate::spi::{self, Arg, quoted};
+
+/// A protected table.
+pub struct Place {
+    /// What the catalogs say of it.
+    pub described: Described,
+    /// What protect() was told.
+    pub stored: Stored,
+    /// Its policy.
+    pub policy: Rc<Policy>,
+    /// Whether only its name says that it is the one that was meant: it was protected anew, or it is
+    /// another table that has got the name.
+    pub by_name: bool,
+}
+
+impl Place {
+    /// That of a table or partition; an error if it is not protected.
+    pub fn of(relation: pg_sys::Oid) -> Self {
+        // Kept till the end of the transaction, as an UPDATE would: raises what the server says of a table
+        // that is gone.
+        // SAFETY: any OID will do; the lock is a mode of lockdefs.h.
+        let opened = unsafe {
+            PgRelation::with_lock(relation, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE)
+        };
+        let place = protection_of(relation).and_then(Self::open);
+        place.unwrap_or_else(|| {
+            let name = format!("{}.{}", quoted(opened.namespace()), quoted(opened.name()));
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                Refusal::new(format!("table {name} is not protected"))
+                    .with_hint("See spamcheck.protected_table for those that are."),
+            )
+        })
+    }
+
+    /// That of a finding; else a sentence that says what became of it.
+    pub fn of_finding(finding: &Finding) -> Result<Self, String> {
+        if let Some(place) = Self::open(finding.protection) {
+            return Ok(place);
+        }
+        let name = &finding.relation;
+        let relation = rights::as_extension(|| {
+            spi::json_now::<u32>(
+                "SELECT convert_to(to_regclass(convert_from($1, 'UTF8'))::oid::text, 'UTF8')",
+                &[Arg::Text(name)],
+            )
+        });
+        let Some(relation) = relation.map(pg_sys::Oid::from) else {
+            return Err(format!("Table {name} is gone, and its rows with it."));
+        };
+        let place = protection_of(relation).and_then(Self::open);
+        place.map(|place| Self { by_name: true, ..place }).ok_or_else(|| {
+            format!("Table {name} is not protected any more, so its rows were left as they are.")
+        })
+    }
+
+    /// The table of a protection, held until the transaction ends.
+    pub fn open(id: i32) -> Option<Self> {
+        let described = rights::as_extension(|| rulebook::describe(id))?;
+        // SAFETY: a lock by OID, released at the end of the transaction.
+        unsafe {
+            let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+            pg_sys::LockRelationOid(described.root.into(), lock);
+        }
+        // It may have been dropped or renamed before we had the lock.
+        let described = rights::as_extension(|| rulebook::describe(id))?;
+        let stored = rights::as_extension(|| rulebook::stored(id))?;
+        let policy = rulebook::policy(&stored.policy)?;
+        Some(Self { described, stored, policy, by_name: false })
+    }
+
+    /// The protection.
+    pub fn id(&self) -> i32 {
+        self.stored.id
+    }
+
+    /// The table.
+    pub fn root(&self) -> pg_sys::Oid {
+        self.described.root.into()
+    }
+
+    /// Its name, as the log has it.
+    pub fn relation(&self) -> String {
+        format!("{}.{}", quoted(&self.described.schema), quoted(&self.described.name))
+    }
+
+    /// Somebody decided about a row: nobody needs an answer about it, and no later one may override it.
+    pub fn decided(&self, row_key: &Json) {
+        let mut moved = Moved::default();
+        checked::decided(self.id(), row_key, &mut moved.checked);
+        lookups::decided(self.id(), row_key, &moved);
+    }
+
+    /// A row's key as a moderator gives it: the value of the primary key, or a JSON object of its columns.
+    pub fn read_key(&self, key: &str) -> Json {
+        let columns: Vec<&str> =
+            self.described.key.iter().map(|(name, ..)| name.as_str()).collect();
+        if columns.is_empty() {
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                Refusal::new(format!(
+                    "table {} has no primary key to find a row by",
+                    self.relation()
+                ))
+                .with_hint("Give it one with ALTER TABLE … ADD PRIMARY KEY."),
+            );
+        }
+        if let Ok(Json::Object(given)) = serde_json::from_str(key)
+            && given.len() == columns.len()
+            && columns.iter().all(|column| given.get(*column).is_some_and(|value| !value.is_null()))
+        {
+            return Json::Object(given);
+        }
+        if let [column] = columns.as_slice() {
+            return Json::Object(Map::from_iter([((*column).to_owned(), key.into())]));
+        }
+        let example: Vec<String> =
+            columns.iter().map(|column| format!("{}: …", Json::from(*column))).collect();
+        report::refuse_value(
+            Refusal::new(format!(
+                "key {} does not say which row of {} is meant",
+                Refusal::quote(key),
+                self.relation()
+            ))
+            .with_detail(format!("Its primary key has the columns {}.", columns.join(", ")))
+            .with_hint(format!("Write a JSON object: {{{}}}.", example.join(", "))),
+        )
+    }
+}
+
+/// The protection of a table: its own, or that of the partitioned table that it is a part of.
+fn protection_of(relation: pg_sys::Oid) -> Option<i32> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(r.id::text, 'UTF8') FROM spamcheck._protected_relation r
+              WHERE r.relation = $1 OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors($1) a) LIMIT 1",
+            &[Arg::Oid(relation)],
+        )
+    })
+}

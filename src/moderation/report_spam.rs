@@ -1,0 +1,73 @@
+//! report_spam(): GitLab's "Submit as spam". The row gets the status of spam whatever the checks said, also in
+//! a trial, which is one of the checks. What was found about it stands, and the log has a finding of the
+//! moderator's beside it, so that not_spam() can take this back too.
+
+use pgrx::pg_sys;
+use spamcheck_engine::policy::Mode;
+
+use super::answer::Answer;
+use super::findings::{self, About};
+use super::held;
+use super::place::Place;
+
+/// Makes the row with a key spam.
+pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
+    let place = Place::of(relation);
+    let row_key = place.read_key(key);
+    let Some(held) = held::hold(&place, &row_key) else {
+        let message = format!("There is no row with this key in {}.", place.relation());
+        return Answer::new("gone", message)
+            .about(&place.relation(), Some(&row_key))
+            .with("row", "gone");
+    };
+    let latest = findings::latest_of(place.id(), &held.row_key);
+    let stands = |decision: Option<&str>| decision == Some("spam");
+    let reported = latest.iter().any(|one| !one.reversed && stands(one.decision.as_deref()));
+    let was_spam = held.is_spam && !held.is_moderate && !latest.iter().any(|one| one.reversed);
+    // A row that has no status is spam in the log alone.
+    let keeps = held.protection.status.spam.as_ref().is_none_or(Vec::is_empty);
+    if reported && (held.is_spam || keeps) {
+        let message = "The row was reported as spam already; nothing was changed.";
+        let first = latest.iter().find(|one| one.check_name == findings::STAFF);
+        let by = first.and_then(|one| Some(one.detail.as_ref()?["by"].clone()));
+        return Answer::new("already", message)
+            .about(&place.relation(), Some(&held.row_key))
+            .with("row", "unchanged")
+            .with("decided_by", by);
+    }
+    if let Some(spam) = held.protection.status.spam.as_ref().filter(|_| !held.is_spam) {
+        held.write(&place, spam);
+    }
+    let about = About {
+        protection: &held.protection,
+        row_key: &held.row_key,
+        former: held.status.as_ref(),
+    };
+    findings::mark_spam(&about, &latest, "reported it as spam", &held.submission);
+    place.decided(&held.row_key);
+    let (status, message) = match (was_spam, keeps) {
+        (true, _) => ("already", "The row is spam already; the log notes that it was confirmed."),
+        (false, true) => {
+            ("done", "The table has no status for spam, so it is noted in the log only.")
+        }
+        (false, false) => ("done", "The row is spam."),
+    };
+    let mut answer = Answer::new(status, message)
+        .about(&place.relation(), Some(&held.row_key))
+        .with("row", if was_spam || keeps { "unchanged" } else { "spam" });
+    let submission_id =
+        findings::latest_of(place.id(), &held.row_key).first().map(|one| one.submission_id);
+    let settings = &place.policy.settings;
+    if settings.unsubscribe
+        && settings.mode == Mode::Enforce
+        && let Some(subscription) = &held.subscription
+    {
+        answer.unsubscribe(subscription, submission_id);
+    }
+    // What the checks have marked as spam needs no word: only what they missed.
+    if !was_spam {
+        let submission = held.submission.clone();
+        answer.tell(&place, Some(&held.row_key), true, submission_id, submission);
+    }
+    answer
+}

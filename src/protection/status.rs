@@ -1,0 +1,108 @@
+//! What the verdicts write into the status columns of one relation, and whether a row has what a verdict
+//! writes. Owns that binding and comparison; who writes, and when, is guard.rs's, the worker's and the
+//! moderators' to say.
+
+use spamcheck_engine::mapping::{Status, StatusValue};
+
+use super::Columns;
+use crate::row::{self, Column, Row};
+
+/// Columns and the values that a verdict gives them.
+pub type Writes = Vec<(Column, StatusValue)>;
+
+/// What the verdicts write into the status columns.
+#[derive(Default)]
+pub struct BoundStatus {
+    /// For a row that is released and whose own status is not known; None: nothing is written.
+    pub ham: Option<Writes>,
+    /// For a moderated row.
+    pub moderate: Option<Writes>,
+    /// For a spam row.
+    pub spam: Option<Writes>,
+    /// All columns that some verdict writes, with their names.
+    pub columns: Vec<(String, Column)>,
+}
+
+impl BoundStatus {
+    /// Whether a row has the status of moderated rows.
+    pub fn is_moderate(&self, row: Row<'_>) -> bool {
+        has(self.moderate.as_ref(), |column| row.text(column))
+    }
+
+    /// Whether a row has the status of spam.
+    pub fn is_spam(&self, row: Row<'_>) -> bool {
+        has(self.spam.as_ref(), |column| row.text(column))
+    }
+
+    /// Whether a status that was noted, as an object of column to text or null, is one that verdicts write.
+    pub fn is_ours(&self, noted: &serde_json::Value) -> bool {
+        let text = |column: Column| {
+            let (name, _) = self.columns.iter().find(|(_, c)| c.index == column.index)?;
+            noted[name].as_str().map(str::to_owned)
+        };
+        has(self.moderate.as_ref(), text) || has(self.spam.as_ref(), text)
+    }
+}
+
+fn has(writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool {
+    let has = |(column, value): &(Column, StatusValue)| match value {
+        StatusValue::Null => text(*column).is_none(),
+        StatusValue::Now => text(*column).is_some(),
+        StatusValue::Text(value) => text(*column)
+            .is_some_and(|stored| stored == *value || stored == row::as_written(*column, value)),
+    };
+    writes.is_some_and(|writes| !writes.is_empty() && writes.iter().all(has))
+}
+
+impl BoundStatus {
+    /// A BEFORE trigger must not move a row to another partition: verdicts that would are only logged.
+    pub(super) fn leave_alone(&mut self, partition_key: &[String]) {
+        let columns = &self.columns;
+        let moves = |column: &Column| {
+            columns.iter().any(|(n, c)| c.index == column.index && partition_key.contains(n))
+        };
+        for writes in [&mut self.ham, &mut self.moderate, &mut self.spam].into_iter().flatten() {
+            writes.retain(|(column, _)| !moves(column));
+        }
+    }
+}
+
+impl BoundStatus {
+    /// A column may have changed since protect() looked at it (another type, a renamed label). A verdict
+    /// that cannot be written is only logged: that is no reason to fail somebody's INSERT.
+    pub(super) fn leave_out_misfits(&mut self, table: &str) {
+        let names = &self.columns;
+        for writes in [&mut self.ham, &mut self.moderate, &mut self.spam].into_iter().flatten() {
+            writes.retain(|(column, value)| {
+                let StatusValue::Text(text) = value else { return true };
+                let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
+                    row::input(column.type_oid, column.modifier, text);
+                }));
+                let Err(failure) = read else { return true };
+                let name = names.iter().find(|(_, c)| c.index == column.index).map(|(n, _)| n.as_str());
+                crate::report::warn(
+                    pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                    format!("column \"{}\" of table \"{table}\" no longer takes \"{text}\": such verdicts are only logged", name.unwrap_or("?")),
+                    format!("{}.", failure.message),
+                    "Call spamcheck.protect() again, with the values in argument \"status\".",
+                );
+                false
+            });
+        }
+    }
+}
+
+pub(super) fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {
+    let bind = |assignments: &Option<Vec<(String, StatusValue)>>| {
+        assignments.as_ref().map(|all| {
+            all.iter()
+                .filter_map(|(name, value)| columns.find(name).map(|c| (c, value.clone())))
+                .collect::<Vec<_>>()
+        })
+    };
+    let (ham, moderate, spam) = (bind(&status.ham), bind(&status.moderate), bind(&status.spam));
+    let names = status.columns();
+    let columns =
+        names.iter().filter_map(|n| columns.find(n).map(|c| (n.to_string(), c))).collect();
+    BoundStatus { ham, moderate, spam, columns }
+}

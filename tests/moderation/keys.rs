@@ -1,0 +1,115 @@
+//! How a row is named: by the value of its key, or by a JSON object; and what follows when it is named
+//! wrongly.
+
+use crate::site::{Site, refused};
+use crate::{call, outcomes};
+
+fn site(columns: &str) -> Site {
+    let mut site = Site::bare();
+    site.run(&format!(
+        "CREATE TABLE posts ({columns}, body text, status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+         SELECT spamcheck.protect('posts')"
+    ));
+    site
+}
+
+/// Takes a spam row with this key through the moderators' functions.
+#[track_caller]
+fn round(site: &mut Site, values: &str, keys: &[&str]) {
+    site.run(&format!("INSERT INTO posts VALUES ({values}, 'casino')"));
+    for key in keys {
+        let quoted = key.replace('\'', "''");
+        assert_eq!(call(site, &format!("approve('posts', '{quoted}')")), "done|restored", "{key}");
+        assert_eq!(site.ask("SELECT status FROM posts"), "approved");
+        assert_eq!(call(site, &format!("report_spam('posts', '{quoted}')")), "done|spam", "{key}");
+        assert_eq!(site.ask("SELECT status FROM posts"), "spam");
+    }
+    // All of it went by one row's findings, so the keys were the same to the log.
+    assert_eq!(outcomes(site), "content suppressed, staff suppressed");
+    assert_eq!(call(site, "not_spam(1)"), "done|restored");
+    assert_eq!(site.ask("SELECT status FROM posts"), "approved");
+    site.run("SELECT spamcheck.report_spam('posts', $$X$$)".replace("X", keys[0]).as_str());
+    assert_eq!(call(site, "delete_spam(1)"), "done|deleted");
+    assert_eq!(site.ask("SELECT count(*) FROM posts"), "0");
+}
+
+#[test]
+fn a_number() {
+    round(
+        &mut site("id int PRIMARY KEY"),
+        "17",
+        &["17", " 17 ", "0017", "{\"id\": 17}", "{\"id\": \"17\"}"],
+    );
+}
+
+#[test]
+fn a_uuid() {
+    let id = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+    let upper = id.to_uppercase();
+    let object = format!("{{\"id\": \"{upper}\"}}");
+    round(&mut site("id uuid PRIMARY KEY"), &format!("'{id}'"), &[id, &upper, &object]);
+}
+
+#[test]
+fn a_text_with_quotes_and_braces() {
+    let key = "it's \"a\" \\ {b} é";
+    let object = "{\"the \\\"key\\\"\": \"it's \\\"a\\\" \\\\ {b} é\"}";
+    round(
+        &mut site("\"the \"\"key\"\"\" text PRIMARY KEY"),
+        &format!("'{}'", key.replace('\'', "''")),
+        &[key, object],
+    );
+    round(&mut site("id text PRIMARY KEY"), "'{\"id\": 1}'", &["{\"id\": \"{\\\"id\\\": 1}\"}"]);
+    round(&mut site("id text PRIMARY KEY"), "'{\"no\": 1}'", &["{\"no\": 1}"]);
+}
+
+#[test]
+fn several_columns() {
+    round(
+        &mut site("a int, \"B c\" text, d date, PRIMARY KEY (a, \"B c\", d)"),
+        "1, 'it''s', '2001-02-03'",
+        &[
+            "{\"d\": \"2001-02-03\", \"a\": 1, \"B c\": \"it's\"}",
+            "{\"a\": \"1\", \"B c\": \"it's\", \"d\": \"3 Feb 2001\"}",
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_names_no_row_of_the_table_is_refused_with_what_it_should_be() {
+    let mut two = site("a int, b int, PRIMARY KEY (a, b)");
+    for key in
+        ["1", "{\"a\": 1}", "{\"a\": 1, \"b\": null}", "[1, 2]", "{\"a\": 1, \"b\": 2, \"c\": 3}"]
+    {
+        let error =
+            refused(&mut two.client, &format!("SELECT spamcheck.approve('posts', '{key}')"));
+        assert!(
+            error.detail().is_some_and(|d| d.contains("a, b"))
+                && error.hint().is_some_and(|h| h.contains("{\"a\": …, \"b\": …}")),
+            "{key}: {error:?}"
+        );
+    }
+    let error =
+        refused(&mut two.client, "SELECT spamcheck.approve('posts', '{\"a\": \"x\", \"b\": 1}')");
+    assert!(error.message().contains("\"x\"") && error.hint().is_some(), "{error:?}");
+    let mut one = site("id int PRIMARY KEY");
+    for key in ["x", "", "99999999999999"] {
+        let error =
+            refused(&mut one.client, &format!("SELECT spamcheck.report_spam('posts', '{key}')"));
+        assert!(error.hint().is_some(), "{key}: {error:?}");
+    }
+    let mut none = site("id int");
+    let error = refused(&mut none.client, "SELECT spamcheck.approve('posts', '1')");
+    assert!(error.message().contains("no primary key"), "{error:?}");
+}
+
+#[test]
+fn a_row_that_is_not_there_is_an_answer_and_no_error() {
+    let mut site = site("id int PRIMARY KEY");
+    for function in ["approve", "report_spam"] {
+        let answer = site.ask(&format!("SELECT a ->> 'status', a ->> 'message' FROM (SELECT spamcheck.{function}('posts', '5') AS a) x"));
+        assert_eq!(answer, "gone|There is no row with this key in public.posts.");
+    }
+    assert_eq!(outcomes(&mut site), "");
+}

@@ -1,0 +1,172 @@
+//! A rejected submission is inserted by not_spam as the row that it would have been.
+
+use std::time::Duration;
+
+use postgres::error::SqlState;
+use support::wait;
+
+use crate::site::{Site, ask, refused};
+use crate::{call, first, outcomes};
+
+/// A site where the word `casino` is rejected.
+fn site(columns: &str) -> Site {
+    let mut site = Site::bare();
+    site.run(&format!(
+        "CREATE TYPE mood AS ENUM ('glad', 'sad');
+         CREATE TABLE posts ({columns});
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+         UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content';
+         SELECT spamcheck.protect('posts', status => '{{}}')"
+    ));
+    site
+}
+
+fn rejected(site: &mut Site, insert: &str) -> String {
+    refused(&mut site.client, insert);
+    first(site)
+}
+
+#[test]
+fn it_has_all_its_original_values() {
+    let mut site = site(
+        "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, upper_body text GENERATED ALWAYS AS (upper(body)) STORED,
+         moods mood[], mood mood, bytes bytea, doc jsonb, plain json, at timestamptz, day date, span interval, price numeric(8,2), ratio float8,
+         ip inet, tags text[], code varchar(8), flag char(3), nothing text DEFAULT 'default', made_at timestamptz DEFAULT clock_timestamp(), who uuid",
+    );
+    let insert = r#"INSERT INTO posts (body, moods, mood, bytes, doc, plain, at, day, span, price, ratio, ip, tags, code, flag, nothing, who) VALUES
+        (E'casino "quoted" \\ back''slash\nline', '{glad,NULL,sad}', 'sad', '\x00ff27', '{"a": [1, "é"]}', '{"b" : 1}', '2001-02-03 04:05:06.789+02',
+         '1999-12-31', '1 year 2 mons 3 days 04:05:06.7', 12.30, 0.1::float8 + 0.2, '192.0.2.1/24', ARRAY['a,b', 'c"d', NULL], 'x', 'y', NULL,
+         'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11')"#;
+    // The session that rejects and the session that inserts write dates and times differently.
+    site.run("SET datestyle = 'SQL, DMY'; SET intervalstyle = 'iso_8601'; SET timezone = 'Asia/Kolkata'; SET bytea_output = 'escape'; SET extra_float_digits = 0");
+    let before = site.ask("SELECT clock_timestamp()::timestamptz(6)::text");
+    let id = rejected(&mut site, insert);
+    let mut moderator = site.db.client();
+    let answer = ask(
+        &mut moderator,
+        &format!(
+            "SELECT a ->> 'status', a ->> 'row', a -> 'row_key' FROM (SELECT spamcheck.not_spam({id}) AS a) x"
+        ),
+    );
+    assert_eq!(answer, "done|inserted|{\"id\": 1}");
+    site.run("RESET ALL; RESET timezone");
+    let same = r#"SELECT body = E'casino "quoted" \\ back''slash\nline' AND upper_body = upper(body) AND moods = '{glad,NULL,sad}' AND mood = 'sad'
+        AND bytes = '\x00ff27' AND doc = '{"a": [1, "é"]}' AND plain::text = '{"b" : 1}' AND at = '2001-02-03 04:05:06.789+02' AND day = '1999-12-31'
+        AND span = '1 year 2 mons 3 days 04:05:06.7' AND price = 12.30 AND ratio = 0.1::float8 + 0.2 AND ip = '192.0.2.1/24'
+        AND tags IS NOT DISTINCT FROM ARRAY['a,b', 'c"d', NULL] AND code = 'x' AND flag = 'y' AND nothing IS NULL
+        AND who = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' FROM posts"#;
+    assert_eq!(site.ask(same), "t", "{}", site.ask("SELECT p FROM posts p"));
+    // Also what a default gave it then.
+    let logged =
+        "SELECT made_at <= (SELECT min(logged_at) FROM spamcheck.spam_checklog) FROM posts";
+    assert_eq!(site.ask(logged), "t", "{before}");
+}
+
+#[test]
+fn its_findings_get_the_rows_key_and_it_is_not_judged_again() {
+    let mut site = site("id serial PRIMARY KEY, body text, ip inet");
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_block', '10.0.0.0/8')");
+    let id = rejected(&mut site, "INSERT INTO posts (body, ip) VALUES ('casino', '10.0.0.1')");
+    assert_eq!(outcomes(&mut site), "ip_block rejected, content rejected");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    assert_eq!(outcomes(&mut site), "ip_block not_spam by postgres, content not_spam by postgres");
+    assert_eq!(site.ask("SELECT DISTINCT row_key FROM spamcheck.spam_checklog"), "{\"id\": 1}");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "already|");
+    assert_eq!(site.ask("SELECT count(*) FROM posts"), "1");
+    // From now on it is a row like any other.
+    assert_eq!(call(&mut site, "report_spam('posts', '1')"), "done|unchanged");
+    assert_eq!(call(&mut site, &format!("delete_spam({id})")), "done|deleted");
+    assert_eq!(site.ask("SELECT count(*) FROM posts"), "0");
+}
+
+#[test]
+fn a_row_in_the_way_is_an_error_and_nothing_is_decided() {
+    let mut site = site("id serial PRIMARY KEY, body text, slug text UNIQUE");
+    let id = rejected(&mut site, "INSERT INTO posts (body, slug) VALUES ('casino', 'a')");
+    site.run("INSERT INTO posts (body, slug) VALUES ('fine', 'a')");
+    let error = refused(&mut site.client, &format!("SELECT spamcheck.not_spam({id})"));
+    assert_eq!(error.code(), &SqlState::UNIQUE_VIOLATION);
+    assert!(
+        error.message().starts_with("the rejected row cannot be inserted into public.posts"),
+        "{error:?}"
+    );
+    assert!(
+        error.detail().is_some_and(|d| d.contains("(slug)=(a)")) && error.hint().is_some(),
+        "{error:?}"
+    );
+    assert_eq!(outcomes(&mut site), "content rejected");
+    site.run("DELETE FROM posts");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+}
+
+#[test]
+fn columns_that_came_went_or_were_renamed_since_are_no_obstacle() {
+    let mut site = site("id serial PRIMARY KEY, body text, old text, gone text");
+    let id = rejected(&mut site, "INSERT INTO posts (body, old, gone) VALUES ('casino', 'o', 'g')");
+    site.run("ALTER TABLE posts RENAME old TO young; ALTER TABLE posts DROP gone; ALTER TABLE posts ADD fresh text NOT NULL DEFAULT 'f'");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    assert_eq!(site.ask("SELECT * FROM posts"), "1|casino|o|f");
+}
+
+#[test]
+fn it_goes_into_the_partition_that_fits() {
+    let mut site =
+        site("id serial, year int, body text, PRIMARY KEY (id, year)) PARTITION BY LIST (year");
+    site.run("CREATE TABLE posts_1 (body text, year int NOT NULL, id int NOT NULL); ALTER TABLE posts ATTACH PARTITION posts_1 FOR VALUES IN (1)");
+    let id = rejected(&mut site, "INSERT INTO posts (year, body) VALUES (1, 'casino')");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    assert_eq!(site.ask("SELECT tableoid::regclass, id, body FROM posts"), "posts_1|1|casino");
+    assert_eq!(site.ask("SELECT row_key FROM spamcheck.spam_checklog"), "{\"id\": 1, \"year\": 1}");
+}
+
+#[test]
+fn what_the_log_did_not_keep_whole_is_not_inserted_and_the_answer_says_so() {
+    let mut site = site("id serial PRIMARY KEY, body text");
+    site.run("UPDATE spamcheck.policy SET keep = 'excerpt'");
+    let id = rejected(&mut site, "INSERT INTO posts (body) VALUES ('casino')");
+    let answer = site.ask(&format!(
+        "SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam({id}) AS a) x"
+    ));
+    assert!(answer.starts_with("not kept|") && answer.contains("keep"), "{answer}");
+    assert_eq!(site.ask("SELECT count(*) FROM posts"), "0");
+    site.run("UPDATE spamcheck.policy SET keep = 'full'; DELETE FROM spamcheck.spam_checklog");
+    refused(
+        &mut site.client,
+        "INSERT INTO posts (body) VALUES ('casino ' || repeat('long ', 900000))",
+    );
+    wait::until(Duration::from_secs(20), "the entry", || !first(&mut site).is_empty());
+    let id = first(&mut site);
+    let answer = site.ask(&format!(
+        "SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam({id}) AS a) x"
+    ));
+    assert!(answer.starts_with("not kept|") && answer.contains("body"), "{answer}");
+    assert_eq!(outcomes(&mut site), "content not_spam by postgres");
+}
+
+#[test]
+fn deferred_constraints_are_looked_at_at_once() {
+    let mut site = site("id serial PRIMARY KEY, body text, author_id int");
+    site.run(
+        "CREATE TABLE people (id int PRIMARY KEY); INSERT INTO people VALUES (1);
+         ALTER TABLE posts ADD FOREIGN KEY (author_id) REFERENCES people DEFERRABLE INITIALLY DEFERRED",
+    );
+    let id = rejected(&mut site, "INSERT INTO posts (body, author_id) VALUES ('casino', 1)");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    site.run("DELETE FROM spamcheck.spam_checklog; DELETE FROM posts; DELETE FROM people");
+    let id = rejected(&mut site, "INSERT INTO posts (body, author_id) VALUES ('casino', 1)");
+    let error = refused(&mut site.client, &format!("SELECT spamcheck.not_spam({id})"));
+    assert_eq!(error.code(), &SqlState::FOREIGN_KEY_VIOLATION);
+}
+
+#[test]
+fn a_trigger_that_takes_the_row_away_is_told_of() {
+    let mut site = site("id serial PRIMARY KEY, body text");
+    let id = rejected(&mut site, "INSERT INTO posts (body) VALUES ('casino')");
+    site.run(
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER a BEFORE INSERT ON posts FOR EACH ROW EXECUTE FUNCTION nothing()",
+    );
+    let error = refused(&mut site.client, &format!("SELECT spamcheck.not_spam({id})"));
+    assert!(error.message().contains("trigger"), "{error:?}");
+    assert_eq!(outcomes(&mut site), "content rejected");
+}

@@ -1,0 +1,134 @@
+//! "Resubscribe" and "Resubscribe and restore actions", and the sentence above them.
+
+use crate::{history, site, users};
+
+#[test]
+fn the_sentence_says_since_when_in_actionkits_words() {
+    let mut site = site();
+    assert_eq!(site.ask("SELECT spamcheck.subscriber_status('ann@mail.example') IS NULL"), "t");
+    site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino'); SET timezone = 'UTC';
+        UPDATE spamcheck.subscription_history SET changed_at = '2015-03-11 12:00:00+00'");
+    assert_eq!(
+        site.ask("SELECT spamcheck.subscriber_status('ann@mail.example')"),
+        "Unsubscribed for Comment Spamming since Wed Mar 11, 2015"
+    );
+    site.run("SELECT spamcheck.resubscribe('ann@mail.example')");
+    assert_eq!(site.ask("SELECT spamcheck.subscriber_status('ann@mail.example') IS NULL"), "t");
+}
+
+#[test]
+fn who_has_come_back_by_another_way_is_not_called_unsubscribed() {
+    let mut site = site();
+    site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino'); UPDATE users SET subscription_status = 'subscribed' WHERE email LIKE 'ann%'");
+    assert_eq!(site.ask("SELECT spamcheck.subscriber_status('ann@mail.example') IS NULL"), "t");
+    assert_eq!(
+        site.ask("SELECT spamcheck.resubscribe('ann@mail.example') ->> 'status'"),
+        "already"
+    );
+}
+
+#[test]
+fn resubscribing_leaves_the_rows_as_spam() {
+    let mut site = site();
+    site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino')");
+    let answer = "SELECT a ->> 'status', a ->> 'resubscribed', a ->> 'message' FROM (SELECT spamcheck.resubscribe('ann@mail.example') AS a) x";
+    assert_eq!(site.ask(answer), "done|true|ann@mail.example is subscribed again.");
+    assert_eq!(users(&mut site), "ann subscribed 2");
+    assert_eq!(site.statuses(), "1 spam");
+    assert_eq!(
+        history(&mut site),
+        "ann unsubscribe_spamcheck postgres 1, ann resubscribe postgres"
+    );
+    assert_eq!(
+        site.ask(answer),
+        "already|false|ann@mail.example is not unsubscribed because of spam."
+    );
+    assert_eq!(users(&mut site), "ann subscribed 2");
+}
+
+#[test]
+fn restoring_gives_every_suppressed_row_of_theirs_its_own_status() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (email, body, status) VALUES ('ann@mail.example', 'casino', 'approved'), ('ann@mail.example', 'casino too', 'pending'),
+             ('bob@mail.example', 'casino', 'approved'), ('ann@mail.example', 'her own spam', 'spam'), ('ann@mail.example', 'fine', 'approved')",
+    );
+    assert_eq!(
+        site.ask("SELECT a ->> 'rows', a ->> 'message' FROM (SELECT spamcheck.resubscribe('ann@mail.example', true) AS a) x"),
+        "2|ann@mail.example is subscribed again; 2 rows were restored."
+    );
+    assert_eq!(site.statuses(), "1 approved\n2 pending\n3 spam\n4 spam\n5 approved");
+    assert_eq!(
+        site.ask("SELECT string_agg((row_key ->> 'id') || ' ' || outcome, ', ' ORDER BY id) FROM spamcheck.spam_checklog"),
+        "1 not_spam, 2 not_spam, 3 suppressed"
+    );
+    assert_eq!(
+        site.ask("SELECT spamcheck.resubscribe('ann@mail.example', true) ->> 'status'"),
+        "already"
+    );
+}
+
+#[test]
+fn rows_can_be_restored_after_the_subscription() {
+    let mut site = site();
+    site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino'); SELECT spamcheck.resubscribe('ann@mail.example')");
+    assert_eq!(
+        site.ask("SELECT a ->> 'status', a ->> 'rows' FROM (SELECT spamcheck.resubscribe('ann@mail.example', true) AS a) x"),
+        "done|1"
+    );
+    assert_eq!(site.statuses(), "1 approved");
+}
+
+#[test]
+fn not_spam_of_a_row_that_is_gone_still_resubscribes() {
+    let mut site = site();
+    site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino'), ('bob@mail.example', 'casino'); DELETE FROM comments WHERE id = 1;
+        UPDATE comments SET email = 'else@mail.example'");
+    site.run("SELECT spamcheck.not_spam(id) FROM spamcheck.spam_checklog WHERE check_name = 'content' ORDER BY id");
+    assert_eq!(users(&mut site), "ann subscribed 2, bob subscribed 2");
+}
+
+#[test]
+fn a_subscription_that_ends_again_is_told_again() {
+    let mut site = site();
+    for _ in 0..2 {
+        site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino'); SELECT spamcheck.resubscribe('ann@mail.example')");
+    }
+    assert_eq!(
+        site.ask("SELECT string_agg(change, ' ' ORDER BY id) FROM spamcheck.subscription_history"),
+        "unsubscribe_spamcheck resubscribe unsubscribe_spamcheck resubscribe"
+    );
+}
+
+#[test]
+fn unknown_names_are_answered_and_not_an_error() {
+    let mut site = site();
+    site.run("CREATE TABLE notes (id serial PRIMARY KEY, user_id int, body text); CREATE TABLE members (id int PRIMARY KEY, gets text);
+        SELECT spamcheck.protect('notes', status => '{}', subscriber => '{\"table\": \"members\", \"key\": \"id\", \"from\": \"user_id\", \"column\": \"gets\", \"subscribed\": \"y\", \"unsubscribed\": \"n\"}')");
+    for name in ["nobody@mail.example", "", "[1]", "it''s"] {
+        assert_eq!(
+            site.ask(&format!("SELECT spamcheck.resubscribe('{name}', true) ->> 'status'")),
+            "already",
+            "{name}"
+        );
+        assert_eq!(
+            site.ask(&format!("SELECT spamcheck.subscriber_status('{name}') IS NULL")),
+            "t",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_table_that_is_protected_anew_knows_whom_it_ended() {
+    let mut site = site();
+    site.run(&format!(
+        "INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino'); SELECT spamcheck.unprotect('comments');
+         SELECT spamcheck.protect('comments', subscriber => '{}')",
+        crate::SUBSCRIBER
+    ));
+    assert_eq!(site.ask("SELECT spamcheck.subscriber_status('ann@mail.example') IS NULL"), "f");
+    site.run("SELECT spamcheck.resubscribe('ann@mail.example')");
+    assert_eq!(users(&mut site), "ann subscribed 2");
+    assert_eq!(site.ask("SELECT spamcheck.subscriber_status('ann@mail.example') IS NULL"), "t");
+}
