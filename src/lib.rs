@@ -46,6 +46,7 @@ mod protect;
 mod catalogue;
 mod explain;
 mod lists;
+mod packed;
 mod validation;
 mod references;
 mod attaching;

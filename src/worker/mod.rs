@@ -8,6 +8,7 @@ mod expiry;
 mod feeds;
 mod fetch;
 mod forgetting;
+mod packing;
 mod http;
 mod lane;
 pub mod launcher;
@@ -48,6 +49,7 @@ use feeds::Feeds;
 use forgetting::Forgetting;
 use lane::Lane;
 use mailing::Mailing;
+use packing::Packing;
 use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
@@ -75,6 +77,7 @@ struct Worker {
     purging: Purging,
     mailing: Mailing,
     feeds: Feeds,
+    packing: Packing,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -161,6 +164,7 @@ impl Worker {
             forgetting: Forgetting::new(),
             expiry: Expiry::new(),
             purging: Purging::new(),
+            packing: Packing::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
@@ -203,6 +207,7 @@ impl Worker {
                 || !self.expiry.turn()
                 || !self.purging.turn()
                 || !self.mailing.turn(self.database, &self.network)
+                || !self.packing.turn()
             {
                 return false;
             }
