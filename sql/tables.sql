@@ -113,6 +113,17 @@ COMMENT ON COLUMN spamcheck._source.failures IS 'Failures in a row';
 COMMENT ON COLUMN spamcheck._source.etag IS 'The ETag that came with what is in the list';
 COMMENT ON COLUMN spamcheck._source.last_modified IS 'The Last-Modified that came with it';
 
+CREATE TABLE spamcheck._packed_list (
+    list       text NOT NULL,
+    entries    bytea,
+    expires_at timestamptz
+);
+ALTER TABLE spamcheck._packed_list ALTER entries SET STORAGE EXTERNAL;
+COMMENT ON TABLE spamcheck._packed_list IS 'Internal: lists in one piece where they are long, made by the worker; see src/packed.rs';
+COMMENT ON COLUMN spamcheck._packed_list.list IS 'The list';
+COMMENT ON COLUMN spamcheck._packed_list.entries IS 'Its entries, a line each, in UTF-8; NULL: a mark that entries were touched, so that no row here holds';
+COMMENT ON COLUMN spamcheck._packed_list.expires_at IS 'When the first of the entries expires';
+
 -- Protected tables ----------------------------------------------------------------------------------
 
 -- The table itself is not named here: its triggers carry the id, so they are the one truth about which

@@ -50,6 +50,7 @@ mod catalogue;
 mod explain;
 mod lists;
 mod moderation;
+mod packed;
 mod validation;
 mod references;
 mod attaching;

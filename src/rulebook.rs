@@ -12,6 +12,7 @@ use spamcheck_engine::lists::{List, ListKind};
 use spamcheck_engine::policy::{Backing, CheckSetting, Mode, Policy, PolicySettings};
 
 use crate::nesting;
+use crate::packed;
 use crate::protection::{Described, Protection, Stored};
 use crate::rights;
 use crate::spi::{self, Arg};
@@ -349,18 +350,7 @@ impl Backing for Lists {
         .ok_or_else(|| format!("there is no list \"{name}\""))?;
         let kind = ListKind::from_name(&kind)
             .ok_or_else(|| format!("list \"{name}\" is of no known kind"))?;
-        // Entries hold no line breaks (validation.rs), so one text carries them all; before them
-        // stands when the first of them expires. One pass, and no sorting by the server's collation:
-        // both are felt in the first statement of a session.
-        let text = spi::text_now(
-            "SELECT convert_to(concat(
-                        (extract(epoch FROM min(e.expires_at) FILTER (WHERE e.expires_at < 'infinity')) * 1000000)::bigint,
-                        E'\\n', string_agg(e.value, E'\\n')), 'UTF8')
-               FROM spamcheck.list_entry e
-              WHERE e.list = convert_from($1, 'UTF8') AND (e.expires_at IS NULL OR e.expires_at > now())",
-            &[Arg::Text(name)],
-        )
-        .unwrap_or_default();
+        let text = packed::read(name).unwrap_or_else(|| packed::gathered(name));
         let (expires, entries) = text.split_once('\n').unwrap_or_default();
         let expires: Option<i64> = expires.parse().ok();
         let mut entries: Vec<&str> = entries.lines().filter(|line| !line.is_empty()).collect();

@@ -94,9 +94,8 @@ impl Trigger {
 
     /// The relation's name.
     pub fn table_name(&self) -> String {
-        // SAFETY: names are C strings within their array.
-        let name = unsafe { CStr::from_ptr((*(*self.relation()).rd_rel).relname.data.as_ptr()) };
-        row::from_server(name.to_bytes()).into_owned()
+        // SAFETY: the server keeps the relation open.
+        unsafe { name_of(self.relation()) }
     }
 
     /// The id that the trigger carries; 0, which no protection has, when it carries none.
@@ -215,9 +214,31 @@ pub unsafe fn table_to_empty(fcinfo: pg_sys::FunctionCallInfo) -> String {
         {
             protocol("this function of pg_spamcheck is for triggers BEFORE TRUNCATE");
         }
-        let name = CStr::from_ptr((*(*(*data).tg_relation).rd_rel).relname.data.as_ptr());
-        row::from_server(name.to_bytes()).into_owned()
+        name_of((*data).tg_relation)
     }
+}
+
+/// The table of a trigger of any kind.
+///
+/// # Safety
+/// `fcinfo` must be that of the running call.
+pub unsafe fn table_of(fcinfo: pg_sys::FunctionCallInfo) -> String {
+    // SAFETY: the caller's promise; `context` is a node or null.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            protocol("this function of pg_spamcheck is only for its triggers");
+        }
+        name_of((*context.cast::<pg_sys::TriggerData>()).tg_relation)
+    }
+}
+
+/// # Safety
+/// The relation must be open.
+unsafe fn name_of(relation: pg_sys::Relation) -> String {
+    // SAFETY: the caller's promise; names are C strings within their array.
+    let name = unsafe { CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) };
+    row::from_server(name.to_bytes()).into_owned()
 }
 
 fn protocol(message: &str) -> ! {

@@ -15,6 +15,7 @@ use spamcheck_engine::{CHECKS, Refusal};
 use crate::catalogue;
 use crate::custom;
 use crate::lookups;
+use crate::packed;
 use crate::references;
 use crate::report;
 use crate::restore;
@@ -80,8 +81,12 @@ pub unsafe extern "C-unwind" fn spamcheck_queued(
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn spamcheck_changed(
-    _fcinfo: pg_sys::FunctionCallInfo,
+    fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
+    // SAFETY: the function checks the protocol.
+    if unsafe { trigger::table_of(fcinfo) } == "list_entry" {
+        packed::touched();
+    }
     rulebook::announce_change();
     pg_sys::Datum::null()
 }

@@ -5,6 +5,8 @@
 mod expiry;
 #[path = "lists/formats.rs"]
 mod formats;
+#[path = "lists/packed.rs"]
+mod packed;
 #[path = "lists/real.rs"]
 mod real;
 #[path = "lists/refusals.rs"]

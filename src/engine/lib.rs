@@ -67,6 +67,7 @@ pub mod kept;
 pub mod surroundings;
 
 pub mod addresses;
+mod compiled;
 pub mod domains;
 pub mod hosts;
 pub mod href;

@@ -3,6 +3,7 @@
 
 use regex::{Regex, RegexBuilder};
 
+use crate::compiled;
 use crate::pieces;
 use crate::python::{self, Spelling};
 use crate::refusal::Refusal;
@@ -102,6 +103,12 @@ pub fn validate(entry: &str) -> Result<(), Refusal> {
     if pieces::of_plain(entry).is_some() {
         return Ok(());
     }
+    let spelling = spelling(entry)?;
+    let small = |pattern: &String| compiled::at_most(pattern).is_some_and(|b| b <= PATTERN_BYTES);
+    if small(&spelling.written) && spelling.normal.as_ref().is_none_or(small) {
+        return Ok(());
+    }
+    // Perhaps too big, or none: which, and what is wrong with it, comes out when it is compiled.
     Pattern::build(entry).map(drop)
 }
 

@@ -3,12 +3,15 @@
 //! four bytes of it and compiled only when a text has the whole piece, so that a list costs little
 //! until it hits. The few others share an automaton.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use regex::{RegexSet, RegexSetBuilder};
 
 use crate::pattern::{PATTERN_BYTES, Pattern, sentence, spelling, validate};
 use crate::pieces::{self, Pieces};
 use crate::refusal::Refusal;
-use once_cell::unsync::OnceCell;
 
 /// The greatest size of one automaton of several patterns.
 const SET_BYTES: usize = 8 << 20;
@@ -22,10 +25,13 @@ const MORE_SETS: usize = 64;
 /// A compiled list of patterns.
 #[derive(Debug, Default)]
 pub struct Patterns {
-    entries: Vec<Box<str>>,
+    /// The entries, one after the other, and where each ends.
+    text: String,
+    ends: Vec<u32>,
     /// For patterns with a piece of text in every match.
     pieces: Pieces,
-    compiled: Vec<OnceCell<Box<Pattern>>>,
+    /// Those of them that some text had the piece of.
+    compiled: RefCell<HashMap<u32, Rc<Pattern>>>,
     /// For the others: automata, and the numbers of their entries.
     sets: Vec<(RegexSet, Vec<u32>)>,
 }
@@ -48,8 +54,9 @@ impl Patterns {
         let mut patterns = Self::default();
         let mut others: Vec<(u32, String)> = Vec::new();
         for entry in entries {
-            let number = u32::try_from(patterns.entries.len()).unwrap_or(u32::MAX);
-            patterns.entries.push(entry.into());
+            let number = u32::try_from(patterns.ends.len()).unwrap_or(u32::MAX);
+            patterns.text.push_str(entry);
+            patterns.ends.push(u32::try_from(patterns.text.len()).unwrap_or(u32::MAX));
             match pieces::of_plain(entry) {
                 Some(piece) => patterns.pieces.add(number, &piece),
                 None => {
@@ -64,7 +71,8 @@ impl Patterns {
             }
         }
         patterns.pieces.index();
-        patterns.compiled.resize_with(patterns.entries.len(), OnceCell::new);
+        patterns.text.shrink_to_fit();
+        patterns.ends.shrink_to_fit();
         let mut more = most_more;
         for others in others.chunks(SET_PATTERNS) {
             patterns.add_set(others, &mut more)?;
@@ -94,7 +102,7 @@ impl Patterns {
             Err(error) => {
                 // One by one the bad entry is found; else they are too big together.
                 for (number, _) in others {
-                    validate(&self.entries[*number as usize])?;
+                    validate(self.entry(*number))?;
                 }
                 Err(Refusal::new("the patterns of the list are too big together")
                     .with_detail(sentence(&error.to_string()))
@@ -109,7 +117,13 @@ impl Patterns {
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.ends.is_empty()
+    }
+
+    fn entry(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.text[start..self.ends[number] as usize]
     }
 
     /// The first entry, in their order, that is found in the text.
@@ -117,7 +131,7 @@ impl Patterns {
     /// # Errors
     /// When an entry turns out not to compile.
     pub fn find(&self, text: &str) -> Result<Option<&str>, Refusal> {
-        Ok(self.first_in(text)?.map(|number| &*self.entries[number as usize]))
+        Ok(self.first_in(text)?.map(|number| self.entry(number)))
     }
 
     fn first_in(&self, text: &str) -> Result<Option<u32>, Refusal> {
@@ -153,16 +167,16 @@ impl Patterns {
     pub fn locate(&self, text: &str) -> Result<Option<(&str, usize)>, Refusal> {
         let Some(number) = self.first_in(text)? else { return Ok(None) };
         let at = self.compiled(number)?.locate(text).unwrap_or(0);
-        Ok(Some((&self.entries[number as usize], at)))
+        Ok(Some((self.entry(number), at)))
     }
 
-    fn compiled(&self, number: u32) -> Result<&Pattern, Refusal> {
-        let cell = &self.compiled[number as usize];
-        if let Some(pattern) = cell.get() {
-            return Ok(pattern);
+    fn compiled(&self, number: u32) -> Result<Rc<Pattern>, Refusal> {
+        if let Some(pattern) = self.compiled.borrow().get(&number) {
+            return Ok(pattern.clone());
         }
-        let pattern = Pattern::build(&self.entries[number as usize])?;
-        Ok(cell.get_or_init(|| Box::new(pattern)))
+        let pattern = Rc::new(Pattern::build(self.entry(number))?);
+        self.compiled.borrow_mut().insert(number, pattern.clone());
+        Ok(pattern)
     }
 }
 

@@ -132,6 +132,8 @@ impl Pieces {
             start += std::mem::replace(count, start);
         }
         self.starts = counts;
+        self.text.shrink_to_fit();
+        self.pieces.shrink_to_fit();
         self.filter = vec![0; (buckets / 4).max(64)];
         for piece in &self.pieces {
             let (word, bit) = filter_bit(piece.hash, self.filter.len());

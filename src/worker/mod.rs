@@ -8,6 +8,7 @@ mod expiry;
 mod feeds;
 mod fetch;
 mod forgetting;
+mod packing;
 mod http;
 mod lane;
 pub mod launcher;
@@ -49,6 +50,7 @@ use feeds::Feeds;
 use forgetting::Forgetting;
 use lane::Lane;
 use mailing::Mailing;
+use packing::Packing;
 use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
@@ -80,6 +82,7 @@ struct Worker {
     mailing: Mailing,
     feeds: Feeds,
     spent: Spent,
+    packing: Packing,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -168,6 +171,7 @@ impl Worker {
             spent: Spent::new(),
             expiry: Expiry::new(),
             purging: Purging::new(),
+            packing: Packing::new(),
             due: Some(Instant::now()),
             ticked: Instant::now(),
         };
@@ -211,6 +215,7 @@ impl Worker {
                 || !self.expiry.turn()
                 || !self.purging.turn()
                 || !self.mailing.turn(self.database, &self.network)
+                || !self.packing.turn()
             {
                 return false;
             }
