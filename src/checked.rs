@@ -189,7 +189,12 @@ pub struct Moved {
 }
 
 /// Somebody else than Akismet set a row's status.
-pub fn decided(protection: i32, row_key: &Json, moved: &mut Moved) {
+pub fn decided(protection: i32, row_key: &Json) {
+    decided_by_statement(protection, row_key, &mut Moved::default());
+}
+
+/// [`decided`], by a statement that may give rows other keys.
+pub fn decided_by_statement(protection: i32, row_key: &Json, moved: &mut Moved) {
     let key = row_key.to_string();
     if moved.arrived.contains(&key) {
         if let Some(check) = moved.displaced.get_mut(&key) {

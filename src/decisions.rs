@@ -93,7 +93,7 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
     }
     let Some(before) = key::of_row(protection, old) else { return };
     if decided {
-        checked::decided(protection.id, &before, &mut moved.borrow_mut().checked);
+        checked::decided_by_statement(protection.id, &before, &mut moved.borrow_mut().checked);
         lookups::decided(protection.id, &before, &moved.borrow());
     }
     if decided && !applies_what_was_decided() {

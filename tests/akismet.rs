@@ -33,6 +33,8 @@ mod secrets;
 mod site;
 #[path = "akismet/tls.rs"]
 mod tls;
+#[path = "akismet/told.rs"]
+mod told;
 #[path = "akismet/verdicts.rs"]
 mod verdicts;
 #[path = "akismet/waiting.rs"]
