@@ -410,13 +410,13 @@ COMMENT ON COLUMN spamcheck._checked.total IS 'The sum of scores that the local 
 -- Statistics ----------------------------------------------------------------------------------------
 
 CREATE TABLE spamcheck._stat_reset (
-    only boolean PRIMARY KEY DEFAULT true,
-    at   timestamptz NOT NULL,
-    CONSTRAINT _stat_reset_only CHECK (only)
+    one boolean PRIMARY KEY DEFAULT true,
+    at  timestamptz NOT NULL,
+    CONSTRAINT _stat_reset_one CHECK (one)
 );
-COMMENT ON CONSTRAINT _stat_reset_only ON spamcheck._stat_reset IS 'One row';
+COMMENT ON CONSTRAINT _stat_reset_one ON spamcheck._stat_reset IS 'One row';
 COMMENT ON TABLE spamcheck._stat_reset IS 'Internal: when stat_reset() was last called';
-COMMENT ON COLUMN spamcheck._stat_reset.only IS 'True, so that there is one row';
+COMMENT ON COLUMN spamcheck._stat_reset.one IS 'True, so that there is one row';
 COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_… count what was logged after it';
 
 -- Mail ----------------------------------------------------------------------------------------------

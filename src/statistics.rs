@@ -111,7 +111,7 @@ fn stat_reset() {
     rights::as_extension(|| {
         spi::write(
             "INSERT INTO spamcheck._stat_reset (at) VALUES (clock_timestamp())
-             ON CONFLICT (only) DO UPDATE SET at = excluded.at",
+             ON CONFLICT (one) DO UPDATE SET at = excluded.at",
             &[],
         )
     });

@@ -91,7 +91,10 @@ fn what_akismet_calls_blatant_gets_no_captcha() {
     world.akismet.always(of_this_test, Reply::text("true").header("X-akismet-pro-tip", "discard"));
     let error = insert(&mut site, "cheap", "").expect_err("it is refused");
     assert_eq!(refused(&error).constraint, "spamcheck_reject");
-    assert_eq!(site.log(), ["akismet reject rejected: Akismet calls it spam that nobody needs to review"]);
+    assert_eq!(
+        site.log(),
+        ["akismet reject rejected: Akismet calls it spam that nobody needs to review"]
+    );
 }
 
 #[test]
