@@ -103,9 +103,8 @@ impl Place {
 
     /// Somebody decided about a row: nobody needs an answer about it, and no later one may override it.
     pub fn decided(&self, row_key: &Json) {
-        let mut moved = Moved::default();
-        checked::decided(self.id(), row_key, &mut moved.checked);
-        lookups::decided(self.id(), row_key, &moved);
+        checked::decided(self.id(), row_key);
+        lookups::decided(self.id(), row_key, &Moved::default());
     }
 
     /// A row's key as a moderator gives it: the value of the primary key, or a JSON object of its columns.

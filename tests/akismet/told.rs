@@ -71,10 +71,10 @@ fn one_word_counts_the_last() {
     let id = site.comment(SPAM);
     site.until_all_answered();
     // Twice in one transaction, and there and back again in another.
-    site.run(&format!(
+    site.run(
         "BEGIN; SELECT spamcheck.not_spam(id) FROM spamcheck.spam_checklog;
-         SELECT spamcheck.not_spam(id) FROM spamcheck.spam_checklog; COMMIT"
-    ));
+         SELECT spamcheck.not_spam(id) FROM spamcheck.spam_checklog; COMMIT",
+    );
     assert_eq!(told(&mut site), [format!("submit-ham {SPAM}")]);
     site.run(&format!(
         "BEGIN; SELECT spamcheck.report_spam('comments', '{id}');
