@@ -96,10 +96,10 @@ CREATE TABLE spamcheck.list (
 COMMENT ON TABLE spamcheck.list IS 'Lists: named entries that checks match against';
 COMMENT ON COLUMN spamcheck.list.name IS 'Name by which a check''s options name the list';
 COMMENT ON COLUMN spamcheck.list.kind IS 'word, regex, ip or domain';
-COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches the entries from; NULL: kept by hand';
-COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them';
-COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched';
-COMMENT ON COLUMN spamcheck.list.last_error IS 'Why the last fetch failed; NULL: it did not';
+COMMENT ON COLUMN spamcheck.list.source_url IS 'Where the worker fetches entries from; NULL: kept by hand';
+COMMENT ON COLUMN spamcheck.list.refresh IS 'How often the worker fetches them; NULL: once';
+COMMENT ON COLUMN spamcheck.list.refreshed_at IS 'When they were last fetched; set to NULL, they are fetched at once and taken even if they have become far fewer';
+COMMENT ON COLUMN spamcheck.list.last_error IS 'What was wrong with the last fetch; NULL: nothing';
 COMMENT ON COLUMN spamcheck.list._filled IS 'Internal: whether a preset has filled it once; what was emptied since stays empty';
 
 CREATE TABLE spamcheck.list_entry (
@@ -109,6 +109,7 @@ CREATE TABLE spamcheck.list_entry (
     expires_at timestamptz,
     added_by   name NOT NULL DEFAULT CURRENT_USER,
     added_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    _fetched   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (list, value)
 );
 COMMENT ON TABLE spamcheck.list_entry IS 'The entries of lists, checked when they are written';
@@ -118,6 +119,34 @@ COMMENT ON COLUMN spamcheck.list_entry.note IS 'Why it is there';
 COMMENT ON COLUMN spamcheck.list_entry.expires_at IS 'From when on it no longer counts; NULL: never';
 COMMENT ON COLUMN spamcheck.list_entry.added_by IS 'Who added it';
 COMMENT ON COLUMN spamcheck.list_entry.added_at IS 'When it was added';
+COMMENT ON COLUMN spamcheck.list_entry._fetched IS 'Internal: whether it is from the list''s source_url; only such entries go when they are not there any more';
+
+CREATE TABLE spamcheck._source (
+    list          text PRIMARY KEY,
+    url           text NOT NULL,
+    next_at       timestamptz NOT NULL,
+    failures      integer NOT NULL DEFAULT 0,
+    etag          text,
+    last_modified text
+);
+COMMENT ON TABLE spamcheck._source IS 'Internal: what the worker knows of the places that lists are fetched from; not in dumps';
+COMMENT ON COLUMN spamcheck._source.list IS 'The list';
+COMMENT ON COLUMN spamcheck._source.url IS 'Its source_url when it was last fetched';
+COMMENT ON COLUMN spamcheck._source.next_at IS 'Not fetched before';
+COMMENT ON COLUMN spamcheck._source.failures IS 'Failures in a row';
+COMMENT ON COLUMN spamcheck._source.etag IS 'The ETag that came with what is in the list';
+COMMENT ON COLUMN spamcheck._source.last_modified IS 'The Last-Modified that came with it';
+
+CREATE TABLE spamcheck._packed_list (
+    list       text NOT NULL,
+    entries    bytea,
+    expires_at timestamptz
+);
+ALTER TABLE spamcheck._packed_list ALTER entries SET STORAGE EXTERNAL;
+COMMENT ON TABLE spamcheck._packed_list IS 'Internal: lists in one piece where they are long, made by the worker; see src/packed.rs';
+COMMENT ON COLUMN spamcheck._packed_list.list IS 'The list';
+COMMENT ON COLUMN spamcheck._packed_list.entries IS 'Its entries, a line each, in UTF-8; NULL: a mark that entries were touched, so that no row here holds';
+COMMENT ON COLUMN spamcheck._packed_list.expires_at IS 'When the first of the entries expires';
 
 -- Protected tables ----------------------------------------------------------------------------------
 
@@ -184,6 +213,18 @@ COMMENT ON COLUMN spamcheck._unneeded.protection IS 'The protection';
 COMMENT ON COLUMN spamcheck._unneeded.kind IS 'The kind, as in _seen.hash';
 COMMENT ON COLUMN spamcheck._unneeded.since IS 'When the worker noticed';
 
+-- Captchas ------------------------------------------------------------------------------------------
+
+-- Not in dumps: what was used there within the last minutes is not missed.
+CREATE TABLE spamcheck._captcha_used (
+    challenge  bytea PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE spamcheck._captcha_used IS 'Internal: challenges whose answer was used; each counts once. The worker deletes those that have expired';
+COMMENT ON COLUMN spamcheck._captcha_used.challenge IS 'A hash of what tells the challenge, or a service''s token, from others';
+COMMENT ON COLUMN spamcheck._captcha_used.expires_at IS 'From when on nobody would take the answer anyway';
+
 -- The log -------------------------------------------------------------------------------------------
 
 CREATE SEQUENCE spamcheck._submission_id_seq;
@@ -217,7 +258,9 @@ CREATE TABLE spamcheck.spam_checklog (
     reversed_at   timestamptz,
     reversed_by   name,
     _protection   integer NOT NULL,
-    _former       jsonb
+    _former       jsonb,
+    _decision     text,
+    _outcome      text
 );
 ALTER SEQUENCE spamcheck.spam_checklog_id_seq OWNED BY spamcheck.spam_checklog.id;
 CREATE INDEX spam_checklog_logged_at ON spamcheck.spam_checklog (logged_at);
@@ -255,6 +298,35 @@ COMMENT ON COLUMN spamcheck.spam_checklog.reversed_at IS 'When';
 COMMENT ON COLUMN spamcheck.spam_checklog.reversed_by IS 'Who';
 COMMENT ON COLUMN spamcheck.spam_checklog._protection IS 'Internal: the protection in force';
 COMMENT ON COLUMN spamcheck.spam_checklog._former IS 'Internal: the row''s own status before the verdict';
+COMMENT ON COLUMN spamcheck.spam_checklog._decision IS 'Internal: what staff said of the submission: ham or spam; NULL: nobody has looked';
+COMMENT ON COLUMN spamcheck.spam_checklog._outcome IS 'Internal: the outcome before staff decided';
+
+-- Who gets no mail any more because of spam, and who does again. Kept apart from the log, which may be purged.
+CREATE SEQUENCE spamcheck.subscription_history_id_seq;
+COMMENT ON SEQUENCE spamcheck.subscription_history_id_seq IS 'Ids of subscription_history';
+CREATE TABLE spamcheck.subscription_history (
+    id          bigint PRIMARY KEY DEFAULT pg_catalog.nextval('spamcheck.subscription_history_id_seq'),
+    subscriber  text NOT NULL,
+    relation    text NOT NULL,
+    change      text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    changed_by  name NOT NULL,
+    log_id      bigint,
+    _protection integer NOT NULL,
+    CONSTRAINT subscription_history_change CHECK (change OPERATOR(pg_catalog.=) ANY (ARRAY['unsubscribe_spamcheck'::text, 'resubscribe'::text]))
+);
+ALTER SEQUENCE spamcheck.subscription_history_id_seq OWNED BY spamcheck.subscription_history.id;
+CREATE INDEX subscription_history_subscriber ON spamcheck.subscription_history (subscriber, id);
+COMMENT ON INDEX spamcheck.subscription_history_subscriber IS 'For finding a subscriber''s last change';
+COMMENT ON CONSTRAINT subscription_history_change ON spamcheck.subscription_history IS 'The changes there are';
+COMMENT ON TABLE spamcheck.subscription_history IS 'Subscribers who were unsubscribed because of spam, and who were resubscribed';
+COMMENT ON COLUMN spamcheck.subscription_history.subscriber IS 'Whom: the key in the subscribers'' table as text, a JSON array if it has several columns';
+COMMENT ON COLUMN spamcheck.subscription_history.relation IS 'The protected table that the spam was in';
+COMMENT ON COLUMN spamcheck.subscription_history.change IS 'unsubscribe_spamcheck or resubscribe';
+COMMENT ON COLUMN spamcheck.subscription_history.changed_at IS 'When';
+COMMENT ON COLUMN spamcheck.subscription_history.changed_by IS 'By whom: of what happened by itself, the role that inserted the row, or the worker''s';
+COMMENT ON COLUMN spamcheck.subscription_history.log_id IS 'The first finding on the submission, in spam_checklog; NULL: it is in the log file alone, or nobody named one';
+COMMENT ON COLUMN spamcheck.subscription_history._protection IS 'Internal: the protection in force';
 
 -- Lookups -------------------------------------------------------------------------------------------
 
@@ -359,6 +431,18 @@ COMMENT ON COLUMN spamcheck._checked.status IS 'The row''s status without Akisme
 COMMENT ON COLUMN spamcheck._checked.former IS 'The row''s own status before any verdict';
 COMMENT ON COLUMN spamcheck._checked.total IS 'The sum of scores that the local checks gave';
 
+-- Statistics ----------------------------------------------------------------------------------------
+
+CREATE TABLE spamcheck._stat_reset (
+    one boolean PRIMARY KEY DEFAULT true,
+    at  timestamptz NOT NULL,
+    CONSTRAINT _stat_reset_one CHECK (one)
+);
+COMMENT ON CONSTRAINT _stat_reset_one ON spamcheck._stat_reset IS 'One row';
+COMMENT ON TABLE spamcheck._stat_reset IS 'Internal: when stat_reset() was last called';
+COMMENT ON COLUMN spamcheck._stat_reset.one IS 'True, so that there is one row';
+COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_… count what was logged after it';
+
 -- Mail ----------------------------------------------------------------------------------------------
 
 CREATE SEQUENCE spamcheck._mail_id_seq;
@@ -420,6 +504,8 @@ SELECT pg_catalog.pg_extension_config_dump('spamcheck.spam_checklog_id_seq', '')
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._submission_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._mail_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.subscription_history', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck.subscription_history_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.lookup_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck._checked', '');
@@ -493,6 +579,25 @@ CREATE FUNCTION spamcheck.health() RETURNS TABLE (item text, state text, message
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'health_wrapper';
 COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what to do about it';
 
+CREATE FUNCTION spamcheck.stat_reset() RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'stat_reset_wrapper';
+COMMENT ON FUNCTION spamcheck.stat_reset() IS 'Has the views stat_… begin to count anew; the log stays as it is';
+
+CREATE FUNCTION spamcheck.privacy_report(relation regclass) RETURNS TABLE (field text, source text, sent_to text, kept text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'privacy_report_wrapper';
+COMMENT ON FUNCTION spamcheck.privacy_report(regclass) IS
+    'What leaves the database of each field of a protected table''s submissions, to whom, and what is kept of it, as the policy is set now';
+
+CREATE FUNCTION spamcheck.erase_subject(email text DEFAULT NULL, ip inet DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'erase_subject_wrapper';
+COMMENT ON FUNCTION spamcheck.erase_subject(text, inet) IS
+    'Takes what the extension has of a person out of log, lookups, history, mail and caches, and says how much of it there was and is left; the protected tables are not touched';
+
+CREATE FUNCTION spamcheck.public_view(relation regclass, view_name text) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'public_view_wrapper';
+COMMENT ON FUNCTION spamcheck.public_view(regclass, text) IS
+    'Makes a view of a protected table for everybody to see: rows that are ham, without e-mail and IP addresses; grants nothing';
+
 CREATE FUNCTION spamcheck.explain(relation regclass, submission jsonb)
     RETURNS TABLE (check_name text, action text, score real, why text, detail jsonb, microseconds real)
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'explain_wrapper';
@@ -505,6 +610,10 @@ CREATE FUNCTION spamcheck.akismet_webhook(payload jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'akismet_webhook_wrapper';
 COMMENT ON FUNCTION spamcheck.akismet_webhook(jsonb) IS
     'Takes what Akismet posts to the site''s callback when it changes its mind, and gives what to answer; a row that somebody else has decided about stays as it is';
+CREATE FUNCTION spamcheck.captcha_new(provider text DEFAULT NULL, relation regclass DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'captcha_new_wrapper';
+COMMENT ON FUNCTION spamcheck.captcha_new(text, regclass) IS
+    'A captcha to be shown with a form: ALTCHA''s challenge, or an image''s id and PNG in base64. Without a provider, the one that the policy of the table has, or else altcha';
 
 -- Internal ------------------------------------------------------------------------------------------
 
@@ -565,6 +674,10 @@ CREATE FUNCTION spamcheck._worker_state() RETURNS jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'worker_state_wrapper';
 COMMENT ON FUNCTION spamcheck._worker_state() IS 'Internal: the worker''s counters behind the view spamcheck.stat_worker';
 
+CREATE FUNCTION spamcheck._check_times() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'check_times_wrapper';
+COMMENT ON FUNCTION spamcheck._check_times() IS 'Internal: the mean times of checks behind the view spamcheck.stat_check';
+
 CREATE FUNCTION spamcheck._call_worker() RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'call_worker_wrapper';
 COMMENT ON FUNCTION spamcheck._call_worker() IS 'Internal: asks for a worker in this database once the transaction is committed';
@@ -574,6 +687,48 @@ COMMENT ON FUNCTION spamcheck._call_worker() IS 'Internal: asks for a worker in 
 -- src/lib.rs
 -- requires:
 --   functions
+
+-- What moderators call. Each may be called again without harm, and says what it did, or found done, as jsonb.
+
+CREATE FUNCTION spamcheck.not_spam(log_id bigint) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'not_spam_wrapper';
+COMMENT ON FUNCTION spamcheck.not_spam(bigint) IS
+    'Takes the findings on a submission back: its row gets its own status again, or is inserted if it was rejected; its subscriber is resubscribed, and Akismet is told';
+
+CREATE FUNCTION spamcheck.report_spam(relation regclass, key text) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'report_spam_wrapper';
+COMMENT ON FUNCTION spamcheck.report_spam(regclass, text) IS
+    'Makes a row spam and tells Akismet; key: the primary key''s value, or a JSON object of its columns';
+
+CREATE FUNCTION spamcheck.approve(relation regclass, key text) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'approve_wrapper';
+COMMENT ON FUNCTION spamcheck.approve(regclass, text) IS
+    'Releases a row that is moderated or spam; key: the primary key''s value, or a JSON object of its columns';
+
+CREATE FUNCTION spamcheck.delete_spam(log_id bigint) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'delete_spam_wrapper';
+COMMENT ON FUNCTION spamcheck.delete_spam(bigint) IS 'Deletes the row that a log entry is about';
+
+CREATE FUNCTION spamcheck.block_from_log(log_id bigint, what text, expires_in interval DEFAULT NULL) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'block_from_log_wrapper';
+COMMENT ON FUNCTION spamcheck.block_from_log(bigint, text, interval) IS
+    'Puts the author, url, email, ip or domain of a log entry on the list that blocks such; gives the list and the entry';
+
+CREATE FUNCTION spamcheck.resubscribe(subscriber text, restore_rows boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'resubscribe_wrapper';
+COMMENT ON FUNCTION spamcheck.resubscribe(text, boolean) IS
+    'Resubscribes who was unsubscribed because of spam; with restore_rows, the rows that were suppressed get their own status again';
+
+CREATE FUNCTION spamcheck.subscriber_status(subscriber text) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'subscriber_status_wrapper';
+COMMENT ON FUNCTION spamcheck.subscriber_status(text) IS
+    'Since when somebody is unsubscribed because of spam, as a sentence; NULL: is not';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   moderation
 
 -- The views. Anything that an expression here calls is written out with its schema.
 
@@ -630,6 +785,95 @@ CREATE VIEW spamcheck.stat_worker AS
              in_flight pg_catalog.int4, answered pg_catalog.int8, unanswered pg_catalog.int8, applied pg_catalog.int8,
              rejections_logged pg_catalog.int8, rejections_unlogged pg_catalog.int8);
 COMMENT ON VIEW spamcheck.stat_worker IS 'The worker of this database: what it does and has done since the server started';
+
+-- What became of each logged submission since the counting began: the most that any finding brought about.
+CREATE VIEW spamcheck._stat_submission AS
+    SELECT l._protection AS protection, l.submission_id, pg_catalog.min(l.logged_at) AS at,
+           CASE WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'rejected') THEN 'rejected'
+                WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'suppressed') THEN 'suppressed'
+                WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'challenged') THEN 'challenged'
+                WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'moderated') THEN 'moderated'
+                WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'allowed') THEN 'allowed'
+                WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'flagged') THEN 'flagged'
+                ELSE 'error' END AS outcome,
+           pg_catalog.bool_or(l.reversed) AS reversed,
+           pg_catalog.bool_or(l.reversed OR l._decision IS NOT NULL) AS decided
+      FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i) l
+     WHERE l.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
+     GROUP BY l._protection, l.submission_id;
+COMMENT ON VIEW spamcheck._stat_submission IS 'Internal: what became of each logged submission, for stat_table and stat_daily';
+
+CREATE VIEW spamcheck.stat_check AS
+    SELECT c.name AS check_name, COALESCE(l.hits, 0) AS hits, COALESCE(l.suppressed, 0) AS suppressed,
+           COALESCE(l.reversed, 0) AS reversed, COALESCE(l.confirmed, 0) AS confirmed,
+           COALESCE(l.hits OPERATOR(pg_catalog.-) l.reversed OPERATOR(pg_catalog.-) l.confirmed, 0) AS unreviewed,
+           -- Nobody's word is nobody's: what was not reviewed counts on neither side.
+           (l.confirmed::pg_catalog.float8 OPERATOR(pg_catalog./)
+            NULLIF(l.confirmed OPERATOR(pg_catalog.+) l.reversed, 0)::pg_catalog.float8)::pg_catalog.float4 AS precision,
+           COALESCE(l.errors, 0) AS errors, t.time
+      FROM spamcheck.checks c
+      LEFT JOIN (SELECT i.check_name,
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error') AS hits,
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error' AND i.reversed) AS reversed,
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error' AND NOT i.reversed
+                                                      AND i._decision OPERATOR(pg_catalog.=) 'spam') AS confirmed,
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.=) 'error') AS errors
+                   FROM spamcheck.spam_checklog i
+                  WHERE i.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
+                  GROUP BY i.check_name) l ON l.check_name OPERATOR(pg_catalog.=) c.name
+      LEFT JOIN pg_catalog.jsonb_to_recordset(spamcheck._check_times()) AS t(check_name pg_catalog.text, time pg_catalog.float4)
+             ON t.check_name OPERATOR(pg_catalog.=) c.name
+     ORDER BY 2 DESC, 1;
+COMMENT ON VIEW spamcheck.stat_check IS 'How often each check hit and what moderators said of it';
+COMMENT ON COLUMN spamcheck.stat_check.check_name IS 'The check';
+COMMENT ON COLUMN spamcheck.stat_check.hits IS 'Findings in the log, shadows included';
+COMMENT ON COLUMN spamcheck.stat_check.suppressed IS 'Those whose row became spam by itself';
+COMMENT ON COLUMN spamcheck.stat_check.reversed IS 'Those that moderators took back';
+COMMENT ON COLUMN spamcheck.stat_check.confirmed IS 'Those that moderators called spam';
+COMMENT ON COLUMN spamcheck.stat_check.unreviewed IS 'Those that no moderator has looked at';
+COMMENT ON COLUMN spamcheck.stat_check.precision IS 'The share of those confirmed in those that moderators looked at; NULL: they looked at none';
+COMMENT ON COLUMN spamcheck.stat_check.errors IS 'How often the check failed';
+COMMENT ON COLUMN spamcheck.stat_check.time IS 'Microseconds that it takes for a submission: the mean of one in 64 since the server started; NULL: none was watched yet';
+
+CREATE VIEW spamcheck.stat_table AS
+    SELECT r.relation::pg_catalog.regclass AS relation, pg_catalog.count(s.submission_id) AS logged,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'moderated') AS moderated,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'rejected') AS rejected,
+           pg_catalog.count(*) FILTER (WHERE s.reversed) AS reversed,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'moderated' AND NOT s.decided) AS waiting,
+           (SELECT pg_catalog.count(*) FROM spamcheck.lookup k WHERE k._protection OPERATOR(pg_catalog.=) r.id) AS lookups,
+           pg_catalog.date_trunc('second', pg_catalog.max(s.at)) AS latest
+      FROM spamcheck._protected_relation r
+      LEFT JOIN spamcheck._stat_submission s ON s.protection OPERATOR(pg_catalog.=) r.id
+     GROUP BY r.id, r.relation
+     ORDER BY 2 DESC, 1;
+COMMENT ON VIEW spamcheck.stat_table IS 'What became of the submissions to each protected table, as far as they are logged';
+COMMENT ON COLUMN spamcheck.stat_table.relation IS 'The protected table';
+COMMENT ON COLUMN spamcheck.stat_table.logged IS 'Submissions in the log';
+COMMENT ON COLUMN spamcheck.stat_table.moderated IS 'Those that were moderated';
+COMMENT ON COLUMN spamcheck.stat_table.suppressed IS 'Those that became spam';
+COMMENT ON COLUMN spamcheck.stat_table.rejected IS 'Those that were refused';
+COMMENT ON COLUMN spamcheck.stat_table.reversed IS 'Those that moderators gave back';
+COMMENT ON COLUMN spamcheck.stat_table.waiting IS 'Those that are moderated and nobody has decided about';
+COMMENT ON COLUMN spamcheck.stat_table.lookups IS 'Lookups that wait, or failed';
+COMMENT ON COLUMN spamcheck.stat_table.latest IS 'When the last one was logged';
+
+CREATE VIEW spamcheck.stat_daily AS
+    SELECT s.at::pg_catalog.date AS day, pg_catalog.count(*) AS logged,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'flagged') AS flagged,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'allowed') AS allowed,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'challenged') AS challenged,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'moderated') AS moderated,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'rejected') AS rejected,
+           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'error') AS errors,
+           pg_catalog.count(*) FILTER (WHERE s.reversed) AS reversed
+      FROM spamcheck._stat_submission s
+     GROUP BY 1
+     ORDER BY 1 DESC;
+COMMENT ON VIEW spamcheck.stat_daily IS 'What became of the submissions of each day, as far as they are logged, newest first; days are the session''s';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -661,7 +905,8 @@ COMMENT ON TRIGGER changed ON spamcheck.check_setting IS 'Tells all sessions at 
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE OR DELETE ON spamcheck.list FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.list IS 'Refuses what makes no sense, with a sentence';
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+-- What the worker notes about a refresh changes no list.
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OF name, kind OR DELETE OR TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
 ALTER TABLE spamcheck.list ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON spamcheck.list IS 'Tells all sessions at commit';
 CREATE TRIGGER emptied BEFORE TRUNCATE ON spamcheck.list FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._emptied();
@@ -719,8 +964,26 @@ SELECT spamcheck._call_worker();
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::approve
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::block_from_log
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/catalogue.rs
 -- pg_spamcheck::catalogue::call_worker
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/captcha/challenges.rs
+-- pg_spamcheck::captcha::challenges::captcha_new
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -731,14 +994,32 @@ SELECT spamcheck._call_worker();
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/statistics.rs
+-- pg_spamcheck::statistics::check_times
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/catalogue.rs
 -- pg_spamcheck::catalogue::create_policy
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::delete_spam
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/catalogue.rs
 -- pg_spamcheck::catalogue::drop_policy
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/privacy.rs
+-- pg_spamcheck::privacy::erase_subject
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -767,14 +1048,44 @@ SELECT spamcheck._call_worker();
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::not_spam
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/privacy.rs
+-- pg_spamcheck::privacy::privacy_report
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/catalogue.rs
 -- pg_spamcheck::catalogue::protect
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/privacy.rs
+-- pg_spamcheck::privacy::public_view
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::report_spam
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/catalogue.rs
 -- pg_spamcheck::catalogue::require_preload
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::resubscribe
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -787,6 +1098,18 @@ SELECT spamcheck._call_worker();
 /* <begin connected objects> */
 -- src/access.rs
 -- pg_spamcheck::access::revoke_access
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/statistics.rs
+-- pg_spamcheck::statistics::stat_reset
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/moderation.rs
+-- pg_spamcheck::moderation::subscriber_status
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
