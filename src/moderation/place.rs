@@ -104,7 +104,7 @@ impl Place {
     /// Somebody decided about a row: nobody needs an answer about it, and no later one may override it.
     pub fn decided(&self, row_key: &Json) {
         let mut moved = Moved::default();
-        checked::decided(self.id(), row_key, &mut moved.checked);
+        checked::decided_by_statement(self.id(), row_key, &mut moved.checked);
         lookups::decided(self.id(), row_key, &moved);
     }
 
