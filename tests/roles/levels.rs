@@ -7,7 +7,15 @@ use crate::denied;
 use crate::site::{Site, ask, refused, run};
 
 /// What can be done, and by which levels.
-const DEEDS: [(&str, &[&str]); 36] = [
+const DEEDS: [(&str, &[&str]); 44] = [
+    ("SELECT * FROM spamcheck.stat_check", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.stat_table", &["admin", "moderator", "analyst"]),
+    ("SELECT * FROM spamcheck.stat_daily", &["admin", "moderator", "analyst"]),
+    ("SELECT spamcheck.stat_reset()", &["admin"]),
+    ("SELECT * FROM spamcheck.privacy_report('comments')", &["admin", "moderator"]),
+    ("SELECT spamcheck.erase_subject('nobody@example.com')", &["admin", "moderator"]),
+    ("SELECT * FROM spamcheck._mail", &[]),
+    ("DELETE FROM spamcheck._mailing", &[]),
     ("SELECT * FROM spamcheck.spam_checklog", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.recent", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.checks", &["admin", "moderator", "analyst"]),
