@@ -144,7 +144,8 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
     let told = spam
         || was_spam && !was_moderate
         || known.iter().any(|one| one.check_name == "akismet" || one.is("suppressed"));
-    if !(spam || akismet && told) {
+    let told = akismet && told;
+    if !(spam || told) {
         return;
     }
     let submission = submission::whole(protection, whole);
@@ -153,7 +154,7 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
         let about = findings::About { protection, row_key, former: former.as_ref() };
         findings::mark_spam(&about, &known, "set its status to spam", &submission);
     }
-    if akismet && told {
+    if told {
         let submission_id = known.first().map(|one| one.submission_id);
         let (id, relation) = (protection.id, &protection.relation);
         let by = rights::session_user();

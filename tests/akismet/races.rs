@@ -12,10 +12,11 @@ fn asked(options: &str, text: &str) -> (Site<'static>, i64) {
     (site, id)
 }
 
-/// Gives the answer and waits until nothing is left to do.
+/// Gives the answer and waits until nothing is left to be asked. What a human decided is told besides, and the
+/// gate has no answer for that.
 fn answered(site: &mut Site<'_>, text: &str, spam: bool) {
     Gate::shared().say(text, spam);
-    site.until_all_answered();
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE kind = 'akismet'", "0");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A verdict that comes after the insert unsubscribes too: it is the worker who does it then.
 
-use support::akismet::SPAM;
+use support::akismet::{Endpoint, SPAM};
+use support::http::Request;
+use support::wait;
 
-use crate::world::World;
+use crate::world::{SOON, World};
 use crate::{SUBSCRIBER, USERS};
 
 #[test]
@@ -25,13 +27,23 @@ fn akismets_late_verdict_unsubscribes_with_the_rights_of_the_tables_owner() {
     assert_eq!(site.get("SELECT concat_ws(' ', h.subscriber, h.change, l.check_name) FROM spamcheck.subscription_history h JOIN spamcheck.spam_checklog l ON l.id = h.log_id"),
         "ann@mail.example unsubscribe_spamcheck akismet");
     // And back again.
-    site.run("UPDATE spamcheck.check_setting SET enabled = false WHERE check_name = 'akismet'");
     site.run("SELECT spamcheck.not_spam(log_id) FROM spamcheck.subscription_history");
     assert_eq!(site.status(2), "approved");
     assert_eq!(
         site.get("SELECT subscription_status FROM users WHERE email LIKE 'ann%'"),
         "subscribed"
     );
+    // Akismet hears of it, with the text that it was asked about.
+    let told = |request: &Request| {
+        Endpoint::of(request) == Some(Endpoint::SubmitHam)
+            && request.param("blog").as_deref() == Some(&*site.blog)
+            && request.param("comment_content").is_some_and(|text| text == SPAM)
+    };
+    wait::until(SOON, "Akismet to be told", || {
+        site.akismet().requests().iter().any(|request| told(request))
+    });
+    site.until_all_answered();
+    assert_eq!(site.status(2), "approved", "no later answer overrides it");
 }
 
 #[test]
