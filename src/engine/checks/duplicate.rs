@@ -67,7 +67,7 @@ impl Check for Duplicate {
          and where one inserts several rows, sort them by their text: two transactions that \
          insert the same texts in opposite order are a deadlock, one of them gets the error 40P01 \
          and should be tried again. Under REPEATABLE READ and SERIALIZABLE a row that had to wait fails \
-         with 40001, which is tried again, too. `CALL spamcheck.remember('comments')` lets it know the rows that \
+         with 40001, and should be tried again as well. `CALL spamcheck.remember('comments')` lets it know the rows that \
          were there before it was enabled, and anew after `same` was changed."
     }
 
