@@ -63,7 +63,7 @@ COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what t
 
 CREATE FUNCTION spamcheck.stat_reset() RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'stat_reset_wrapper';
-COMMENT ON FUNCTION spamcheck.stat_reset() IS 'Has the views stat_… begin to count anew; the log stays as it is';
+COMMENT ON FUNCTION spamcheck.stat_reset() IS 'Has the views stat_* begin to count anew; the log stays as it is';
 
 CREATE FUNCTION spamcheck.privacy_report(relation regclass) RETURNS TABLE (field text, source text, sent_to text, kept text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'privacy_report_wrapper';

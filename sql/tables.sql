@@ -417,7 +417,7 @@ CREATE TABLE spamcheck._stat_reset (
 COMMENT ON CONSTRAINT _stat_reset_one ON spamcheck._stat_reset IS 'One row';
 COMMENT ON TABLE spamcheck._stat_reset IS 'Internal: when stat_reset() was last called';
 COMMENT ON COLUMN spamcheck._stat_reset.one IS 'True, so that there is one row';
-COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_… count what was logged after it';
+COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_* count what was logged after it';
 
 -- Mail ----------------------------------------------------------------------------------------------
 

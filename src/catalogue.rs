@@ -98,7 +98,17 @@ pub fn json(argument: AnyElement) -> Json {
             row::from_server(std::ffi::CStr::from_ptr(c.cast_mut_ptr()).to_bytes()).into_owned()
         })
     };
-    text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default()
+    text.map(|text| parsed(&text)).unwrap_or_default()
+}
+
+/// The JSON that the server gave.
+pub fn parsed(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        // Whatever the server takes as JSON is one, but for its depth.
+        report::refuse_value(Refusal::new("the JSON is nested deeper than 127 levels").with_hint(
+            "Rows of a protected table may hold such JSON; arguments and settings may not.",
+        ))
+    })
 }
 
 #[pg_extern(sql = false)]

@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use spamcheck_engine::Refusal;
 use spamcheck_engine::checks::custom::function_name;
 
@@ -115,10 +115,28 @@ pub fn call(
     let answer = if dry { subtransaction::rehearse(work) } else { subtransaction::attempt(work) };
     match answer {
         Ok(None) => Ok(Json::Null),
-        Ok(Some(text)) => serde_json::from_str(&text)
+        Ok(Some(text)) => answer_of(&text)
             .map_err(|error| format!("function {function} gave what cannot be read: {error}")),
         Err(failure) => Err(format!("function {function} failed: {}", failure.message)),
     }
+}
+
+/// An answer; a detail that is nested too deep to be read is left out, and the hit counts.
+fn answer_of(text: &str) -> Result<Json, serde_json::Error> {
+    #[derive(serde::Deserialize, serde::Serialize)]
+    struct WithoutDetail {
+        #[serde(default)]
+        hit: Json,
+        #[serde(default)]
+        why: Json,
+        #[serde(default)]
+        score: Json,
+    }
+    serde_json::from_str(text).or_else(|error| {
+        let plain: WithoutDetail = serde_json::from_str(text).map_err(|_| error)?;
+        Ok(json!({ "hit": plain.hit, "why": plain.why, "score": plain.score,
+                   "detail": "nested deeper than 127 levels" }))
+    })
 }
 
 /// Whose rights a function has here.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
 use spamcheck_engine::mapping::StatusValue;
-use spamcheck_engine::policy::{Mode, OnError, OnReject};
+use spamcheck_engine::policy::{Mode, OnError, OnReject, Policy};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, FieldSet, LookupKind, Lookups, Submission};
 
@@ -232,6 +232,16 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     if judgement.lookups.has(LookupKind::Akismet) {
         (judgement, asked) = wait::with_answer(protection, whole(), edited, judgement);
     }
+    let idle = judgement.findings.iter().position(|finding| is_idle_block(policy, finding));
+    if let Some(at) = idle {
+        let refused = judgement.findings.remove(at);
+        // One entry for a block here too: a flood must not fill the log.
+        if let Some(claim) = around.claim.take() {
+            flag_block(trigger, protection, row, &policy.weigh(vec![refused]), claim);
+        }
+        let lookups = judgement.lookups;
+        judgement = Judgement { lookups, ..policy.weigh(judgement.findings) };
+    }
     let mut challenge = None;
     if let Some(captcha) = &mut captcha {
         judgement = captcha.after_lookups(judgement);
@@ -244,7 +254,7 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
         None
     };
     let nothing = judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none();
-    if nothing && !told && own.is_none() {
+    if nothing && (idle.is_some() || !told) && own.is_none() {
         return Decision::Pass(trigger.unchanged());
     }
     let claim = around.claim.take();
@@ -275,6 +285,12 @@ fn note_unreadable_ip(protection: &Protection) {
         entry.unreadable_ips.fetch_add(1, Ordering::Relaxed);
         entry.unreadable_ip_in.store(protection.root.to_u32(), Ordering::Relaxed);
     }
+}
+
+/// Whether a finding is that of a limit which only takes note of who exceeds it.
+fn is_idle_block(policy: &Policy, finding: &Finding) -> bool {
+    let noted = policy.settings.mode != Mode::Enforce || finding.action == Action::Log;
+    noted && finding.check == "rate_limit" && finding.detail.get("refused").is_some()
 }
 
 /// A check that could not be made.
@@ -321,13 +337,6 @@ fn follow(
     }
     if enforced && judgement.verdict == Verdict::Reject {
         return reject(trigger, protection, &judgement, asked.as_ref(), claim);
-    }
-    if !enforced && matches!(ground(&judgement), Ground::TooOften(_)) {
-        // One entry for a block here too: a flood must not fill the log.
-        if let Some(claim) = claim {
-            flag_block(trigger, protection, row, &judgement, claim);
-        }
-        return Decision::Pass(trigger.unchanged());
     }
     let held = held(protection, &judgement);
     let released = own.as_ref().map(|own| status_of(protection, own));

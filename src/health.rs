@@ -13,7 +13,7 @@ use crate::captcha;
 use crate::logfile;
 use crate::rate;
 use crate::rights;
-use crate::row::EPOCH_OFFSET;
+use crate::row::{self, EPOCH_OFFSET};
 use crate::rulebook;
 use crate::secrets;
 use crate::settings;
@@ -33,10 +33,10 @@ struct Item {
 fn health() -> TableIterator<
     'static,
     (
-        name!(item, String),
-        name!(state, String),
-        name!(message, String),
-        name!(hint, Option<String>),
+        name!(item, Vec<u8>),
+        name!(state, Vec<u8>),
+        name!(message, Vec<u8>),
+        name!(hint, Option<Vec<u8>>),
     ),
 > {
     let mut items = vec![preload()];
@@ -56,8 +56,11 @@ fn health() -> TableIterator<
     items.push(checks());
     items.push(lists());
     items.push(tables());
-    let rows =
-        items.into_iter().map(|i| (i.item.to_owned(), i.state.to_owned(), i.message, i.hint));
+    // Names of tables and policies are in it: in the database's encoding.
+    let text = |text: &str| row::to_server(&row::fitting(text)).into_bytes();
+    let rows = items
+        .into_iter()
+        .map(move |i| (text(i.item), text(i.state), text(&i.message), i.hint.as_deref().map(text)));
     TableIterator::new(rows.collect::<Vec<_>>())
 }
 

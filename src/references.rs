@@ -105,6 +105,40 @@ fn warn_if_named(list: &str) {
     }
 }
 
+/// The checks whose settings name a list, enabled or not, as a text; None: no check does.
+pub fn checks_that_name(list: &str) -> Option<String> {
+    rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(string_agg(DISTINCT s.check_name || ' of policy \"' || s.policy || '\"', ', '), 'UTF8')
+               FROM spamcheck.check_setting s, jsonb_array_elements(spamcheck._catalogue()) c,
+                    jsonb_array_elements(c -> 'options') o
+              WHERE c ->> 'name' = s.check_name AND o ->> 'type' = 'lists'
+                AND coalesce(s.options -> (o ->> 'name'), o -> 'default') ? convert_from($1, 'UTF8')",
+            &[Arg::Text(list)],
+        )
+    })
+}
+
+/// What remember() had reached under a policy says nothing any more: while a check was off, or asked for
+/// other rows, none was remembered as it came.
+pub fn remember_anew(table: &str, old: Option<&Json>, new: &Json) {
+    let (policy, columns): (&str, &[&str]) = match table {
+        "policy" => ("name", &["mode", "types"]),
+        "check_setting" => ("policy", &["enabled", "options"]),
+        _ => return,
+    };
+    if old.is_some_and(|old| columns.iter().all(|column| old[column] == new[column])) {
+        return;
+    }
+    rights::as_extension(|| {
+        spi::write(
+            "DELETE FROM spamcheck._remembering r USING spamcheck._protection p
+              WHERE p.id = r.protection AND p.policy = convert_from($1, 'UTF8')",
+            &[Arg::Text(new[policy].as_str().unwrap_or_default())],
+        );
+    });
+}
+
 /// Rows that name a policy or list by its old name follow, and so do the options of checks
 /// that name a list.
 pub fn rename_dependents(table: &str, old: &Json, new: &Json) {

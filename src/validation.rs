@@ -161,8 +161,12 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
     if let Err(refusal) = checked {
         report::refuse_value(refusal);
     }
-    if trigger.event == Event::Update {
-        references::rename_dependents(&trigger.table_name(), &trigger.old_row_json(), &row);
+    let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
+    if let Some(old) = &old {
+        references::rename_dependents(&trigger.table_name(), old, &row);
+    }
+    if !restore::running() {
+        references::remember_anew(&trigger.table_name(), old.as_ref(), &row);
     }
     if trigger.event == Event::Insert {
         restore::give_way(&trigger.table_name(), &row);
@@ -377,13 +381,26 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
     if (changed || row["refreshed_at"].is_null()) && !row["source_url"].is_null() {
         sources::changed(name);
     }
-    if let Some(old) = old
-        && text(&old, "kind") != kind
-        && has_entries(text(&old, "name"))
+    if let Some(old) = &old
+        && text(old, "kind") != kind
+        && let Some(checks) = references::checks_that_name(text(old, "name"))
+    {
+        return Err(Refusal::new(format!(
+            "list \"{name}\" is named by the settings of checks: its kind cannot become {kind}"
+        ))
+        .with_detail(format!(
+            "It is named by {checks}, which take lists of kind {}.",
+            text(old, "kind")
+        ))
+        .with_hint("Take it out of their options first, or make another list."));
+    }
+    if let Some(old) = &old
+        && text(old, "kind") != kind
+        && has_entries(text(old, "name"))
     {
         return Err(Refusal::new(format!(
             "list \"{name}\" has entries of kind {}: its kind cannot become {kind}",
-            text(&old, "kind")
+            text(old, "kind")
         ))
         .with_hint("Delete the entries first, or make another list."));
     }

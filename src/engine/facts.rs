@@ -35,6 +35,7 @@ struct Rare<'a> {
     texts: [OnceCell<Cow<'a, str>>; Field::COUNT],
     normal: [OnceCell<String>; Field::COUNT],
     kind: OnceCell<String>,
+    linked: OnceCell<String>,
 }
 
 /// A text of the submission with its name, for checks that look at several.
@@ -177,11 +178,12 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The text that links are ranges of: the body, normalised unless it is ASCII.
+    /// The text that links are ranges of: the body, and unless it is ASCII what
+    /// [`links::searched`] makes of it.
     pub fn linked_text(&self) -> &str {
         match self.text(Field::Body) {
             Some(body) if body.is_ascii() => body,
-            Some(_) => self.normalised(Field::Body).unwrap_or_default(),
+            Some(body) => self.rare().linked.get_or_init(|| links::searched(body).into_owned()),
             None => "",
         }
     }
@@ -213,6 +215,33 @@ impl<'a> Facts<'a> {
             _ => None,
         };
         text.filter(|text| !text.trim().is_empty() && self.ip().is_none())
+    }
+
+    /// The author's account; many systems write 0 for a visitor without one.
+    pub fn account(&self) -> Option<&str> {
+        self.text(Field::UserId).map(str::trim).filter(|id| !matches!(*id, "" | "0"))
+    }
+
+    /// Whether a text stands where an address, a time or a number should be, and is none.
+    pub fn is_unreadable(&self, field: Field) -> bool {
+        let Value::Text(text) = self.value(field) else { return false };
+        let none = match field {
+            Field::Ip => self.ip().is_none(),
+            Field::CreatedAt | Field::ArticleCreatedAt => {
+                self.time(field).is_none() && !matches!(text.trim(), "infinity" | "-infinity")
+            }
+            Field::FormSeconds => self.number(field).is_none(),
+            _ => false,
+        };
+        none && !text.trim().is_empty()
+    }
+
+    /// What of a text field is past the cut, and not looked at; empty: nothing.
+    pub fn past(&self, field: Field) -> &str {
+        match self.value(field) {
+            Value::Text(text) => &text[cut(text, self.max_chars)..],
+            _ => "",
+        }
     }
 
     /// A field as a time, in microseconds since the Unix epoch: a timestamp, or a number of epoch
@@ -266,13 +295,16 @@ impl<'a> Facts<'a> {
             let shown: String = text.chars().take(50).collect();
             notes.push(format!("ip: \"{shown}\" is not an address"));
         }
-        for field in [Field::CreatedAt, Field::ArticleCreatedAt] {
+        for (field, kind) in [
+            (Field::CreatedAt, "a time"),
+            (Field::ArticleCreatedAt, "a time"),
+            (Field::FormSeconds, "a number of seconds"),
+        ] {
             if let Value::Text(text) = self.submission.get(field)
-                && self.time(field).is_none()
-                && !matches!(text.trim(), "" | "infinity" | "-infinity")
+                && self.is_unreadable(field)
             {
                 let shown: String = text.chars().take(50).collect();
-                notes.push(format!("{}: \"{shown}\" is not a time", field.name()));
+                notes.push(format!("{}: \"{shown}\" is not {kind}", field.name()));
             }
         }
         let long = |text: &str| cut(text, self.max_chars) < text.len();
@@ -381,13 +413,24 @@ pub fn kind(written: &str) -> Cow<'_, str> {
     if matches!(&*kind, "" | "normal" | "regular") { "comment".into() } else { kind }
 }
 
-/// The bytes of the first `max_chars` characters.
+/// The bytes of the first `max_chars` characters, without the word or address at their end that goes
+/// on behind them: half of one says nothing about it.
 fn cut(text: &str, max_chars: usize) -> usize {
     if text.len() <= max_chars {
         return text.len();
     }
-    text.char_indices().nth(max_chars).map_or(text.len(), |(at, _)| at)
+    let Some((end, next)) = text.char_indices().nth(max_chars) else { return text.len() };
+    if next.is_whitespace() {
+        return end;
+    }
+    // What has no blanks for that long is no word; a script without them is cut anywhere.
+    let tail = text[..end].char_indices().rev().take(LONGEST);
+    let blank = { tail }.find(|(_, letter)| letter.is_whitespace());
+    blank.map_or(end, |(at, letter)| at + letter.len_utf8())
 }
+
+/// The longest word or address that is not cut in two, in characters.
+const LONGEST: usize = 2_048;
 
 /// An address as inet, cidr or text write it: perhaps with a netmask, a zone or a port. Of several, as
 /// the header X-Forwarded-For has them, nobody but the app can say which one is the sender's.

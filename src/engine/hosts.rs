@@ -2,27 +2,59 @@
 //! which hosts are compared. It must not know lists or find addresses in a text.
 
 use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::punycode;
-use crate::text::normalise;
+use crate::text;
 
-/// The form in which hosts are compared: percent signs and punycode decoded, normalised, without
-/// the root's full stop. What browsers drop (tabs and line breaks) is dropped.
+/// What hosts are mapped to before they are looked up (UTS 46, section 4, not transitional): NFKC in lower
+/// case, without what is hidden. Unlike in words, a `ß`, an `ı` or a line through a letter stays: domains
+/// that differ in these alone are of different owners.
+fn mapped(host: &str) -> Cow<'_, str> {
+    if host.is_ascii() {
+        return if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            host.to_ascii_lowercase().into()
+        } else {
+            host.into()
+        };
+    }
+    let hidden = |letter: &char| text::is_ignorable(*letter) && !text::is_line(*letter);
+    let visible = host.chars().filter(|letter| !hidden(letter));
+    let composed = visible.nfkc().filter(|letter| !hidden(letter));
+    composed.flat_map(char::to_lowercase).nfkc().collect::<String>().into()
+}
+
+/// The form in which hosts are compared: percent signs and punycode decoded, in lower case, without
+/// the root's full stop; numbers that are an IPv4 address are that address. What browsers drop (tabs
+/// and line breaks) is dropped.
 #[must_use]
 pub fn canonical(host: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.';
+    let numeric = |host: &str| {
+        host.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()))
+    };
     // The common case needs no closer look; a label in punycode has hyphens.
-    if !host.ends_with('.') && host.bytes().all(plain) {
+    if !host.ends_with('.') && host.bytes().all(plain) && !numeric(host) {
         return host.to_owned();
     }
     let decoded = percent_decoded(host);
-    let normal = normalise(&decoded);
+    let normal = mapped(&decoded);
+    if let Some(address) = normal.strip_prefix('[').and_then(|inside| inside.strip_suffix(']'))
+        && let Ok(address) = address.parse::<Ipv6Addr>()
+    {
+        return address
+            .to_ipv4_mapped()
+            .map_or_else(|| format!("[{address}]"), |v4| v4.to_string());
+    }
     let mut canonical = String::with_capacity(normal.len());
     // The full stops of other scripts divide labels too (UTS 46, section 2.3).
     for label in normal.split(['.', '\u{3002}', '\u{FF61}']) {
+        // What Punycode says is what it is.
         let label: Cow<'_, str> = match label.trim().strip_prefix("xn--").and_then(punycode::decode)
         {
-            Some(decoded) => normalise(&decoded).into_owned().into(),
+            Some(decoded) => decoded.into(),
             None => label.trim().into(),
         };
         if !canonical.is_empty() {
@@ -31,7 +63,36 @@ pub fn canonical(host: &str) -> String {
         canonical.extend(label.chars().filter(|letter| !matches!(letter, '\t' | '\n' | '\r')));
     }
     canonical.truncate(canonical.trim_end_matches('.').len());
-    canonical
+    match numeric(&canonical).then(|| ipv4(&canonical)).flatten() {
+        Some(address) => address.to_string(),
+        None => canonical,
+    }
+}
+
+/// The address that up to four numbers are, decimal, octal (`0…`) or hexadecimal (`0x…`), of which the
+/// last fills what is left of it (WHATWG URL, "IPv4 parser").
+fn ipv4(host: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| {
+        let hex = part.strip_prefix("0x");
+        let octal = part.strip_prefix('0').filter(|digits| !digits.is_empty());
+        let (digits, radix) = hex
+            .map_or_else(|| octal.map_or((part, 10), |digits| (digits, 8)), |digits| (digits, 16));
+        match digits {
+            "" if radix == 16 => Some(0),
+            digits if digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                u64::from_str_radix(digits, radix).ok()
+            }
+            _ => None,
+        }
+    };
+    let numbers = host.split('.').map(number).collect::<Option<Vec<u64>>>()?;
+    let (last, first) = numbers.split_last()?;
+    let left = u32::try_from(4_usize.checked_sub(first.len())?).ok().filter(|left| *left > 0)?;
+    if first.iter().any(|part| *part > 255) || *last >= 1 << (8 * left) {
+        return None;
+    }
+    let high = first.iter().fold(0, |all, part| all << 8 | part);
+    u32::try_from(high << (8 * left) | last).ok().map(Ipv4Addr::from)
 }
 
 /// The host that a browser goes to for an address, in its canonical form: behind scheme and user,
@@ -39,6 +100,7 @@ pub fn canonical(host: &str) -> String {
 /// backslashes that browsers forgive. `None` for a place within the site and for no address at all.
 #[must_use]
 pub fn of_url(url: &str) -> Option<String> {
+    let url = mapped(url);
     let url = url.trim().trim_matches(|edge: char| edge.is_control());
     let slash = |letter: char| matches!(letter, '/' | '\\');
     let rest = match url.split_once(':') {
@@ -74,7 +136,7 @@ pub fn end(authority: &str) -> usize {
     let mut after_stop = false;
     let ends = |(_, character): &(usize, char)| {
         let mut buffer = [0; 4];
-        let normal = normalise(character.encode_utf8(&mut buffer));
+        let normal = mapped(character.encode_utf8(&mut buffer));
         if normal.is_empty() || matches!(character, '\t' | '\n' | '\r') {
             return false;
         }
@@ -141,6 +203,26 @@ mod tests {
             ("XN--E1AFMKFD.рф", "пример.рф"),
             ("xn--BCHER-kva.example", "bücher.example"),
             ("xn--!.example", "xn--!.example"),
+            // Domains that look alike, or are one word, and are not one domain.
+            ("straße.de", "straße.de"),
+            ("STRAẞE.de", "straße.de"),
+            ("l\u{131}nkedin.com", "l\u{131}nkedin.com"),
+            ("xn--lnkedin-rfb.com", "l\u{131}nkedin.com"),
+            ("g\u{336}oogle.com", "g\u{336}oogle.com"),
+            // Numbers as browsers read them.
+            ("192.0.2.66", "192.0.2.66"),
+            ("0xc0000242", "192.0.2.66"),
+            ("0XC0000242.", "192.0.2.66"),
+            ("3221226050", "192.0.2.66"),
+            ("0300.0.02.0102", "192.0.2.66"),
+            ("192.0.578", "192.0.2.66"),
+            ("192.0x24e", "192.0.2.78"),
+            ("[::ffff:192.0.2.66]", "192.0.2.66"),
+            ("[2001:DB8:0::1]", "[2001:db8::1]"),
+            ("192.0.2.256", "192.0.2.256"),
+            ("1.2.3.4.5", "1.2.3.4.5"),
+            ("09.1", "09.1"),
+            ("a.example.1x", "a.example.1x"),
             ("50%.example", "50%.example"),
             ("", ""),
             (".", ""),

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
-use crate::text::{Class, class};
+use crate::text::{self, Class, class};
 use crate::{hosts, href};
 
 /// One link; the ranges are bytes of the text that was searched.
@@ -29,6 +29,42 @@ impl Link {
         let written = &text[self.url.clone()];
         if self.in_html { href::decoded(written) } else { written.into() }
     }
+}
+
+/// The text in which the links of a written one are found: its normal form, in which what hides between
+/// an address and the next one still divides them. It has the characters of [`separated`].
+#[must_use]
+pub fn searched(written: &str) -> Cow<'_, str> {
+    match separated(written) {
+        Cow::Borrowed(written) => text::normalise(written),
+        Cow::Owned(separated) => Cow::Owned(text::normalise(&separated).into_owned()),
+    }
+}
+
+/// The text with a blank for each hidden character that an address follows at once: the normal form
+/// drops those, and two addresses would be one.
+#[must_use]
+pub fn separated(written: &str) -> Cow<'_, str> {
+    let hides = |at: usize, hidden: char| {
+        text::is_ignorable(hidden) && begins_address(&written.as_bytes()[at + hidden.len_utf8()..])
+    };
+    if written.is_ascii() || !written.char_indices().any(|(at, letter)| hides(at, letter)) {
+        return written.into();
+    }
+    let letters = written.char_indices();
+    letters.map(|(at, letter)| if hides(at, letter) { ' ' } else { letter }).collect()
+}
+
+/// The links of [`searched`] as ranges of what was written: hosts are not compared as words are.
+#[must_use]
+pub fn as_written(written: &str, links: &[Link]) -> Vec<Link> {
+    let ends = links.iter().flat_map(|link| [link.url.start, link.url.end]);
+    let ends = text::sources(written, ends);
+    let ranges = ends.chunks_exact(2).map(|ends| ends[0]..ends[1]);
+    let links = ranges.zip(links);
+    links
+        .map(|(url, link)| Link { host: url.start..url.start, url, in_html: link.in_html })
+        .collect()
 }
 
 /// Finds the links of a text, in order. Upper and lower case are one; the caller normalises what
@@ -132,10 +168,13 @@ impl Search<'_> {
         if left.is_some_and(|left| left.is_ascii_alphanumeric() || matches!(left, b'_' | b'-')) {
             return;
         }
-        let value = quoted_value(self.text, equals + 1, b'>');
-        self.from = value.end;
-        if !value.is_empty() && self.text.as_bytes()[value.start] != b'#' {
-            self.tagged(value, b"</a", true);
+        let value = value(self.text, equals + 1, b'>');
+        self.from = value.range.start;
+        let written = &self.text[value.range.clone()];
+        // What goes on behind a blank is no word of an address, but perhaps of a sentence about them.
+        let leads = value.whole || written.contains([':', '/', '\\', '.']);
+        if leads && !written.is_empty() && !written.starts_with('#') {
+            self.tagged(value.range, b"</a", true);
         }
     }
 
@@ -147,17 +186,32 @@ impl Search<'_> {
             () if starts_with(inside, b"link") => (4, b"[/link"),
             () => return,
         };
+        let bytes = self.text.as_bytes();
+        let start = bracket + name + 2;
         let value = match inside.get(name) {
-            Some(b'=') => quoted_value(self.text, bracket + name + 2, b']'),
+            Some(b'=') => {
+                let value = value(self.text, start, b']').range;
+                // A tag that is not closed is none.
+                let closing = memchr2(b'[', b']', &bytes[value.end..]);
+                if closing.is_none_or(|closing| bytes[value.end + closing] != b']') {
+                    return;
+                }
+                value
+            }
             Some(b']') => {
-                let start = bracket + name + 2;
-                let length = memchr(b'[', &self.text.as_bytes()[start..]);
-                trim(self.text, start..length.map_or(self.text.len(), |length| start + length))
+                let Some(length) = memchr(b'[', &bytes[start..]) else { return };
+                let between = trim(self.text, start..start + length);
+                // `[url]some words[/url]` is no address; one among the words is found by itself.
+                if !starts_with(&bytes[start + length..], end)
+                    || self.text[between.clone()].contains(char::is_whitespace)
+                {
+                    return;
+                }
+                value(self.text, between.start, b']').range
             }
             _ => return,
         };
-        // `[url]some words[/url]` is no address; one among the words is found by itself.
-        if !value.is_empty() && !self.text[value.clone()].contains(char::is_whitespace) {
+        if !value.is_empty() {
             self.tagged(value, end, false);
         }
     }
@@ -191,6 +245,8 @@ impl Search<'_> {
                 if same(address, text)
                     || tag.in_html && same(&href::decoded(address), &href::decoded(text))
                 {
+                    // Once: a tag that is never closed has all the rest as its text.
+                    self.tag = None;
                     return true;
                 }
             }
@@ -237,6 +293,7 @@ fn address_end(text: &str, start: usize) -> usize {
             b'[' if at == start && bytes[at..].iter().take(48).any(|end| *end == b']') => at += 1,
             b'[' | b']' => break,
             b',' | b';' | b'(' | b')' if begins_address(&bytes[at + 1..]) => break,
+            b'h' | b'H' if runs_on(bytes, start, at) => break,
             0x80.. => {
                 let Some(character) = text[at..].chars().next() else { break };
                 let next = at + character.len_utf8();
@@ -269,23 +326,73 @@ fn begins_address(bytes: &[u8]) -> bool {
     starts_with(bytes, b"http://") || starts_with(bytes, b"https://") || starts_with(bytes, b"www.")
 }
 
-/// The value after an equals sign, quoted or up to white space or the tag's end.
-fn quoted_value(text: &str, start: usize, tag_end: u8) -> Range<usize> {
+/// Whether a second address begins here, right behind a letter or digit of the first.
+fn runs_on(bytes: &[u8], start: usize, at: usize) -> bool {
+    at > start
+        && bytes[at - 1].is_ascii_alphanumeric()
+        && (starts_with(&bytes[at..], b"http://") || starts_with(&bytes[at..], b"https://"))
+}
+
+/// What may stand around a value: also as HTML escapes it.
+const QUOTES: [&[u8]; 6] = [b"\"", b"'", b"&quot;", b"&#34;", b"&#39;", b"&apos;"];
+
+/// The value of an attribute or of a BBCode tag.
+struct Value {
+    range: Range<usize>,
+    /// Not cut short by a blank inside the quotes.
+    whole: bool,
+}
+
+/// The value that begins here: in quotes or not, up to white space or the tag's end. A blank ends it in
+/// quotes too (behind one no host goes on), and so does a second address as in running text: whoever
+/// leaves the closing quote out hides nothing.
+fn value(text: &str, start: usize, tag_end: u8) -> Value {
     let bytes = text.as_bytes();
-    let start = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    match bytes.get(start) {
-        Some(&quote @ (b'"' | b'\'')) => {
-            let start = start + 1;
-            let end = memchr(quote, &bytes[start..]).map_or(bytes.len(), |length| start + length);
-            trim(text, start..end)
-        }
-        _ => {
-            let ends = |byte: &u8| byte.is_ascii_whitespace() || *byte == tag_end || *byte == b'<';
-            let end =
-                bytes[start..].iter().position(ends).map_or(bytes.len(), |length| start + length);
-            start..end
-        }
+    let blanks =
+        |at: usize| bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let mut start = start + blanks(start);
+    let quote = QUOTES.into_iter().find(|quote| starts_with(&bytes[start..], quote));
+    if let Some(quote) = quote {
+        start += quote.len();
+        start += blanks(start);
     }
+    let closes = |at: usize| quote.is_some_and(|quote| starts_with(&bytes[at..], quote));
+    let mut at = start;
+    while let Some(&byte) = bytes.get(at) {
+        let ends = match byte {
+            b'<' | b'>' | b' ' | 0x0C => true,
+            // Browsers drop these from what is quoted.
+            b'\t' | b'\n' | b'\r' => quote.is_none() || begins_address(&bytes[at + 1..]),
+            // An IPv6 address may be the host.
+            b'[' if tag_end == b']' => {
+                match bytes[at..].iter().take(48).position(|end| *end == b']') {
+                    Some(length) if bytes[start..at].ends_with(b"/") => {
+                        at += length;
+                        false
+                    }
+                    _ => true,
+                }
+            }
+            b']' if tag_end == b']' => true,
+            _ if closes(at) => true,
+            b',' | b';' | b'|' | b'(' | b')' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'^' => {
+                begins_address(&bytes[at + 1..])
+            }
+            b'h' | b'H' => runs_on(bytes, start, at),
+            0xC0.. => {
+                let length = text[at..].chars().next().map_or(1, char::len_utf8);
+                begins_address(&bytes[at + length..])
+            }
+            _ => false,
+        };
+        if ends {
+            break;
+        }
+        at += 1;
+    }
+    let end = start + text[start..at].trim_end().len();
+    let whole = quote.is_none() || at == bytes.len() || closes(at + blanks(at));
+    Value { range: start..end, whole }
 }
 
 fn trim(text: &str, range: Range<usize>) -> Range<usize> {
@@ -437,6 +544,58 @@ mod tests {
         assert_eq!(urls(&"http://a.example/x ".repeat(14)).len(), 14);
         assert_eq!(urls("http://a.example,http://b.example;www.c.example").len(), 3);
         assert_eq!(urls("<http://a.example><http://b.example>").len(), 2);
+    }
+
+    #[test]
+    fn a_quote_or_a_tag_that_is_not_closed_hides_nothing() {
+        let many = |before: &str, between: &str| {
+            let links: Vec<String> = (0..40).map(|n| format!("http://l{n}.example/x")).collect();
+            format!("{before}{}", links.join(between))
+        };
+        for text in [
+            many("href=\" ", "  "),
+            many("href='", " "),
+            many("href=\"", "\n"),
+            many("he said \"href=\" and then ", " "),
+            many("[url=", ","),
+            many("[url]", "|"),
+            many("href=", ","),
+            many("[link=\"", ";"),
+            many("", "\u{200B}"),
+            many("ä ", "\u{AD}").replace("/x", "/"),
+        ] {
+            assert_eq!(find(&searched(&text)).len(), 40, "{text}");
+        }
+        assert_eq!(urls("href=x,http://a.example/,http://b.example").len(), 3);
+        assert_eq!(
+            urls(&format!("[url=http://a.example] {}", "http://a.example ".repeat(9))).len(),
+            9
+        );
+        assert_eq!(urls("[url]x|http://a.example"), ["http://a.example"]);
+    }
+
+    #[test]
+    fn every_address_in_a_value_is_found() {
+        for text in [
+            "href=\" http://a.example http://bad.example http://c.example",
+            "href='x http://a.example http://bad.example",
+            "he said \"href=\" and then http://bad.example and \"more\"",
+            "<a href=\"http://good.example http://bad.example\">",
+            "<a href='javascript:location=\"http://bad.example\"'>",
+            "<a href=&quot;http://bad.example&quot;>x</a>",
+            "<a href=&#39;http://bad.example&#39;>x</a>",
+            "&lt;a href=&quot;//bad.example&quot;&gt;x&lt;/a&gt;",
+            "<a href=\"//bad.example/a b\">x</a>",
+            "[url=http://a.example/,http://bad.example,http://c.example",
+            "[url=http://a.example/,http://bad.example]x[/url]",
+            "href=x,http://a.example/,http://bad.example",
+            "http://a.examplehttp://bad.example",
+            "[url]\"http://bad.example\"[/url]",
+        ] {
+            assert!(hosts(text).contains(&"bad.example"), "{text}: {:?}", urls(text));
+        }
+        assert_eq!(hosts("[url=http://[2001:db8::1]/x]y[/url]"), ["[2001:db8::1]"]);
+        assert_eq!(urls("<a href=' http://a.example '>x</a>"), ["http://a.example"]);
     }
 
     #[test]

@@ -131,6 +131,9 @@ impl OptionSpec {
         }
         let default = self.default_value();
         let hint = match (self.kind, self.kind.may_be_null()) {
+            (OptionKind::MayBeOneOf(_), true) if !default.is_null() => {
+                format!("Give null for the check's own action, or leave it out for {default}.")
+            }
             (_, true) if default.is_null() => {
                 "Give null, or leave the option out, to have it off.".to_owned()
             }

@@ -214,6 +214,14 @@ mod tests {
             ("a.b", "axb", "a\nb"),
             ("(?x) a  b # note", "ab", "a b"),
             (r"\bcasino\b", "a casino.", "casinos"),
+            (r"a\012b", "a\nb", "ab"),
+            (r"\07x", "\u{7}x", "07x"),
+            (r"[\0]y", "\0y", "0y"),
+            ("[a[:x]z", "[z", "bz"),
+            ("[a[:x] and y[:]w", ": and y:w", "b and y:w"),
+            ("(?x) buy [ ] now", "buy now", "buynow"),
+            ("(?x)buy[ _]now", "buy now", "buynow"),
+            ("(?x)[#]a # b", "#a", "a"),
         ] {
             assert!(found(entry, hit), "{entry} {hit}");
             assert!(!found(entry, miss), "{entry} {miss}");
@@ -318,6 +326,11 @@ mod tests {
             assert_eq!(refusal.message, format!("pattern \"{entry}\" uses {part}"));
             assert!(refusal.hint.unwrap().contains("look-around"));
         }
+        for entry in ["(?a)x", "(?iL)x", "(?a:x)"] {
+            let refusal = validate(entry).unwrap_err();
+            assert!(refusal.message.ends_with("sets the flag a or L of Python"), "{entry}");
+        }
+        validate("(?P<aL>x)(?i-s:y)(?<a>z)").unwrap();
         validate(r"[(?=]\\1\(?=").unwrap();
         for taken in [r"a\++", "[+]+", "(a+)+", "a+?", "(?:a*)?", "a{1,2}b+", "[a*]+", r"\{2}+"] {
             validate(taken).unwrap();

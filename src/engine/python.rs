@@ -32,6 +32,7 @@ pub fn translate(entry: &str) -> Result<Spelling, Refusal> {
             .with_hint(r"Write what is to be found, such as @example\.com$."));
     }
     let several_lines = has_flag(entry, 'm');
+    let spaced_out = has_flag(entry, 'x');
     let mut pattern = String::with_capacity(entry.len() + 8);
     let mut normal = (!entry.is_ascii()).then(String::new);
     let mut rest = entry;
@@ -59,6 +60,14 @@ pub fn translate(entry: &str) -> Result<Spelling, Refusal> {
                     Some('Z') if !in_class => written = Some(r"\z".to_owned()),
                     // Escaped, these would be the borders of a word.
                     Some(angle @ ('<' | '>')) => written = Some(angle.to_string()),
+                    // Up to three digits, octal.
+                    Some('0') => {
+                        let octal = |digit: &u8| matches!(digit, b'0'..=b'7');
+                        let digits = rest[2..].bytes().take(2).take_while(octal).count();
+                        length += digits;
+                        let code = u32::from_str_radix(&rest[1..length], 8).unwrap_or(0);
+                        written = Some(format!(r"\x{{{code:X}}}"));
+                    }
                     Some('1'..='9' | 'g' | 'k') if !in_class => {
                         return lacking("a back-reference");
                     }
@@ -67,14 +76,10 @@ pub fn translate(entry: &str) -> Result<Spelling, Refusal> {
                     _ => {}
                 }
             }
-            '[' if in_class => {
-                let named = rest.starts_with("[:");
-                written = Some(if named { "[" } else { r"\[" }.to_owned());
-                if named && let Some(end) = rest.find(":]") {
-                    length = end + 2;
-                    written = None;
-                }
-            }
+            '[' if in_class => match posix_class(rest) {
+                Some(name) => length = name,
+                None => written = Some(r"\[".to_owned()),
+            },
             '[' => {
                 in_class = true;
                 // A closing bracket in the first place is a member.
@@ -85,6 +90,10 @@ pub fn translate(entry: &str) -> Result<Spelling, Refusal> {
             // The operations of sets, which Python does not have.
             '&' | '-' | '~' if in_class && rest[1..].starts_with(character) => {
                 written = Some(format!("\\{character}"));
+            }
+            // The flag leaves out blanks and what follows `#`, but not of a class.
+            _ if in_class && spaced_out && (character == '#' || character.is_whitespace()) => {
+                written = Some(format!(r"\x{{{:X}}}", u32::from(character)));
             }
             _ if in_class => {}
             // Python's also stands before a line break at the end.
@@ -119,6 +128,14 @@ pub fn translate(entry: &str) -> Result<Spelling, Refusal> {
                     length = rest.find(')').map_or(rest.len(), |end| end + 1);
                     written = Some(String::new());
                     repeated = repeated_before;
+                }
+                more if more.starts_with(['a', 'L']) || flags(more).contains(['a', 'L']) => {
+                    return Err(Refusal::new(format!(
+                        "pattern {} sets the flag a or L of Python",
+                        Refusal::quote(entry)
+                    ))
+                    .with_detail("Patterns are of Unicode; there are no others.")
+                    .with_hint("Leave it out; for ASCII alone write [0-9], [A-Za-z0-9_] or [ \\t\\r\\n]. Flags that are taken: i, m, s, u, x."));
                 }
                 // Flags and names are neither quantifiers nor text.
                 more => length = 2 + flags_or_name(more),
@@ -166,8 +183,24 @@ fn flags_or_name(rest: &str) -> usize {
     if rest.starts_with(['<', 'P']) {
         return rest.find('>').map_or(0, |end| end + 1);
     }
-    let flags = rest.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count();
+    let flags = flags(rest).len();
     flags + usize::from(rest[flags..].starts_with(':'))
+}
+
+/// The letters behind `(?`, unless a name follows.
+fn flags(rest: &str) -> &str {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '-';
+    let flags = &rest[..rest.find(|c| !letter(c)).unwrap_or(rest.len())];
+    if flags.starts_with('P') { "" } else { flags }
+}
+
+/// How long a class with a name is, such as `[:digit:]`, if one stands here.
+fn posix_class(rest: &str) -> Option<usize> {
+    let name = rest.strip_prefix("[:")?;
+    let name = name.strip_prefix('^').unwrap_or(name);
+    let end = name.find(|c: char| !c.is_ascii_lowercase())?;
+    let length = rest.len() - name.len() + end + 2;
+    name[end..].starts_with(":]").then_some(length)
 }
 
 /// Whether a character stands for itself wherever it begins a piece of a pattern.

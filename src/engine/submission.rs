@@ -238,7 +238,12 @@ impl<'a> Submission<'a> {
 
     /// Adds one of the further texts.
     pub fn push_field(&mut self, name: Cow<'a, str>, text: Cow<'a, str>) {
-        self.fields.push((name, text));
+        // JSON can name a character that no text of the log can hold.
+        let without = |text: Cow<'a, str>| match text.contains('\0') {
+            true => text.replace('\0', "\u{FFFD}").into(),
+            false => text,
+        };
+        self.fields.push((without(name), without(text)));
     }
 
     /// The further texts, in the order they were added: name and text.
@@ -311,10 +316,7 @@ impl<'a> Submission<'a> {
                     self.push_strings(below(&index.to_string()), value);
                 }
             }
-            // JSON can name a character that no text can hold.
-            Json::String(text) => {
-                self.push_field(path.into(), text.replace('\0', "\u{FFFD}").into())
-            }
+            Json::String(text) => self.push_field(path.into(), text.clone().into()),
         }
     }
 }

@@ -112,8 +112,14 @@ pub const fn is_ignorable(character: char) -> bool {
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
         | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}'
-        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}'
-        | '\u{305}' | '\u{332}'..='\u{337}' | '\u{33F}')
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+        || is_line(character)
+}
+
+/// Whether the character is a line through, under or over the letter before it.
+#[must_use]
+pub const fn is_line(character: char) -> bool {
+    matches!(character, '\u{305}' | '\u{332}'..='\u{337}' | '\u{33F}')
 }
 
 /// Full case folding, and a little more: what shares its upper or lower case is one (`ß`, `ẞ` and
@@ -231,6 +237,50 @@ pub fn composed(cluster: &str) -> Cow<'_, str> {
     }
 }
 
+/// The normal form of a text, but in the case in which it is written where case is all that folding
+/// would change: for what tells upper from lower case itself.
+#[must_use]
+pub fn cased(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return text.into();
+    }
+    let mut cased = String::with_capacity(text.len());
+    each_cased(text, |_, letters| {
+        cased.push_str(letters);
+        true
+    });
+    cased.into()
+}
+
+/// Where in `text`, counted in characters, the byte `at` of what [`cased`] gives comes from.
+#[must_use]
+pub fn cased_offset(text: &str, at: usize) -> usize {
+    if text.is_ascii() {
+        return at.min(text.len());
+    }
+    let (mut written, mut found) = (0, text.len());
+    each_cased(text, |source, letters| {
+        if written + letters.len() > at {
+            found = source;
+            return false;
+        }
+        written += letters.len();
+        true
+    });
+    text[..found].chars().count()
+}
+
+fn each_cased(text: &str, mut sink: impl FnMut(usize, &str) -> bool) {
+    let mut at = 0;
+    while at < text.len() {
+        let cluster = cluster(&text[at..]);
+        if !sink(at, &composed(cluster)) {
+            return;
+        }
+        at += cluster.len();
+    }
+}
+
 /// Gives the normal form character by character, each with the byte of `text` where its source
 /// begins; stops when `sink` says no.
 fn each(text: &str, mut sink: impl FnMut(usize, char) -> bool) {
@@ -294,19 +344,30 @@ pub fn normalise(text: &str) -> Cow<'_, str> {
 /// what was joined the answer is the beginning of it.
 #[must_use]
 pub fn original_offset(text: &str, at: usize) -> usize {
-    if text.is_ascii() {
-        return at.min(text.len());
+    let source = sources(text, std::iter::once(at));
+    text[..source[0]].chars().count()
+}
+
+/// Where in `text`, in bytes, these bytes of its normal form come from. They must be in order; one past
+/// the end is the end.
+#[must_use]
+pub fn sources(text: &str, ats: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut ats = ats.peekable();
+    let mut found = Vec::new();
+    if !text.is_ascii() {
+        let mut written = 0;
+        each(text, |source, character| {
+            while ats.next_if(|at| written >= *at).is_some() {
+                found.push(source);
+            }
+            written += character.len_utf8();
+            ats.peek().is_some()
+        });
+        found.extend(ats.map(|_| text.len()));
+    } else {
+        found.extend(ats.map(|at| at.min(text.len())));
     }
-    let (mut written, mut found) = (0, text.len());
-    each(text, |source, character| {
-        if written >= at {
-            found = source;
-            return false;
-        }
-        written += character.len_utf8();
-        true
-    });
-    text[..found].chars().count()
+    found
 }
 
 #[cfg(test)]
@@ -342,6 +403,21 @@ mod tests {
         ] {
             assert_eq!(normalise(text), normal, "{text}");
         }
+    }
+
+    #[test]
+    fn the_cased_form_keeps_upper_case_and_its_offsets() {
+        for (written, form) in [
+            ("Müller CASINO", "Müller CASINO"),
+            ("é ＣＡＳＩＮＯ", "é CASINO"),
+            ("Stra\u{DF}e ẞ İ", "Strasse ss i"),
+            ("Cafe\u{301} V\u{336}ia\u{200B}gra", "Café Viagra"),
+        ] {
+            assert_eq!(cased(written), form);
+            assert_eq!(normalise(&cased(written)), normalise(written));
+        }
+        assert_eq!(cased_offset("é ＣＡＳＩＮＯ x", "é CASINO ".len()), 9);
+        assert_eq!(cased_offset("\u{200B}ＣＡ", 1), 2);
     }
 
     #[test]

@@ -52,22 +52,39 @@ pub fn from_epoch(number: f64) -> Option<i64> {
 #[must_use]
 pub fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
+    if let Some(midnight) = basic(text) {
+        return Some(midnight);
+    }
     if let Ok(number) = text.parse::<f64>() {
         return number.is_finite().then(|| from_epoch(number)).flatten();
     }
     let (date, rest) = text.split_at_checked(10)?;
     let mut parts = date.split('-').map(number);
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if parts.next().is_some() {
         return None;
     }
-    let midnight = days(year, month, day) * DAY;
+    let midnight = midnight(year, month, day)?;
     let Some(clock) = rest.strip_prefix(['T', 't', ' ']) else {
         return rest.is_empty().then_some(midnight);
     };
     let zone_at = clock.find(['Z', 'z', '+', '-']).unwrap_or(clock.len());
     let (clock, zone) = clock.split_at(zone_at);
     Some(midnight + of_day(clock.trim_end())? - offset(zone)?)
+}
+
+/// `20240501`, as PostgreSQL takes it too. As a number of seconds it would lie in the year 1970.
+fn basic(text: &str) -> Option<i64> {
+    if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    midnight(number(&text[..4])?, number(&text[4..6])?, number(&text[6..])?)
+}
+
+/// The beginning of a day that there is.
+fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
+    let count = days(year, month, day);
+    (date(count) == (year, month, day)).then_some(count * DAY)
 }
 
 /// Digits only, so that signs and blanks are no part of a date.
@@ -104,7 +121,10 @@ fn offset(zone: &str) -> Option<i64> {
         return None;
     }
     let of = |from: usize| if from < length { part(from..from + 2) } else { Some(0) };
-    Some(sign * (of(0)? * 3600 + of(2)? * 60 + of(4)?) * SECOND)
+    let (hours, minutes, seconds) = (of(0)?, of(2)?, of(4)?);
+    // No zone of PostgreSQL's is further from UTC.
+    let there_is = hours < 16 && minutes < 60 && seconds < 60;
+    there_is.then_some(sign * (hours * 3600 + minutes * 60 + seconds) * SECOND)
 }
 
 #[cfg(test)]
@@ -128,6 +148,10 @@ mod tests {
             assert_eq!(parse(text), Some(expected), "{text}");
         }
         assert_eq!(parse("2024-05-01 10:00:00.25"), Some(expected + 250_000));
+        assert_eq!(parse("20240501"), parse("2024-05-01"));
+        assert_eq!(parse("2024-02-29"), parse("2024-03-01").map(|day| day - DAY));
+        // Eight digits that are no day are a number.
+        assert_eq!(parse("99999999"), Some(99_999_999 * SECOND));
         assert_eq!(parse("2024-05-01"), Some(expected - 10 * 3600 * SECOND));
         assert_eq!(iso(expected + 250_000), "2024-05-01T10:00:00.25Z");
         assert_eq!(iso(-SECOND), "1969-12-31T23:59:59Z");
@@ -145,6 +169,12 @@ mod tests {
             "NaN",
             "2024-05-01 10:00:00+0",
             "ääääääääää",
+            "2023-02-29",
+            "2020-02-30 10:00:00",
+            "2020-04-31",
+            "2020-00-10",
+            "2020-01-01T00:00:00+99:00",
+            "2020-01-01 00:00:00+01:60",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

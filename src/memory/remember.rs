@@ -114,8 +114,8 @@ impl Progress {
             pg_sys::table_close(open, pg_sys::NoLock as pg_sys::LOCKMODE);
             match columns {
                 Ok((columns, protection)) => (protection, columns),
-                Err(Unusable::Unknown) => error!("table {table} is no longer protected"),
-                Err(Unusable::Broken(why)) => error!("{why}"),
+                Err(Unusable::Unknown) => gone(format!("table {table} is no longer protected")),
+                Err(Unusable::Broken(why)) => gone(why),
             }
         };
         let kinds = needed(&protection, table);
@@ -153,6 +153,14 @@ impl Progress {
             }
         })
     }
+}
+
+/// The protection went while the rows were read.
+fn gone(why: String) -> ! {
+    report::refuse(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Refusal::new(why).with_hint("See spamcheck.protected_table."),
+    )
 }
 
 const fn bit(kind: TraceKind) -> i64 {
@@ -296,7 +304,8 @@ fn asked(
     let asked = Asked(RefCell::new(Vec::new()));
     let at = stored::with_facts(protection, row, now, &asked, |facts| {
         protection.policy.leave_traces(facts);
-        facts.time(Field::CreatedAt)
+        // A row that says it comes from the future came by now.
+        facts.time(Field::CreatedAt).map(|at| at.min(now))
     });
     (asked.0.into_inner(), at)
 }

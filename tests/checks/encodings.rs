@@ -242,3 +242,42 @@ fn what_is_said_about_a_table_is_in_the_databases_encoding() {
     );
     assert!(error.message().contains(r"gr\u00f6\u00dfe"), "{error:?}");
 }
+
+#[test]
+fn in_a_database_of_many_bytes_a_character_nothing_that_is_said_is_an_error() {
+    let mut db = Encoded::new("EUC_JP");
+    run(
+        &mut db.client,
+        "CREATE TABLE \"出会\" (id int PRIMARY KEY, body text, author text, status text NOT NULL DEFAULT 'approved'
+             CHECK (status IN ('approved', 'pending', 'spam')));
+         CREATE TABLE \"表\" (id int PRIMARY KEY, body text);
+         SELECT spamcheck.protect('\"出会\"');
+         SELECT spamcheck.protect('\"表\"', status => '{}');
+         SELECT spamcheck.create_policy('出会');
+         UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'duplicate';
+         INSERT INTO \"出会\" VALUES (1, 'the first of them', 'ann')",
+    );
+    run(&mut db.client, "CALL spamcheck.remember('\"出会\"')");
+    let said = "SELECT string_agg(item || ' ' || message || coalesce(hint, ''), ' ') ~ 'worker' FROM spamcheck.health()";
+    assert_eq!(db.ask(said), "t");
+    let error = refused(
+        &mut db.client,
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('author_filter', '(出')",
+    );
+    assert_eq!(error.message(), r#"list "author_filter": "(\u51fa" is not a regular expression"#);
+    // A mapped column goes, with a warning and not with an error, and rows go in.
+    run(&mut db.client, "ALTER TABLE \"出会\" DROP COLUMN author");
+    assert_eq!(
+        db.ask("INSERT INTO \"出会\" (id, body) VALUES (2, 'the first of them') RETURNING status"),
+        "pending"
+    );
+    // Nor is the warning about a protection that is gone.
+    run(&mut db.client, "DELETE FROM spamcheck._protection");
+    let mut client = cluster().connect(&db.name, SUPERUSER);
+    assert_eq!(
+        ask(&mut client, "INSERT INTO \"出会\" (id, body) VALUES (3, 'casino') RETURNING status"),
+        "approved"
+    );
+    // What health() says is in the database's encoding, too.
+    assert_eq!(db.ask("SELECT count(*) > 0 FROM spamcheck.health() WHERE message <> ''"), "t");
+}

@@ -1,6 +1,10 @@
 //! Where a submission's fields come from, as far as checks and log show it.
 
-use crate::site::{Site, ask, run};
+use std::time::Duration;
+
+use support::wait;
+
+use crate::site::{Site, ask, refused, run};
 
 #[test]
 fn settings_stand_in_for_columns_that_a_table_lacks() {
@@ -220,4 +224,29 @@ fn strings_inside_json_cannot_hide() {
             );
         }
     }
+}
+
+#[test]
+fn a_name_that_no_text_can_hold_neither_fails_nor_escapes_the_log() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE TABLE odd (id serial PRIMARY KEY, body text, custom json, status text NOT NULL DEFAULT 'approved'
+             CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('odd', columns => '{\"fields\": \"custom\"}')",
+    );
+    let insert = r#"INSERT INTO odd (custom) VALUES ('{"a\u0000b": "casino", "c": "x\u0000 y"}') RETURNING status"#;
+    assert_eq!(site.ask(insert), "spam");
+    let field = "SELECT detail ->> 'field' FROM spamcheck.recent LIMIT 1";
+    assert_eq!(site.ask(field), "fields.a\u{FFFD}b");
+    site.check("content", "action = 'reject'");
+    wait::until(Duration::from_secs(20), "the worker", || {
+        site.db.cluster().worker_pid(site.db.name()).is_some()
+    });
+    refused(&mut site.client, insert);
+    assert_eq!(
+        site.ask(
+            "SELECT outcome, submission -> 'fields' ->> E'a\u{FFFD}b' FROM spamcheck.recent LIMIT 1"
+        ),
+        "rejected|casino"
+    );
 }

@@ -147,3 +147,17 @@ fn settings_take_only_functions_that_are_there_and_fit() {
     site.check("custom", r#"options = '{"function": null}'"#);
     assert_eq!(status(&mut site, "nice"), "approved");
 }
+
+#[test]
+fn a_detail_that_is_nested_too_deep_is_left_out_and_the_hit_counts() {
+    let mut site = asking(
+        r#"RETURN jsonb_build_object('hit', true, 'why', 'deep', 'score', 5,
+            'detail', (repeat('[', 300) || repeat(']', 300))::jsonb);"#,
+    );
+    assert_eq!(status(&mut site, "nice"), "pending");
+    assert_eq!(newest(&mut site), "score|moderated|5|deep");
+    assert_eq!(
+        site.ask("SELECT detail ->> 'detail' FROM spamcheck.recent LIMIT 1"),
+        "nested deeper than 127 levels"
+    );
+}

@@ -21,6 +21,11 @@ fn mistakes_are_refused_with_a_sentence_and_a_hint() {
         assert!(error.message().contains(part), "{call}: {}", error.message());
         assert!(error.hint().is_some_and(|hint| hint.ends_with('.')), "{call}");
     }
+    let deep = "SELECT * FROM spamcheck.explain('comments', jsonb_build_object('fields', (repeat('[', 200) || repeat(']', 200))::jsonb))";
+    let error = refused(&mut site.client, deep);
+    assert_eq!(error.message(), "the JSON is nested deeper than 127 levels");
+    let set = "UPDATE spamcheck.check_setting SET options = ('{\"lists\":' || repeat('[', 200) || repeat(']', 200) || '}')::jsonb WHERE check_name = 'content'";
+    assert_eq!(refused(&mut site.client, set).message(), error.message());
     let error =
         refused(&mut site.client, "SELECT * FROM spamcheck.explain(1::oid::regclass, '{}')");
     assert!(error.message().contains("could not open relation"), "{}", error.message());

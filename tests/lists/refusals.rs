@@ -102,3 +102,17 @@ fn a_row_of_any_statement_is_checked_and_named() {
     let update = "UPDATE spamcheck.list_entry SET value = '10.0.0.256' WHERE list = 'ip_block'";
     assert!(refused(&mut site.client, update).message().contains("10.0.0.256"));
 }
+
+#[test]
+fn the_kind_of_a_list_that_checks_name_stays() {
+    let mut site = Site::new();
+    site.run("DELETE FROM spamcheck.list_entry WHERE list = 'banned_words'");
+    let change = "UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'banned_words'";
+    let error = refused(&mut site.client, change);
+    assert!(error.message().contains("its kind cannot become regex"), "{error:?}");
+    assert!(error.detail().unwrap().contains("content of policy \"default\""), "{error:?}");
+    assert!(error.hint().is_some());
+    // One that nobody names may change.
+    site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('free', 'word')");
+    site.run("UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'free'");
+}

@@ -169,3 +169,64 @@ fn it_takes_an_administrator_who_owns_the_table() {
     site.run(&format!("SELECT spamcheck.revoke_access('{owner}')"));
     refused(&mut site.db.client_as(&owner), call);
 }
+
+#[test]
+fn what_came_while_the_check_was_off_is_read_by_the_next_call() {
+    let mut site = old(100, &["duplicate"]);
+    for change in [
+        "spamcheck.check_setting SET enabled = enabled",
+        "spamcheck.policy SET unsubscribe = unsubscribe",
+    ] {
+        stopped_at_50(&mut site);
+        site.run(&format!("UPDATE {change}"));
+        assert!(remember(&site).starts_with("50 rows"), "{change} says nothing about rows");
+    }
+    for (off, on) in [
+        (
+            "spamcheck.check_setting SET enabled = false",
+            "spamcheck.check_setting SET enabled = true",
+        ),
+        ("spamcheck.policy SET mode = 'off'", "spamcheck.policy SET mode = 'enforce'"),
+        ("spamcheck.policy SET types = '{petition}'", "spamcheck.policy SET types = NULL"),
+    ] {
+        stopped_at_50(&mut site);
+        let only = if off.contains("enabled") { " WHERE check_name = 'duplicate'" } else { "" };
+        site.run(&format!("UPDATE {off}{only}"));
+        site.run("DELETE FROM comments WHERE id = 0; INSERT INTO comments (id, body) VALUES (0, 'it came while it was off')");
+        site.run(&format!("UPDATE {on}{only}"));
+        assert!(remember(&site).starts_with("101 rows"), "{off}");
+        site.run("DELETE FROM comments WHERE id > 20000");
+        site.run("INSERT INTO comments (id, body) VALUES (20001, 'it came while it was off')");
+        assert_eq!(pending(&mut site), "20001", "{off}");
+        site.run("DELETE FROM comments WHERE id = 20001");
+    }
+}
+
+/// As if a call had been cancelled behind the fiftieth row.
+fn stopped_at_50(site: &mut Site) {
+    site.run(
+        "INSERT INTO spamcheck._remembering (protection, kinds, reached)
+         SELECT p.id, 63, convert_to('50', 'UTF8') FROM spamcheck._protection p
+         ON CONFLICT (protection) DO UPDATE SET reached = excluded.reached, kinds = excluded.kinds",
+    );
+}
+
+#[test]
+fn a_row_from_the_future_came_by_now() {
+    let mut site = old(1, &["ip_interval"]);
+    options(&mut site, "ip_interval", r#"{"interval": "1 second"}"#);
+    site.run("UPDATE comments SET created_at = now() + interval '1 hour', ip = '10.9.9.9'; DELETE FROM spamcheck._seen");
+    remember(&site);
+    let seen = "SELECT count(*), bool_and(at <= clock_timestamp()) FROM spamcheck._seen";
+    assert_eq!(site.ask(seen), "1|t");
+}
+
+#[test]
+fn a_trackback_is_an_earlier_row_to_a_comment_and_is_not_asked_about() {
+    let mut site = blog(&["ip_interval"]);
+    site.run(
+        "INSERT INTO comments (id, ip, body, kind) VALUES (1, '10.9.9.9', 'a trackback', 'trackback'), (2, '10.9.9.9', 'another', 'pingback');
+         INSERT INTO comments (id, ip, body, kind) VALUES (3, '10.9.9.9', 'a comment', 'comment')",
+    );
+    assert_eq!(pending(&mut site), "3");
+}

@@ -285,3 +285,25 @@ fn what_makes_no_sense_is_refused_when_it_is_set() {
         json!({"max": 20, "per": "1 minute", "block": "1 minute", "key": "ip", "ipv6_prefix": 64})
     );
 }
+
+#[test]
+fn what_only_takes_note_logs_a_block_once_whatever_else_hits() {
+    let mut site = limited(NONE);
+    site.policy("mode = 'trial'");
+    let refused =
+        "SELECT detail ->> 'refused' FROM spamcheck.spam_checklog WHERE check_name = 'rate_limit'";
+    for _ in 0..3 {
+        site.run("INSERT INTO comments (ip, body) VALUES ('192.0.2.1', 'casino')");
+    }
+    until(Duration::from_secs(20), "the number of the flagged", || site.ask(refused) == "3");
+    assert_eq!(site.log(), "1 content\n1 rate_limit\n2 content\n3 content");
+    // So does a shadow.
+    site.policy("mode = 'enforce'");
+    site.check("rate_limit", "action = 'log'");
+    site.run("TRUNCATE spamcheck.spam_checklog");
+    for body in ["hello", "casino", "hello"] {
+        site.run(&format!("INSERT INTO comments (ip, body) VALUES ('192.0.2.2', '{body}')"));
+    }
+    until(Duration::from_secs(20), "the number of the noted", || site.ask(refused) == "3");
+    assert_eq!(site.log(), "4 rate_limit\n5 content");
+}

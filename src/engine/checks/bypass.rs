@@ -59,8 +59,8 @@ impl Check for Bypass {
                 kind: OptionKind::Integer { min: 0, max: 1000 },
                 default: "null",
                 meaning: "Authors with at least this many ham rows among their latest 1,000 are \
-                          exempt; they are known by user_id (0 is nobody), without one by email, \
-                          never by name",
+                          exempt; they are known by user_id (0 is nobody), without one by email \
+                          (which anybody can type who knows it), never by name",
             },
         ]
     }
@@ -70,7 +70,11 @@ impl Check for Bypass {
          often enough. They are told by the database role of the session, by `user_role` and \
          `user_id` as columns give them, or by earlier rows of theirs. It is a way past every \
          other check, shutdown included, so name what the app vouches for and nothing that a \
-         visitor can write into a form. What it let pass is logged as `allowed` where another \
+         visitor can write into a form. `approved_before` goes by the account where there is one; \
+         visitors without are known by their e-mail address, and that any visitor can type who \
+         knows one that was accepted. Where visitors have no accounts, set it only if the app \
+         has confirmed the address, or map `user_id` to what it vouches for and leave `email` \
+         unmapped. What it let pass is logged as `allowed` where another \
          check would have hit."
     }
 
@@ -221,10 +225,9 @@ fn approved(facts: &Facts<'_>, wanted: u32) -> Result<Option<Hit>, String> {
 }
 
 /// Who wrote it, as far as that can be told: by account, else by address. A name is anybody's, and
-/// so is what is no address; many systems write 0 for a visitor without an account.
+/// so is what is no address.
 fn identity(facts: &Facts<'_>) -> Option<String> {
-    let account = facts.text(Field::UserId).map(str::trim);
-    if let Some(id) = account.filter(|id| !matches!(*id, "" | "0")) {
+    if let Some(id) = facts.account() {
         return Some(format!("user {id}"));
     }
     let email = facts.normalised(Field::Email)?.trim();

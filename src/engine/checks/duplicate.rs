@@ -66,7 +66,8 @@ impl Check for Duplicate {
          index makes it wait. So keep transactions short that insert what others may send, too, \
          and where one inserts several rows, sort them by their text: two transactions that \
          insert the same texts in opposite order are a deadlock, one of them gets the error 40P01 \
-         and should be tried again. `CALL spamcheck.remember('comments')` lets it know the rows that \
+         and should be tried again. Under REPEATABLE READ and SERIALIZABLE a row that had to wait fails \
+         with 40001, and should be tried again as well. `CALL spamcheck.remember('comments')` lets it know the rows that \
          were there before it was enabled, and anew after `same` was changed."
     }
 
@@ -297,6 +298,12 @@ fn normal(facts: &Facts<'_>) -> String {
             body.push(' ');
         }
         body.push_str(word);
+    }
+    // What is not looked at is compared as it is written: texts that begin alike are not one.
+    let past = facts.past(Field::Body);
+    if !past.is_empty() {
+        body.push('\0');
+        body.push_str(past);
     }
     body
 }

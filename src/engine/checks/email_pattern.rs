@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
+use super::wordfilter::searched;
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::lists::List;
@@ -103,16 +104,18 @@ impl LocalCheck for OnPatterns {
         let email = whole.trim();
         let before = whole.len() - whole.trim_start().len();
         // ASCII is its own normal form but for case, which patterns ignore anyway.
-        let normal = if email.is_ascii() { None } else { facts.normalised(Field::Email) };
+        let normal = if email.is_ascii() { None } else { Some(text::cased(whole)) };
+        let goes_on = facts.truncated(Field::Email);
+        let email = searched(email, goes_on);
         for (name, list) in &self.lists {
             let List::Patterns(patterns) = &**list else { continue };
-            let find = |text| patterns.locate(text).map_err(|refusal| refusal.to_string());
+            let find = |text: &str| patterns.locate(text).map_err(|refusal| refusal.to_string());
             let mut found =
-                find(email)?.map(|(entry, at)| (entry, whole[..before + at].chars().count()));
-            if let (None, Some(normal)) = (found, normal) {
+                find(&email)?.map(|(entry, at)| (entry, whole[..before + at].chars().count()));
+            if let (None, Some(normal)) = (found, &normal) {
                 let before = normal.len() - normal.trim_start().len();
-                found = find(normal.trim())?
-                    .map(|(entry, at)| (entry, text::original_offset(whole, before + at)));
+                found = find(&searched(normal.trim(), goes_on))?
+                    .map(|(entry, at)| (entry, text::cased_offset(whole, before + at)));
             }
             if let Some((entry, at)) = found {
                 let hit = Hit::new(

@@ -128,18 +128,19 @@ impl LocalCheck for Interval {
     }
 
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
+        // Trackbacks come from the blogs that send them, several at a time (Serendipity asks of comments
+        // only); to those who comment from there they are earlier rows.
+        if matches!(facts.kind(), "trackback" | "pingback") {
+            self.leave_traces(facts)?;
+            return Ok(None);
+        }
         Ok(self.earlier(facts, 1)?.map(|ip| self.hit(ip)))
     }
 }
 
 impl Interval {
-    /// The address, if so many rows came from it before.
+    /// The address, if so many rows came from it before, of whatever type they were.
     fn earlier(&self, facts: &Facts<'_>, wanted: u32) -> Result<Option<IpAddr>, String> {
-        // Trackbacks come from the blogs that send them, several at a time (Serendipity asks of comments
-        // only).
-        if matches!(facts.kind(), "trackback" | "pingback") {
-            return Ok(None);
-        }
         let Some(ip) = facts.ip() else { return Ok(None) };
         let value = ip.to_string();
         let since = Some(facts.now().saturating_sub(self.interval));
@@ -187,6 +188,12 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn a_trackback_is_an_earlier_row_to_a_comment() {
+        let earlier = [(1, json!({"ip": "192.0.2.1", "type": "trackback"}))];
+        assert!(hits(&json!({}), &earlier, "192.0.2.1"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed};
 use crate::facts::Facts;
+use crate::links;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -110,8 +111,8 @@ impl LocalCheck for Limits {
             (None, None) => return Ok(None),
         };
         // The link that is one too many.
-        let body = facts.text(Field::Body).unwrap_or_default();
-        let at = text::original_offset(body, found[limit].url.start);
+        let body = links::separated(facts.text(Field::Body).unwrap_or_default());
+        let at = text::original_offset(&body, found[limit].url.start);
         let noun = if links == 1 { "link" } else { "links" };
         let hit = Hit {
             why: format!("{links} {noun} in the body, more than {limit}"),

@@ -64,7 +64,7 @@ impl Check for RateLimit {
                 name: "key",
                 kind: OptionKind::OneOf(KEYS),
                 default: "\"ip\"",
-                meaning: "The field that tells senders apart; a submission without it is not counted",
+                meaning: "The field that tells senders apart; a submission without it is not counted, nor one with the user_id 0",
             },
             OptionSpec {
                 name: "ipv6_prefix",
@@ -78,7 +78,10 @@ impl Check for RateLimit {
     fn purpose(&self) -> &'static str {
         "No person sends twenty comments in a minute. Tries are counted for each sender over \
          all sessions, whether they succeed or not, in shared memory and before every other \
-         check, for all types of submission; what `bypass` or `ip_allow` lets pass is not \
+         check, for all types of submission. Up to a `max` of 32 each try has its own time; \
+         above, tries of a 30th of `per` share one, and may count up to that much too long: \
+         never do more than `max` pass, a burst of `max` passes whole, and who sends all the time \
+         just below the limit may be refused. What `bypass` or `ip_allow` lets pass is not \
          counted, nor what has no key. A refusal has the constraint `spamcheck_rate_limit` and \
          tells the app in `retry_after` how many seconds are left. The log has one entry for \
          each block, with the number of the refused. In a trial nobody is refused; the log has \
@@ -162,6 +165,7 @@ impl Limit {
             }
             // People write these in many ways, programs do not.
             Field::Author | Field::Email => facts.normalised(self.key)?,
+            Field::UserId => facts.account()?,
             key => facts.text(key)?,
         };
         let text = text.trim();

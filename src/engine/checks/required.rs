@@ -75,7 +75,8 @@ impl Check for Required {
 
     fn purpose(&self) -> &'static str {
         "Fields without which a comment is refused, the body among them: NULL, the empty text \
-         and mere blanks are missing, `0` is not. Constraints of the table do this as well; the \
+         and mere blanks are missing, and what should be an address, a time or a number and is \
+         none; `0` is not. Constraints of the table do this as well; the \
          check also knows the types of submission, so that a trackback need not have an author, \
          and can moderate instead."
     }
@@ -150,6 +151,9 @@ impl LocalCheck for Needed {
 
 /// Absent, or without a visible character. Only a text without ASCII letters costs a second look.
 fn is_blank(facts: &Facts<'_>, field: Field) -> bool {
+    if facts.is_unreadable(field) {
+        return true;
+    }
     match facts.text(field).map(str::trim) {
         None | Some("") => true,
         Some(text) if text.bytes().any(|byte| byte.is_ascii_graphic()) => false,

@@ -88,9 +88,11 @@ impl LocalCheck for Same {
         let Some(body) = text(Field::Body) else { return Ok(None) };
         // Any white space is one blank, as for the other checks that compare texts.
         let is_body = |title: &str| title.split_whitespace().eq(body.split_whitespace());
+        // Of texts that begin alike the rest must be the same, too, as it is written.
+        let past = |field| facts.past(field).trim();
         let title = [Field::ArticleTitle, Field::Title]
             .into_iter()
-            .find(|title| text(*title).is_some_and(is_body));
+            .find(|title| text(*title).is_some_and(is_body) && past(*title) == past(Field::Body));
         Ok(title.map(|title| {
             let name = title.name();
             let hit = Hit::new(format!("body is the {name}"), json!({ "field": name }));

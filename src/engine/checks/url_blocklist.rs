@@ -8,13 +8,12 @@ use serde_json::json;
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::hosts;
-use crate::links;
+use crate::links::{self, Link};
 use crate::lists::List;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
-use crate::text;
 use crate::verdict::Action;
 
 /// The fields that can be scanned: `url` and `referrer` are one address, the others texts with
@@ -132,21 +131,25 @@ impl OnDomains {
         })
     }
 
-    fn look_up_links(&self, text: &str, field: &str) -> Option<Hit> {
-        links::find(text).into_iter().find_map(|link| self.look_up(&link.address(text), field))
+    /// What the links of a text lead to, as they were written: the normal form of words makes one host
+    /// of two.
+    fn look_up_links(&self, text: &str, links: &[Link], field: &str) -> Option<Hit> {
+        if text.is_ascii() {
+            return links.iter().find_map(|link| self.look_up(&link.address(text), field));
+        }
+        let written = links::separated(text);
+        let mut links = links::as_written(&written, links).into_iter();
+        links.find_map(|link| self.look_up(&link.address(&written), field))
     }
 
     fn scan(&self, facts: &Facts<'_>, field: Field) -> Option<Hit> {
         let hit = match field {
             Field::Url | Field::Referrer => self.look_up(facts.text(field)?, field.name()),
-            Field::Body => {
-                let text = facts.linked_text();
-                let mut links = facts.links().iter();
-                links.find_map(|link| self.look_up(&link.address(text), field.name()))
-            }
+            Field::Body => self.look_up_links(facts.text(field)?, facts.links(), field.name()),
             _ => {
                 return facts.texts(field).find_map(|named| {
-                    let hit = self.look_up_links(&text::normalise(named.text), &named.name())?;
+                    let links = links::find(&links::searched(named.text));
+                    let hit = self.look_up_links(named.text, &links, &named.name())?;
                     Some(hit.truncated(named.truncated))
                 });
             }

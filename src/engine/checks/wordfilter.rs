@@ -1,6 +1,7 @@
 //! Owns the check `wordfilter`: patterns in the author's name, the homepage, the body and the mail
 //! address, each field with lists of its own. It must not know how patterns are compiled.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use serde_json::json;
@@ -138,23 +139,31 @@ impl Filter {
         // Anchors mean the text, not the blanks around it.
         let text = whole.trim();
         let before = || whole[..whole.len() - whole.trim_start().len()].chars().count();
-        // ASCII is its own normal form but for case, which patterns ignore anyway.
-        let normal = if text.is_ascii() { None } else { facts.normalised(self.field) };
+        // ASCII is its own normal form but for case, which is the patterns' to ignore or not.
+        let normal = if text.is_ascii() { None } else { Some(text::cased(whole)) };
+        let goes_on = facts.truncated(self.field);
+        let text = searched(text, goes_on);
         for (list, entries) in &self.lists {
             let List::Patterns(patterns) = &**entries else { continue };
             let found = |entry, at| Ok(Some(Match { field: self.field, list, entry, at }));
-            if let Some((entry, at)) = patterns.locate(text)? {
+            if let Some((entry, at)) = patterns.locate(&text)? {
                 return found(entry, before() + text[..at].chars().count());
             }
-            if let Some(normal) = normal
-                && let Some((entry, at)) = patterns.locate(normal.trim())?
+            if let Some(normal) = &normal
+                && let Some((entry, at)) = patterns.locate(&searched(normal.trim(), goes_on))?
             {
                 let blank = normal.len() - normal.trim_start().len();
-                return found(entry, text::original_offset(whole, blank + at));
+                return found(entry, text::cased_offset(whole, blank + at));
             }
         }
         Ok(None)
     }
+}
+
+/// A text as patterns are searched in it. Where a text was cut is not its end: what no text holds stands
+/// there, so that `$` does not match.
+pub(super) fn searched(text: &str, goes_on: bool) -> Cow<'_, str> {
+    if goes_on { format!("{text} \u{FFFF}").into() } else { text.into() }
 }
 
 struct Filters(Vec<Filter>);

@@ -37,6 +37,41 @@ fn texts_are_cut_at_characters_and_say_so() {
 }
 
 #[test]
+fn a_word_at_the_cut_is_looked_at_whole_or_not_at_all() {
+    let long = "x".repeat(5_000);
+    for (body, looked_at) in [
+        ("good assignment", "good "),
+        ("good ass", "good ass"),
+        ("good ass of them", "good ass"),
+        ("goodassignment", "goodassi"),
+        ("a  assignment", "a  "),
+    ] {
+        with(json!({ "body": body }), 8, |facts| {
+            assert_eq!(facts.text(Field::Body), Some(looked_at), "{body}");
+            assert_eq!(format!("{looked_at}{}", facts.past(Field::Body)), body);
+        });
+    }
+    // What goes on for that long is no word.
+    with(json!({"body": format!("a {long}")}), 4_000, |facts| {
+        assert_eq!(facts.text(Field::Body).unwrap().len(), 4_000);
+    });
+}
+
+#[test]
+fn what_is_no_time_or_number_is_noted() {
+    let json = json!({"article_created_at": "2020-02-30", "form_seconds": "00:00:01", "created_at": "infinity"});
+    with(json, 100, |facts| {
+        assert_eq!(
+            facts.notes(),
+            [
+                "article_created_at: \"2020-02-30\" is not a time",
+                "form_seconds: \"00:00:01\" is not a number of seconds"
+            ]
+        );
+    });
+}
+
+#[test]
 fn addresses_are_canonical_and_unreadable_ones_are_noted() {
     for (given, expected) in [
         ("192.0.2.7", Some("192.0.2.7")),
@@ -170,7 +205,10 @@ proptest! {
         submission.set(Field::Ip, Value::Text(body.as_str().into()));
         submission.set(Field::Type, Value::Text(body.as_str().into()));
         let facts = Facts::new(&submission, max, 0);
-        prop_assert_eq!(facts.text(Field::Body).unwrap().chars().count(), body.chars().count().min(max));
+        let looked_at = facts.text(Field::Body).unwrap();
+        prop_assert!(looked_at.chars().count() <= max);
+        prop_assert_eq!(format!("{looked_at}{}", facts.past(Field::Body)), &*body);
+        prop_assert_eq!(facts.truncated(Field::Body), body.chars().count() > max);
         for link in facts.links() {
             prop_assert!(facts.linked_text().get(link.url.clone()).is_some());
         }

@@ -156,6 +156,9 @@ fn a_sender_may_be_told_by_another_field_however_it_is_written() {
     assert_eq!(keys(json!({"key": "email"}), &rows), ["email bob@example.com"]);
     let rows = [json!({"user_id": 7}), json!({"user_id": "7"}), json!({"user_id": 8})];
     assert_eq!(keys(json!({"key": "user_id"}), &rows), ["user_id 7", "user_id 8"]);
+    // Visitors without an account are not one sender.
+    let nobody = [json!({"user_id": 0}), json!({"user_id": "0 "}), json!({"user_id": ""})];
+    assert!(keys(json!({"key": "user_id"}), &nobody).is_empty());
     let rows = [json!({"user_agent": "Bot/1"}), json!({"user_agent": "bot/1"})];
     assert_eq!(keys(json!({"key": "user_agent"}), &rows).len(), 2);
 }
