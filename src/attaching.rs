@@ -1,10 +1,12 @@
 //! ALTER TABLE … ATTACH PARTITION, where both sides are protected: the parent's triggers cannot be cloned
 //! onto a table that has its own. The server says so in words about triggers that nobody made by hand;
-//! this says it before, in ours. It must let everything else pass unseen.
+//! this says it before, in ours. Who adds a partition needs a right to the parent's triggers, which a new
+//! owner may not have yet. It must let everything else pass unseen.
 
 use pgrx::{PgList, PgSqlErrorCode, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
+use crate::access;
 use crate::report;
 use crate::rights;
 use crate::spi::{self, Arg};
@@ -32,6 +34,12 @@ pub unsafe extern "C-unwind" fn spamcheck_attached(
             error!("spamcheck._attached() is only for the event trigger of pg_spamcheck");
         }
         let statement = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
+        if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateStmt {
+            let statement = statement.cast::<pg_sys::CreateStmt>();
+            if !(*statement).partbound.is_null() {
+                rights::as_extension(access::let_partitions_be_made);
+            }
+        }
         if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterTableStmt {
             let statement = statement.cast::<pg_sys::AlterTableStmt>();
             let commands = PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds);
@@ -39,6 +47,7 @@ pub unsafe extern "C-unwind" fn spamcheck_attached(
                 if (*command).subtype == pg_sys::AlterTableType::AT_AttachPartition {
                     let partition = (*(*command).def.cast::<pg_sys::PartitionCmd>()).name;
                     refuse_two_guards(relation(partition), relation((*statement).relation));
+                    rights::as_extension(access::let_partitions_be_made);
                 }
             }
         }

@@ -333,6 +333,24 @@ pub fn postpone(all: &[Postponed]) {
     rights::as_extension(|| spi::write_json(POSTPONE, &Json::Array(rows).to_string()));
 }
 
+/// The row that a lookup is about was edited, and nobody has asked about that: it does now, as an edit. What
+/// holds the row still holds it.
+pub fn ask_anew(id: i64, submission: &Json, fingerprint: &Json, held: bool) {
+    let anew =
+        json!({ "id": id, "submission": submission, "fingerprint": fingerprint, "held": held });
+    rights::as_extension(|| {
+        spi::write_json(
+            "UPDATE spamcheck.lookup l
+                SET state = 'queued', reason = 'edit', attempts = 0, next_at = clock_timestamp(), last_error = NULL,
+                    _answer = NULL, submission = r.submission, _fingerprint = r.fingerprint, _held = r.held
+               FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
+                      AS r(id bigint, submission jsonb, fingerprint jsonb, held boolean)
+              WHERE l.id = r.id",
+            &anew.to_string(),
+        )
+    });
+}
+
 /// What a worker that was stopped left running is due again at once.
 pub fn reclaim() {
     rights::as_extension(|| {

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use spamcheck_engine::mapping::{Article, Mapping, Source, Status, Subscriber, Table};
 use spamcheck_engine::{Field, Refusal};
 
+use crate::access;
 use crate::memory;
 use crate::renames;
 use crate::report::{self, notice};
@@ -80,6 +81,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     triggers::make(&described, id);
+    rights::as_extension(access::let_partitions_be_made);
     renames::follow(true);
     mapping.rows()
 }
@@ -116,6 +118,7 @@ pub fn unprotect(relation: pg_sys::Oid) {
         spi::write("DELETE FROM spamcheck.lookup l WHERE l._protection = $1", &[Arg::Int(id)]);
         spi::write("DELETE FROM spamcheck._protection p WHERE p.id = $1", &[Arg::Int(id)]);
         memory::forget(id);
+        access::let_partitions_be_made();
     });
 }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
+use crate::access;
 use crate::checked;
 use crate::health;
 use crate::lookups;
@@ -96,6 +97,7 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
                      DELETE FROM spamcheck.lookup l USING gone g WHERE l._protection = g.id",
                     &[],
                 );
+                access::let_partitions_be_made();
             }
         });
     }
@@ -129,6 +131,7 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
         };
         if may_rename {
             follow(!restoring);
+            rights::as_extension(access::let_partitions_be_made);
         }
     }
     pg_sys::Datum::null()
