@@ -100,3 +100,44 @@ fn refuse_two_guards(partition: pg_sys::Oid, parent: pg_sys::Oid) {
         );
     }
 }
+
+/// Rows of a partition that is detached have no table any more that their lookups could find them in.
+///
+/// # Safety
+/// `statement` must be a parse tree or null.
+pub unsafe fn warn_of_detached(statement: *mut pg_sys::Node) {
+    // SAFETY: the caller's promise; nodes are told by their tag.
+    let parent = unsafe {
+        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
+            return;
+        }
+        let statement = statement.cast::<pg_sys::AlterTableStmt>();
+        let commands = PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds);
+        let detaches = |command: *mut pg_sys::AlterTableCmd| {
+            (*command).subtype == pg_sys::AlterTableType::AT_DetachPartition
+        };
+        if !commands.iter_ptr().any(detaches) {
+            return;
+        }
+        relation((*statement).relation)
+    };
+    let waiting = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(format('lookups of table %s wait (%s)', min(l.relation), count(*)), 'UTF8')
+               FROM spamcheck.lookup l
+              WHERE l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
+                AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r
+                                       WHERE r.relation = $1 OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors($1) a))
+             HAVING count(*) > 0",
+            &[Arg::Oid(parent)],
+        )
+    });
+    if let Some(waiting) = waiting {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("{waiting}: rows of the partition that is detached get no verdict"),
+            "A row that is not in the table any more when its answer comes keeps the status that it has.".into(),
+            "Let spamcheck.lookup run empty before partitions with new rows are detached, or set the status of their moderated rows by hand.",
+        );
+    }
+}

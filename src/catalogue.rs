@@ -252,11 +252,15 @@ fn retry_lookups(kind: Option<&[u8]>) -> i32 {
     let retried = rights::as_extension(|| {
         spi::write_returning(
             "UPDATE spamcheck.lookup l SET state = 'queued', next_at = clock_timestamp(), reason = coalesce(l.reason, 'retry')
-              WHERE l.state <> 'running' AND (convert_from($1, 'UTF8') IN ('', l.kind))
+              -- Not those that somebody is at, who may wait for others of these.
+              WHERE l.id = ANY (ARRAY(SELECT w.id FROM spamcheck.lookup w
+                                       WHERE w.state <> 'running' AND convert_from($1, 'UTF8') IN ('', w.kind)
+                                         FOR UPDATE SKIP LOCKED))
              RETURNING convert_to(l.id::text, 'UTF8')",
             &[Arg::Text(kind.as_deref().unwrap_or_default())],
         )
     });
+    transaction::retry_at_commit();
     i32::try_from(retried.len()).unwrap_or(i32::MAX)
 }
 

@@ -12,6 +12,7 @@ use spamcheck_engine::mapping::{Article, Mapping, Source, Status, Subscriber, Ta
 use spamcheck_engine::{Field, Refusal};
 
 use crate::access;
+use crate::lookups;
 use crate::memory;
 use crate::renames;
 use crate::report::{self, notice};
@@ -115,7 +116,7 @@ pub fn unprotect(relation: pg_sys::Oid) {
     };
     triggers::as_protector(|| {
         triggers::drop(&described);
-        spi::write("DELETE FROM spamcheck.lookup l WHERE l._protection = $1", &[Arg::Int(id)]);
+        lookups::drop_all(id, &described.display());
         spi::write("DELETE FROM spamcheck._protection p WHERE p.id = $1", &[Arg::Int(id)]);
         memory::forget(id);
         access::let_partitions_be_made();

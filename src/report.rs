@@ -36,6 +36,8 @@ pub struct Rejection {
 pub enum Ground {
     /// What is in it.
     Content,
+    /// Nothing: it could not be judged, and the policy takes none that are not.
+    Unjudged,
     /// Its sender tried too often, and may try again after so many seconds.
     TooOften(i64),
     /// Nothing, once its visitor has solved this challenge.
@@ -56,6 +58,11 @@ pub fn rejection(
             REJECT_CONSTRAINT,
             "This submission was refused as spam.",
             "Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.",
+        ),
+        Ground::Unjudged => (
+            REJECT_CONSTRAINT,
+            "This submission cannot be checked for spam at the moment.",
+            "Nothing is wrong with it: pg_spamcheck is not in shared_preload_libraries, and the policy's on_error is reject.",
         ),
         Ground::TooOften(_) => (
             RATE_LIMIT_CONSTRAINT,

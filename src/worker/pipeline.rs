@@ -55,7 +55,7 @@ pub struct Pipeline {
     answered: Vec<Answered>,
     /// What Akismet said, to be kept.
     said: Vec<Said>,
-    /// Decisions that Akismet took.
+    /// Decisions that Akismet took, and questions about rows that are gone.
     taken: Vec<i64>,
     postponed: Vec<Postponed>,
     /// Those of inserts that wait.
@@ -143,6 +143,10 @@ impl Pipeline {
                 }
                 Known::Asked => continue,
             };
+            if settle::is_moot(&lookup) {
+                self.gather().taken.push(lookup.id);
+                continue;
+            }
             let policy = rulebook::policy(&lookup.policy);
             let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
             self.ready.push_front(Ready { lookup, options });

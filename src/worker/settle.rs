@@ -36,6 +36,8 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 /// A row that takes longer is slow: afterwards others are seen to for as long, up to [`LONGEST_REST`].
 const SLOW: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_secs(1);
+/// Seconds for which a row that was just inserted is taken to be there.
+const RECENT: f64 = 5.0;
 /// Seconds after which a row is tried again that somebody else has locked.
 const LOCKED: f64 = 1.0;
 
@@ -202,6 +204,29 @@ fn cannot_write(one: &Concluded, error: String) -> Postponed {
     }
 }
 
+/// Whether a lookup has waited for so long that its row may be gone, and it is: nobody is to be told of a
+/// text that its author has taken back.
+pub fn is_moot(lookup: &Claimed) -> bool {
+    let waited = lookup.attempts > 1 || lookup.age > RECENT;
+    let asks = LookupKind::from_name(&lookup.kind).is_some();
+    if !waited || !asks {
+        return false;
+    }
+    let gone = subtransaction::attempt_within(
+        SLOW,
+        AssertUnwindSafe(|| {
+            let described = rights::as_extension(|| rulebook::describe(lookup.protection));
+            described.is_some_and(|described| {
+                rights::as_owner_of(pg_sys::Oid::from(described.root), || {
+                    writing::limit_locks();
+                    writing::is_gone(&described, lookup)
+                })
+            })
+        }),
+    );
+    gone.unwrap_or(false)
+}
+
 /// Applies one verdict.
 pub fn settle_one(one: &Concluded) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
@@ -221,7 +246,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     };
     let Some((stored, policy)) = stored(lookup.protection) else { return Settled::Overtaken };
     if now.others && !lookups::lock_others(lookup.id) {
-        pgrx::error!("another session is changing other lookups of the row");
+        return Settled::Locked;
     }
     let root = pg_sys::Oid::from(described.root);
     let judgement = judgement(&policy, lookup, one.found.clone());
@@ -246,7 +271,12 @@ pub fn settle_one(one: &Concluded) -> Settled {
             return Settled::Anew;
         }
         Err(Unwritten::Overtaken | Unwritten::Edited(_)) => return Settled::Overtaken,
-        Err(Unwritten::Locked) => return Settled::Locked,
+        Err(Unwritten::Locked) => {
+            if lookup.held {
+                lookups::hold(lookup.id);
+            }
+            return Settled::Locked;
+        }
     };
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, &described, lookup, &judgement, before));

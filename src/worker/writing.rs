@@ -172,6 +172,24 @@ impl Anew {
     }
 }
 
+/// Whether the row is surely not there any more; as the table's owner.
+pub fn is_gone(described: &Described, lookup: &Claimed) -> bool {
+    let root = pg_sys::Oid::from(described.root);
+    // SAFETY: a lock until the end of the transaction, if it can be had at once.
+    let free = unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::AccessShareLock as i32) };
+    if described.key.is_empty() || described.forced || !free {
+        return false;
+    }
+    let Some((condition, parameters)) = condition(described, &lookup.row_key) else { return false };
+    let only = if described.partitioned { "" } else { "ONLY " };
+    let table = format!("{only}{}.{}", quoted(&described.schema), quoted(&described.name));
+    let query = to_server(&format!("SELECT FROM {table} t WHERE {condition}"));
+    let args = as_texts(&parameters);
+    Spi::connect(|client| {
+        client.select(query.as_c_str(), Some(1), &args).is_ok_and(|found| found.is_empty())
+    })
+}
+
 /// The status columns as they are now: the table's own triggers may have had their say.
 fn status_now(
     (stored, described, policy): (&Stored, &Described, &Rc<Policy>),

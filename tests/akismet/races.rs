@@ -430,7 +430,7 @@ fn a_locked_table_is_not_waited_for() {
     let mut other = site.database.client();
     other.batch_execute("BEGIN; LOCK TABLE comments").expect("nobody else has it");
     Gate::shared().say(text, true);
-    site.until("SELECT attempts || coalesce(last_error, '') FROM spamcheck.lookup WHERE _answer IS NOT NULL AND state = 'queued'", "0");
+    site.until("SELECT max(attempts || coalesce(last_error, '')) FROM spamcheck.lookup WHERE _answer IS NOT NULL AND state = 'queued'", "0");
     other.batch_execute("COMMIT").expect("it is given back");
     site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
 }
@@ -503,5 +503,20 @@ fn a_transaction_that_keeps_its_snapshot_has_no_conflict_with_the_queue() {
         Gate::shared().say("other words", false);
         Gate::shared().say(&text, false);
         site.until_all_answered();
+    }
+}
+
+#[test]
+fn decisions_and_new_keys_are_followed_where_nothing_is_judged() {
+    let off = "SET pg_spamcheck.enabled = off";
+    for (n, off) in [off, "UPDATE spamcheck.policy SET mode = 'off'"].into_iter().enumerate() {
+        let text = format!("decided where nothing is judged {n}");
+        let (mut site, id) = asked("{}", &text);
+        site.run(off);
+        site.run(&format!("UPDATE comments SET id = 4711 WHERE id = {id}"));
+        assert_eq!(site.get("SELECT row_key FROM spamcheck.lookup"), r#"{"id": 4711}"#);
+        site.run("UPDATE comments SET status = 'pending'; UPDATE comments SET status = 'approved'");
+        assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "0", "{off}");
+        Gate::shared().say(&text, true);
     }
 }
