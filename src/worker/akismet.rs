@@ -210,9 +210,11 @@ pub fn read(
             Verdict::Taken
         }
         Reading::Config { reason, doubtful: true } => {
-            // It may be this text alone that something on the way does not like.
-            let services_fault = lane.doubted(&reason);
-            postponed(reason, !services_fault, backoff(None))
+            lane.doubted(&reason);
+            // It may be this text alone that something on the way does not like: it waits twice as long
+            // each time, while others are asked about. Nor need it be the text's fault.
+            let wait = Duration::from_secs_f64(lookup.age.clamp(1.0, 300.0));
+            postponed(reason, false, wait)
         }
         Reading::Config { reason, .. } => {
             if let Some(notice) = answer.notice(key) {

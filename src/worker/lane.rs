@@ -121,10 +121,10 @@ impl Lane {
     }
 
     /// The request was refused, perhaps by something on the way to Akismet: whether the key is good is to
-    /// be found out. Whether it is the service's fault rather than the request's, as far as is known.
-    pub fn doubted(&mut self, reason: &str) -> bool {
+    /// be found out.
+    pub fn doubted(&mut self, reason: &str) {
         self.doubts = true;
-        self.failed(reason)
+        self.failed(reason);
     }
 
     /// Whether the key is to be verified; said once.

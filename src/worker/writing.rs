@@ -181,8 +181,7 @@ pub fn is_gone(described: &Described, lookup: &Claimed) -> bool {
         return false;
     }
     let Some((condition, parameters)) = condition(described, &lookup.row_key) else { return false };
-    let only = if described.partitioned { "" } else { "ONLY " };
-    let table = format!("{only}{}.{}", quoted(&described.schema), quoted(&described.name));
+    let table = stored_row::table(described);
     let query = to_server(&format!("SELECT FROM {table} t WHERE {condition}"));
     let args = as_texts(&parameters);
     Spi::connect(|client| {
