@@ -414,10 +414,11 @@ fn checks() -> Item {
     let failing: Vec<String> = policies
         .into_iter()
         .flatten()
-        .filter_map(|name| {
-            let policy = rulebook::policy(&name)?;
-            let (check, why) = policy.checks().find_map(|c| Some((c.name, c.failure()?)))?;
-            Some(format!("{check} of policy \"{name}\": {why}"))
+        .filter_map(|name| Some((rulebook::policy(&name)?, name)))
+        .flat_map(|(policy, name)| {
+            let failing = policy.checks().filter_map(|c| Some((c.name, c.failure()?)));
+            let told = |(check, why)| format!("{check} of policy \"{name}\": {why}");
+            failing.map(told).collect::<Vec<_>>()
         })
         .collect();
     if failing.is_empty() {

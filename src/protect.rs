@@ -21,7 +21,7 @@ use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
 pub use described::{Described, may_protect};
-use sources::{may_read_sources, may_unsubscribe, resolve, values_fit};
+use sources::{constraints_hold, may_read_sources, may_unsubscribe, resolve, values_fit};
 
 /// What the caller said.
 pub struct Wish {
@@ -67,6 +67,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
         may_unsubscribe(wish.relation, subscriber, &described);
     }
     values_fit(&status, &described);
+    constraints_hold(wish.relation, &status, &described);
     notices.iter().for_each(|text| notice(text));
     missing_verdicts(&status, &described);
     missing_fields(&wish.policy, &mapping, &described);
