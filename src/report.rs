@@ -77,7 +77,7 @@ pub fn rejection(
     };
     let mut detail = serde_json::json!({ "code": constraint, "relation": relation });
     match ground {
-        Ground::Content => {}
+        Ground::Content | Ground::Unjudged => {}
         Ground::TooOften(seconds) => detail["retry_after"] = seconds.into(),
         Ground::Challenge(challenge) => detail["challenge"] = challenge,
     }

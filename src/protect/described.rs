@@ -104,10 +104,10 @@ pub fn may_protect(relation: pg_sys::Oid, verb: &str) -> Described {
         if verb == "unprotect" {
             // Nothing of these kinds is protected by itself.
             refusal.message = refusal.message.replace(" and cannot be protected", "");
-            refusal.hint = Some(match &described.protected_ancestor {
-                Some(parent) => format!("Call spamcheck.unprotect('{parent}'), which covers it."),
-                None => "See spamcheck.protected_table.".to_owned(),
-            });
+            if let Some(parent) = &described.protected_ancestor {
+                refusal.hint =
+                    Some(format!("Call spamcheck.unprotect('{parent}'), which covers it."));
+            }
         }
         report::refuse(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, refusal);
     }

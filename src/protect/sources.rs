@@ -234,7 +234,7 @@ fn breaks(relation: pg_sys::Oid, column: &str, value: &str) -> Option<String> {
         spi::json_now(
             "SELECT convert_to(coalesce(json_agg(json_build_array(
                         quote_ident(k.conname), format_type(a.atttypid, a.atttypmod), pg_get_expr(k.conbin, k.conrelid),
-                        format('%I.%I', n.nspname, f.relname), quote_ident(fa.attname))), '[]')::text, 'UTF8')
+                        quote_ident(n.nspname) || '.' || quote_ident(f.relname), quote_ident(fa.attname))), '[]')::text, 'UTF8')
                FROM pg_constraint k
                JOIN pg_attribute a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum]
                LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace n ON n.oid = f.relnamespace
