@@ -234,12 +234,10 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
     if let Some(captcha) = &mut captcha {
         judgement = captcha.before_lookups(judgement);
     }
-    if judgement.lookups.any()
-        && let Some(why) = cannot_be_found(trigger, protection)
-    {
+    if judgement.lookups.any() && protection.key.is_empty() {
         // A verdict that comes later has to find its row again.
         for kind in judgement.lookups.kinds() {
-            judgement.findings.push(failure(kind.name(), why));
+            judgement.findings.push(failure(kind.name(), NO_KEY));
         }
         judgement = Judgement { lookups: Lookups::NONE, ..policy.weigh(judgement.findings) };
     }
@@ -269,22 +267,6 @@ fn judge(trigger: &Trigger, protection: &Rc<Protection>, row: Row<'_>, edited: b
 /// Why nothing can be looked up about a row that nobody could find again.
 pub const NO_KEY: &str =
     "it cannot be looked up: the table has no primary key to find the row by later";
-
-/// Why nobody could find the row again by what the queue keeps of its key.
-fn cannot_be_found(trigger: &Trigger, protection: &Protection) -> Option<&'static str> {
-    if protection.key.is_empty() {
-        return Some(NO_KEY);
-    }
-    // SAFETY: plain call.
-    let any_bytes = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_SQL_ASCII as i32;
-    if !any_bytes {
-        return None;
-    }
-    // SAFETY: the slot holds the new row; all its columns are read now.
-    let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-    let unreadable = key::compact(protection, row).contains(char::REPLACEMENT_CHARACTER);
-    unreadable.then_some("it cannot be looked up: the row's key is not valid UTF-8")
-}
 
 /// Has an edit remembered that is not judged.
 fn leave_traces(protection: &Rc<Protection>, row: Row<'_>) {

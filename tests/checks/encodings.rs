@@ -242,22 +242,3 @@ fn what_is_said_about_a_table_is_in_the_databases_encoding() {
     );
     assert!(error.message().contains(r"gr\u00f6\u00dfe"), "{error:?}");
 }
-
-#[test]
-fn a_row_whose_key_nobody_could_write_down_is_judged_and_not_held() {
-    let mut db = Encoded::new("SQL_ASCII");
-    run(
-        &mut db.client,
-        "CREATE TABLE notes (id text PRIMARY KEY, body text, status text NOT NULL DEFAULT 'approved'
-            CHECK (status IN ('approved', 'pending', 'spam')));
-         SELECT spamcheck.protect('notes');
-         UPDATE spamcheck.check_setting SET enabled = true, options = '{\"mode\": \"hold\"}'
-          WHERE policy = 'default' AND check_name = 'akismet'",
-    );
-    let insert =
-        r"INSERT INTO notes (id, body) VALUES (E'k\xff', 'one'), ('plain', 'two') RETURNING status";
-    assert_eq!(db.ask(insert), "approved\npending");
-    assert_eq!(db.ask("SELECT row_key->>'id' FROM spamcheck.lookup"), "plain");
-    let error = "SELECT outcome FROM spamcheck.spam_checklog WHERE why LIKE '%not valid UTF-8%'";
-    assert_eq!(db.ask(error), "error");
-}
