@@ -62,7 +62,13 @@ SELECT convert_to(json_build_object(
           JOIN pg_class dc ON dc.oid = tree.relid JOIN pg_namespace dn ON dn.oid = dc.relnamespace
          WHERE tree.relid <> c.oid AND c.relkind = 'p' LIMIT 1),
     'triggers', coalesce((SELECT json_agg(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), '[]'),
-    'protection', (SELECT r.id FROM spamcheck._protected_relation r WHERE r.relation = c.oid))::text, 'UTF8')
+    -- Also of a table whose guard somebody has dropped.
+    'protection', coalesce(
+        (SELECT r.id FROM spamcheck._protected_relation r WHERE r.relation = c.oid),
+        (SELECT p.id FROM spamcheck._protection p JOIN pg_trigger t ON t.tgrelid = c.oid
+          WHERE p.hints ->> 'relation' = c.oid::text AND t.tgfoid = 'spamcheck._record()'::regprocedure
+            AND encode(t.tgargs, 'escape') = p.id || '\000'
+            AND NOT EXISTS (SELECT FROM spamcheck._protected_relation r WHERE r.id = p.id))))::text, 'UTF8')
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = $1

@@ -52,9 +52,9 @@ CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')
     EXECUTE FUNCTION spamcheck._renamed();
 COMMENT ON EVENT TRIGGER spamcheck_renamed IS 'Mappings of protected tables follow renamed columns and tables';
-CREATE EVENT TRIGGER spamcheck_attached ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+CREATE EVENT TRIGGER spamcheck_attached ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
     EXECUTE FUNCTION spamcheck._attached();
-COMMENT ON EVENT TRIGGER spamcheck_attached IS 'No protected table becomes a partition of a protected one';
+COMMENT ON EVENT TRIGGER spamcheck_attached IS 'No protected table becomes a partition of a protected one, and owners of those may make partitions';
 CREATE EVENT TRIGGER spamcheck_dropped ON sql_drop EXECUTE FUNCTION spamcheck._dropped();
 COMMENT ON EVENT TRIGGER spamcheck_dropped IS 'A protection goes with its table';
 

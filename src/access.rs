@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
+use crate::renames;
 use crate::report;
 use crate::rights;
 use crate::row;
@@ -98,7 +99,47 @@ fn revoke_access(role: Option<pg_sys::Oid>) {
             spi::write(&format!("REVOKE ALL ON ALL {kind} IN SCHEMA spamcheck FROM {role}"), &[]);
         }
         spi::write(&format!("REVOKE ALL ON SCHEMA spamcheck FROM {role}"), &[]);
+        let_partitions_be_made();
     });
+}
+
+/// Who makes a partition has the parent's row triggers cloned, and the server asks for EXECUTE on their
+/// functions then: the owners of protected partitioned tables have it, and only they. As the extension.
+pub fn let_partitions_be_made() {
+    if strangers_to_triggers().is_empty() {
+        return;
+    }
+    renames::one_at_a_time();
+    for (role, owner) in strangers_to_triggers() {
+        let (verb, to) = if owner { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+        let role = quoted(&role);
+        spi::write(
+            &format!(
+                "{verb} EXECUTE ON FUNCTION spamcheck._guard(), spamcheck._record() {to} {role}"
+            ),
+            &[],
+        );
+    }
+}
+
+/// Owners of protected partitioned tables who have no right to the triggers' functions (true), and roles
+/// that have it but own none any more (false).
+fn strangers_to_triggers() -> Vec<(String, bool)> {
+    spi::json_now(
+        "WITH owner AS (
+             SELECT DISTINCT c.relowner AS role FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+               JOIN pg_roles r ON r.oid = c.relowner
+              WHERE t.tgfoid = 'spamcheck._guard()'::regprocedure AND c.relkind = 'p' AND NOT r.rolsuper),
+         given AS (
+             SELECT a.grantee AS role, count(DISTINCT p.oid) AS functions FROM pg_proc p, aclexplode(p.proacl) a
+              WHERE p.oid IN ('spamcheck._guard()'::regprocedure, 'spamcheck._record()'::regprocedure)
+                AND a.grantee NOT IN (0, p.proowner) GROUP BY a.grantee)
+         SELECT convert_to(coalesce(json_agg(json_build_array(pg_get_userbyid(coalesce(o.role, g.role)), o.role IS NOT NULL)), '[]')::text, 'UTF8')
+           FROM owner o FULL JOIN given g ON g.role = o.role
+          WHERE o.role IS NULL OR coalesce(g.functions, 0) < 2",
+        &[],
+    )
+    .unwrap_or_default()
 }
 
 /// The role's name, quoted for SQL.

@@ -1,10 +1,12 @@
 //! ALTER TABLE … ATTACH PARTITION, where both sides are protected: the parent's triggers cannot be cloned
 //! onto a table that has its own. The server says so in words about triggers that nobody made by hand;
-//! this says it before, in ours. It must let everything else pass unseen.
+//! this says it before, in ours. Who adds a partition needs a right to the parent's triggers, which a new
+//! owner may not have yet. It must let everything else pass unseen.
 
 use pgrx::{PgList, PgSqlErrorCode, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
+use crate::access;
 use crate::report;
 use crate::rights;
 use crate::spi::{self, Arg};
@@ -32,6 +34,12 @@ pub unsafe extern "C-unwind" fn spamcheck_attached(
             error!("spamcheck._attached() is only for the event trigger of pg_spamcheck");
         }
         let statement = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
+        if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateStmt {
+            let statement = statement.cast::<pg_sys::CreateStmt>();
+            if !(*statement).partbound.is_null() {
+                rights::as_extension(access::let_partitions_be_made);
+            }
+        }
         if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterTableStmt {
             let statement = statement.cast::<pg_sys::AlterTableStmt>();
             let commands = PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds);
@@ -39,6 +47,7 @@ pub unsafe extern "C-unwind" fn spamcheck_attached(
                 if (*command).subtype == pg_sys::AlterTableType::AT_AttachPartition {
                     let partition = (*(*command).def.cast::<pg_sys::PartitionCmd>()).name;
                     refuse_two_guards(relation(partition), relation((*statement).relation));
+                    rights::as_extension(access::let_partitions_be_made);
                 }
             }
         }
@@ -88,6 +97,47 @@ fn refuse_two_guards(partition: pg_sys::Oid, parent: pg_sys::Oid) {
             Refusal::new(why)
                 .with_detail("A partition is judged by its parent's policy and mapping, and cannot have its own.")
                 .with_hint("Call spamcheck.unprotect() for the table that is to be attached first; its log rows stay."),
+        );
+    }
+}
+
+/// Rows of a partition that is detached have no table any more that their lookups could find them in.
+///
+/// # Safety
+/// `statement` must be a parse tree or null.
+pub unsafe fn warn_of_detached(statement: *mut pg_sys::Node) {
+    // SAFETY: the caller's promise; nodes are told by their tag.
+    let parent = unsafe {
+        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
+            return;
+        }
+        let statement = statement.cast::<pg_sys::AlterTableStmt>();
+        let commands = PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds);
+        let detaches = |command: *mut pg_sys::AlterTableCmd| {
+            (*command).subtype == pg_sys::AlterTableType::AT_DetachPartition
+        };
+        if !commands.iter_ptr().any(detaches) {
+            return;
+        }
+        relation((*statement).relation)
+    };
+    let waiting = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(format('lookups of table %s wait (%s)', min(l.relation), count(*)), 'UTF8')
+               FROM spamcheck.lookup l
+              WHERE l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
+                AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r
+                                       WHERE r.relation = $1 OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors($1) a))
+             HAVING count(*) > 0",
+            &[Arg::Oid(parent)],
+        )
+    });
+    if let Some(waiting) = waiting {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("{waiting}: rows of the partition that is detached get no verdict"),
+            "A row that is not in the table any more when its answer comes keeps the status that it has.".into(),
+            "Let spamcheck.lookup run empty before partitions with new rows are detached, or set the status of their moderated rows by hand.",
         );
     }
 }

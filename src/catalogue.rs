@@ -256,17 +256,30 @@ fn drop_policy(name: Option<&[u8]>) {
     });
 }
 
+/// What a lookup can ask or tell.
+const KINDS: [&str; 5] = ["akismet", "trackback_ip", "trackback_link", "submit_spam", "submit_ham"];
+
 #[pg_extern(sql = false)]
 fn retry_lookups(kind: Option<&[u8]>) -> i32 {
     let kind = kind.map(row::from_server);
+    if let Some(kind) = kind.as_deref().filter(|kind| !KINDS.contains(kind)) {
+        report::refuse_value(
+            Refusal::new(format!("there are no lookups of kind \"{kind}\""))
+                .with_hint(format!("Kinds are {}; without one, all are tried.", KINDS.join(", "))),
+        );
+    }
     let retried = rights::as_extension(|| {
         spi::write_returning(
             "UPDATE spamcheck.lookup l SET state = 'queued', next_at = clock_timestamp(), reason = coalesce(l.reason, 'retry')
-              WHERE l.state <> 'running' AND (convert_from($1, 'UTF8') IN ('', l.kind))
+              -- Not those that somebody is at, who may wait for others of these.
+              WHERE l.id = ANY (ARRAY(SELECT w.id FROM spamcheck.lookup w
+                                       WHERE w.state <> 'running' AND convert_from($1, 'UTF8') IN ('', w.kind)
+                                         FOR UPDATE SKIP LOCKED))
              RETURNING convert_to(l.id::text, 'UTF8')",
             &[Arg::Text(kind.as_deref().unwrap_or_default())],
         )
     });
+    transaction::retry_at_commit();
     i32::try_from(retried.len()).unwrap_or(i32::MAX)
 }
 

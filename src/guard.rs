@@ -62,11 +62,13 @@ struct Known {
     /// None: rows go in unjudged.
     protection: Option<Rc<Protection>>,
     moved: RefCell<Moved>,
+    /// Whether the statement's client knows that nothing is judged.
+    warned: Cell<bool>,
 }
 
 impl From<Option<Rc<Protection>>> for Known {
     fn from(protection: Option<Rc<Protection>>) -> Self {
-        Self { protection, moved: RefCell::default() }
+        Self { protection, moved: RefCell::default(), warned: Cell::default() }
     }
 }
 
@@ -88,12 +90,17 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         stash::begin(id);
         memory::take_back();
     }
-    if !settings::enabled() || decisions::is_ours(id) {
+    // Where nothing is judged, decisions and new keys are followed all the same.
+    if decisions::is_ours(id) || trigger.event == Event::Insert && !settings::enabled() {
         return unchanged;
     }
     let known = known(&trigger);
     let Some(protection) = &known.protection else { return unchanged };
-    if protection.policy.settings.mode == Mode::Off {
+    let off = !settings::enabled() || protection.policy.settings.mode == Mode::Off;
+    if off {
+        if trigger.event == Event::Update {
+            decisions::follow(protection, &trigger, &known.moved);
+        }
         return unchanged;
     }
     // SAFETY: the slot holds the new row, which has all columns that the protection is bound to.
@@ -123,6 +130,14 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
             return unchanged;
         }
     }
+    if shared::shared().is_none() {
+        if !known.warned.replace(true) {
+            not_preloaded(protection);
+        }
+        if protection.policy.settings.on_error == OnError::Accept {
+            return unchanged;
+        }
+    }
     let edited = trigger.event == Event::Update || arrived.is_some();
     judge(&trigger, protection, row, edited)
 }
@@ -146,8 +161,8 @@ fn find(trigger: &Trigger) -> Known {
     let id = trigger.protection_id();
     // SAFETY: the server keeps the trigger's relation open.
     match unsafe { rulebook::protection_for_statement(id, trigger.relation()) } {
-        Ok(protection) if shared::shared().is_none() => not_preloaded(trigger, &protection),
         Ok(protection) => Some(protection).into(),
+        Err(_) if !settings::enabled() => None.into(),
         Err(unusable) => {
             let why = match unusable {
                 Unusable::Unknown => {
@@ -168,20 +183,18 @@ fn find(trigger: &Trigger) -> Known {
 
 /// Without the preloaded library there is no worker, no mailbox and no setting: every row is a failure
 /// of the checks, and the policy says what a failure does.
-fn not_preloaded(trigger: &Trigger, protection: &Rc<Protection>) -> Known {
-    let on_error = protection.policy.settings.on_error;
+fn not_preloaded(protection: &Protection) {
     report::warn(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         "pg_spamcheck is not in shared_preload_libraries: submissions are not judged".into(),
         format!(
-            "Policy \"{}\" has on_error {} for \"{}\".",
+            "Policy \"{}\" has on_error {} for {}.",
             protection.policy.settings.name,
-            on_error.name(),
-            trigger.table_name()
+            protection.policy.settings.on_error.name(),
+            protection.relation
         ),
         &format!("Add {} to postgresql.conf and restart the server.", settings::PRELOAD_LINE),
     );
-    (on_error != OnError::Accept).then(|| protection.clone()).into()
 }
 
 /// Whether a watched column changed.
@@ -447,6 +460,7 @@ fn reject(
         Ground::TooOften(_) => {
             log_refused(trigger, protection, judgement, asked, claim, settings.on_reject);
         }
+        Ground::Unjudged => {}
         _ => log_refused(trigger, protection, judgement, asked, None, settings.on_reject),
     }
     match settings.on_reject {
@@ -493,6 +507,9 @@ fn flag_block(
 
 /// A refusal by rate_limit ends the judgement, so it is the last finding.
 fn ground(judgement: &Judgement) -> Ground {
+    if shared::shared().is_none() {
+        return Ground::Unjudged;
+    }
     let last = judgement.findings.last();
     match last.filter(|last| last.check == "rate_limit" && last.action == Action::Reject) {
         Some(last) => Ground::TooOften(last.detail["retry_after"].as_i64().unwrap_or(1)),

@@ -417,10 +417,11 @@ fn checks() -> Item {
     let failing: Vec<String> = policies
         .into_iter()
         .flatten()
-        .filter_map(|name| {
-            let policy = rulebook::policy(&name)?;
-            let (check, why) = policy.checks().find_map(|c| Some((c.name, c.failure()?)))?;
-            Some(format!("{check} of policy \"{name}\": {why}"))
+        .filter_map(|name| Some((rulebook::policy(&name)?, name)))
+        .flat_map(|(policy, name)| {
+            let failing = policy.checks().filter_map(|c| Some((c.name, c.failure()?)));
+            let told = |(check, why)| format!("{check} of policy \"{name}\": {why}");
+            failing.map(told).collect::<Vec<_>>()
         })
         .collect();
     if failing.is_empty() {
@@ -508,11 +509,16 @@ fn tables() -> Item {
     }
     let (count, idle): (i64, Vec<String>) = rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(jsonb_build_array(count(*), coalesce(jsonb_agg(r.relation::regclass::text) FILTER (WHERE NOT EXISTS (
-                        SELECT FROM pg_trigger g JOIN pg_trigger t ON t.tgrelid = g.tgrelid
-                         WHERE g.tgrelid = r.relation AND g.tgfoid = 'spamcheck._guard()'::regprocedure AND g.tgenabled <> 'D'
-                           AND t.tgfoid = 'spamcheck._record()'::regprocedure AND t.tgenabled <> 'D')), '[]'))::text, 'UTF8')
-               FROM spamcheck._protected_relation r",
+            "WITH guarded AS (
+                 SELECT r.relation FROM spamcheck._protected_relation r
+                  UNION SELECT t.tgrelid FROM pg_trigger t WHERE t.tgfoid = 'spamcheck._record()'::regprocedure
+                  -- Partitions have triggers of their own, which may be switched off there.
+                  UNION SELECT c.tgrelid FROM pg_trigger c WHERE c.tgfoid = 'spamcheck._guard()'::regprocedure)
+             SELECT convert_to(jsonb_build_array((SELECT count(*) FROM spamcheck._protected_relation), coalesce(jsonb_agg(g.relation::regclass::text ORDER BY g.relation::regclass::text), '[]'))::text, 'UTF8')
+               FROM guarded g
+              WHERE (SELECT count(DISTINCT t.tgfoid) FROM pg_trigger t
+                      WHERE t.tgrelid = g.relation AND t.tgenabled IN ('O', 'A')
+                        AND t.tgfoid IN ('spamcheck._guard()'::regprocedure, 'spamcheck._record()'::regprocedure)) < 2",
             &[],
         )
     })
@@ -523,6 +529,23 @@ fn tables() -> Item {
             "error",
             format!("triggers of {} are missing or disabled", idle.join(", ")),
             "ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again.",
+        );
+    }
+    let unheard: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT s.srrelid::regclass::text), '[]')::text, 'UTF8')
+               FROM pg_subscription_rel s JOIN pg_trigger t ON t.tgrelid = s.srrelid
+              WHERE t.tgfoid = 'spamcheck._guard()'::regprocedure AND t.tgenabled = 'O'",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !unheard.is_empty() {
+        return bad(
+            "tables",
+            "warning",
+            format!("rows of {} that a subscription brings are not judged", unheard.join(", ")),
+            "Where they are to be: ALTER TABLE ... ENABLE ALWAYS TRIGGER zzzz_spamcheck_guard, and the same for zzzz_spamcheck_record.",
         );
     }
     match count {

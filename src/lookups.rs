@@ -14,6 +14,7 @@ use spamcheck_engine::LookupKind;
 use crate::checked;
 use crate::protection::Protection;
 use crate::references;
+use crate::report;
 use crate::rights;
 use crate::row::Row;
 use crate::spi::{self, Arg};
@@ -22,7 +23,7 @@ use crate::submission::fingerprints;
 use crate::transaction;
 
 pub use claim::{Lane, claim, claim_probe, next_due};
-pub use together::{News, current, drop_others, lock_others, pass, release, tell_others};
+pub use together::{News, current, drop_others, hold, lock_others, pass, release, tell_others};
 
 /// A lookup that is due, as the worker claims it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -45,6 +46,9 @@ pub struct Claimed {
     pub submission_id: Option<i64>,
     /// Seconds since it was queued.
     pub age: f64,
+    /// When it was queued.
+    #[serde(default)]
+    pub created_at: Json,
     /// Seconds after which it is given up.
     #[serde(default)]
     pub give_up_after: Option<f64>,
@@ -205,6 +209,27 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     );
 }
 
+/// A table is not protected any more: nobody will settle its lookups.
+pub fn drop_all(protection: i32, table: &str) {
+    let (all, held): (i64, i64) = spi::json_now(
+        "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
+           FROM spamcheck.lookup l WHERE l._protection = $1",
+        &[Arg::Int(protection)],
+    )
+    .unwrap_or_default();
+    if all == 0 {
+        return;
+    }
+    spi::write("DELETE FROM spamcheck.lookup l WHERE l._protection = $1", &[Arg::Int(protection)]);
+    let lookups = if all == 1 { "1 lookup".to_owned() } else { format!("{all} lookups") };
+    let rows = match held {
+        0 => String::new(),
+        1 => "; 1 row that waited for the answer keeps the status of a moderated one".to_owned(),
+        n => format!("; {n} rows that waited for the answers keep the status of moderated ones"),
+    };
+    report::notice(&format!("{lookups} of table {table} will not be made{rows}"));
+}
+
 /// What one statement has given other keys so far: a statement that shifts keys passes through states in
 /// which a row has the key that another one is about to leave.
 #[derive(Default)]
@@ -331,6 +356,24 @@ pub fn postpone(all: &[Postponed]) {
         })
         .collect();
     rights::as_extension(|| spi::write_json(POSTPONE, &Json::Array(rows).to_string()));
+}
+
+/// The row that a lookup is about was edited, and nobody has asked about that: it does now, as an edit. What
+/// holds the row still holds it.
+pub fn ask_anew(id: i64, submission: &Json, fingerprint: &Json, held: bool) {
+    let anew =
+        json!({ "id": id, "submission": submission, "fingerprint": fingerprint, "held": held });
+    rights::as_extension(|| {
+        spi::write_json(
+            "UPDATE spamcheck.lookup l
+                SET state = 'queued', reason = 'edit', attempts = 0, next_at = clock_timestamp(), last_error = NULL,
+                    _answer = NULL, submission = r.submission, _fingerprint = r.fingerprint, _held = r.held
+               FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
+                      AS r(id bigint, submission jsonb, fingerprint jsonb, held boolean)
+              WHERE l.id = r.id",
+            &anew.to_string(),
+        )
+    });
 }
 
 /// What a worker that was stopped left running is due again at once.

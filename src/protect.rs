@@ -11,6 +11,8 @@ use serde_json::Value as Json;
 use spamcheck_engine::mapping::{Article, Mapping, Source, Status, Subscriber, Table};
 use spamcheck_engine::{Field, Refusal};
 
+use crate::access;
+use crate::lookups;
 use crate::memory;
 use crate::renames;
 use crate::report::{self, notice};
@@ -19,7 +21,7 @@ use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
 pub use described::{Described, may_protect};
-use sources::{may_read_sources, may_unsubscribe, resolve, values_fit};
+use sources::{constraints_hold, may_read_sources, may_unsubscribe, resolve, values_fit};
 
 /// What the caller said.
 pub struct Wish {
@@ -65,6 +67,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
         may_unsubscribe(wish.relation, subscriber, &described);
     }
     values_fit(&status, &described);
+    constraints_hold(wish.relation, &status, &described);
     notices.iter().for_each(|text| notice(text));
     missing_verdicts(&status, &described);
     missing_fields(&wish.policy, &mapping, &described);
@@ -80,6 +83,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     triggers::make(&described, id);
+    rights::as_extension(access::let_partitions_be_made);
     renames::follow(true);
     mapping.rows()
 }
@@ -113,9 +117,10 @@ pub fn unprotect(relation: pg_sys::Oid) {
     };
     triggers::as_protector(|| {
         triggers::drop(&described);
-        spi::write("DELETE FROM spamcheck.lookup l WHERE l._protection = $1", &[Arg::Int(id)]);
+        lookups::drop_all(id, &described.display());
         spi::write("DELETE FROM spamcheck._protection p WHERE p.id = $1", &[Arg::Int(id)]);
         memory::forget(id);
+        access::let_partitions_be_made();
     });
 }
 

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
+use crate::access;
+use crate::attaching;
 use crate::checked;
 use crate::health;
 use crate::lookups;
@@ -72,10 +74,11 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
             warn_of_columns();
             let ours = spi::text_now(
                 "SELECT convert_to('yes', 'UTF8') FROM pg_event_trigger_dropped_objects() d
-                  WHERE d.object_type = 'trigger' AND d.address_names[3] = 'zzzz_spamcheck_guard' LIMIT 1",
+                  WHERE d.object_type = 'trigger' AND d.address_names[3] IN ('zzzz_spamcheck_guard', 'zzzz_spamcheck_record') LIMIT 1",
                 &[],
             );
             if ours.is_some() {
+                warn_of_triggers();
                 // Only of tables that this statement dropped: in the middle of a restore, protections
                 // wait for tables whose triggers come last.
                 spi::write(
@@ -89,6 +92,9 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
                          DELETE FROM spamcheck._protection p
                           WHERE (p.hints ->> 'relation')::bigint IN (SELECT d.relation FROM dropped d)
                             AND NOT EXISTS (SELECT FROM spamcheck._protected_relation r WHERE r.id = p.id)
+                            -- Who drops one of the two triggers of a table that stays may make it again.
+                            AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = 'spamcheck._record()'::regprocedure
+                                             AND t.tgrelid::bigint = (p.hints ->> 'relation')::bigint)
                          RETURNING p.id),
                      seen AS (DELETE FROM spamcheck._seen s USING gone g WHERE s.protection = g.id),
                      remembering AS (DELETE FROM spamcheck._remembering r USING gone g WHERE r.protection = g.id),
@@ -96,6 +102,7 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
                      DELETE FROM spamcheck.lookup l USING gone g WHERE l._protection = g.id",
                     &[],
                 );
+                access::let_partitions_be_made();
             }
         });
     }
@@ -128,7 +135,10 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
             )
         };
         if may_rename {
+            // SAFETY: the statement's own parse tree.
+            unsafe { attaching::warn_of_detached(statement) };
             follow(!restoring);
+            rights::as_extension(access::let_partitions_be_made);
         }
     }
     pg_sys::Datum::null()
@@ -149,6 +159,27 @@ fn warn_of_columns() {
             format!("a mapping of pg_spamcheck names columns that are gone: {}", missing.join(", ")),
             "Such a field is missing from submissions, and a verdict for such a status is only logged.".into(),
             "Call spamcheck.protect() for the table again.",
+        );
+    }
+}
+
+/// Somebody drops our triggers of tables that stay: their rows go in unjudged from now on.
+fn warn_of_triggers() {
+    let tables: Option<String> = spi::json_now(
+        "SELECT convert_to(coalesce(to_json(string_agg(DISTINCT format('%I.%I', d.address_names[1], d.address_names[2]), ', ')), 'null')::text, 'UTF8')
+           FROM pg_event_trigger_dropped_objects() d
+          WHERE d.object_type = 'trigger' AND d.original
+            AND d.address_names[3] IN ('zzzz_spamcheck_guard', 'zzzz_spamcheck_record')
+            AND to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) IS NOT NULL",
+        &[],
+    )
+    .flatten();
+    if let Some(tables) = tables {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("rows of {tables} go in unjudged: a trigger of pg_spamcheck was dropped"),
+            "Its mapping and its lookups are kept until both triggers are gone.".into(),
+            "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
         );
     }
 }

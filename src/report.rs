@@ -36,6 +36,8 @@ pub struct Rejection {
 pub enum Ground {
     /// What is in it.
     Content,
+    /// Nothing: it could not be judged, and the policy takes none that are not.
+    Unjudged,
     /// Its sender tried too often, and may try again after so many seconds.
     TooOften(i64),
     /// Nothing, once its visitor has solved this challenge.
@@ -57,6 +59,11 @@ pub fn rejection(
             "This submission was refused as spam.",
             "Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.",
         ),
+        Ground::Unjudged => (
+            REJECT_CONSTRAINT,
+            "This submission cannot be checked for spam at the moment.",
+            "Nothing is wrong with it: pg_spamcheck is not in shared_preload_libraries, and the policy's on_error is reject.",
+        ),
         Ground::TooOften(_) => (
             RATE_LIMIT_CONSTRAINT,
             "Sorry, please wait a minute and try again",
@@ -70,7 +77,7 @@ pub fn rejection(
     };
     let mut detail = serde_json::json!({ "code": constraint, "relation": relation });
     match ground {
-        Ground::Content => {}
+        Ground::Content | Ground::Unjudged => {}
         Ground::TooOften(seconds) => detail["retry_after"] = seconds.into(),
         Ground::Challenge(challenge) => detail["challenge"] = challenge,
     }

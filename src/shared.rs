@@ -28,6 +28,8 @@ pub struct Database {
     pub wanted: AtomicBool,
     /// Lookups were committed that the worker has not seen.
     pub lookups: AtomicBool,
+    /// Somebody wants lookups to be tried at once, whatever speaks against it.
+    pub retry: AtomicBool,
     /// Whether lookups of trackbacks are among them; see [`Queued`].
     pub trackbacks: AtomicU32,
     /// A list got another source, or is to be fetched.

@@ -6,11 +6,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::CStr;
+use std::panic::AssertUnwindSafe;
 
-use pgrx::{IntoDatum, pg_sys};
+use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 use serde::de::DeserializeOwned;
+use spamcheck_engine::Refusal;
 
-use crate::row;
+use crate::{report, row, subtransaction};
+
+/// How often a statement is run that meets rows which somebody else is just changing.
+const TRIES: u32 = 20;
 
 /// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -284,9 +289,34 @@ fn parse<T: DeserializeOwned>(text: &str) -> T {
     }
 }
 
-/// Runs a statement of the code that may write and gives back its one column, `convert_to(…, 'UTF8')`.
+/// Runs a statement of the code that may write and gives back its one column, `convert_to(…, 'UTF8')`. It
+/// sees the newest state of our tables at every isolation level: what the worker has done to its queue
+/// since a transaction began is no conflict about the user's rows.
 pub fn write_returning(statement: &'static str, args: &[Arg<'_>]) -> Vec<Option<String>> {
-    connected(|| execute(kept(statement, args), args, false).0)
+    // SAFETY: a static of the server.
+    let keeps_its_snapshot =
+        unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as std::ffi::c_int;
+    if !keeps_its_snapshot {
+        return connected(|| execute(kept(statement, args), args, false).0);
+    }
+    for _ in 1..TRIES {
+        match subtransaction::attempt(AssertUnwindSafe(|| write_newest(statement, args))) {
+            Ok(texts) => return texts,
+            // The worker was at it just then: with a snapshot of now it has been.
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => {}
+            Err(failure) => report::refuse(failure.code, Refusal::new(failure.message)),
+        }
+        pgrx::check_for_interrupts!();
+    }
+    write_newest(statement, args)
+}
+
+fn write_newest(statement: &'static str, args: &[Arg<'_>]) -> Vec<Option<String>> {
+    rows_newest(statement, args, |found| {
+        let datum = found.datum(1)?;
+        // SAFETY: the column is bytea.
+        Some(String::from_utf8_lossy(unsafe { row::bytes_of_datum(datum) }).into_owned())
+    })
 }
 
 /// Runs a statement that may write and is made up as needed; the number of rows.

@@ -15,6 +15,7 @@ thread_local! {
     static TRACKBACKS: Cell<bool> = const { Cell::new(false) };
     static LISTS: Cell<bool> = const { Cell::new(false) };
     static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
+    static RETRY: Cell<bool> = const { Cell::new(false) };
     static REMEMBERED: Cell<bool> = const { Cell::new(false) };
     static MAIL_QUEUED: Cell<bool> = const { Cell::new(false) };
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
@@ -39,6 +40,13 @@ pub fn call_worker_at_commit() {
         register();
         CALL_WORKER.set(true);
     }
+}
+
+/// Wakes the worker once this transaction is committed, and has it try at once what it would leave alone
+/// for a while.
+pub fn retry_at_commit() {
+    call_worker_at_commit();
+    RETRY.set(true);
 }
 
 /// Lookups of trackbacks are queued: their lane looks at once.
@@ -152,6 +160,7 @@ unsafe extern "C-unwind" fn at_transaction(
             notice::discard();
             MAIL_QUEUED.set(false);
             CALL_WORKER.set(false);
+            RETRY.set(false);
             TRACKBACKS.set(false);
             LISTS.set(false);
             REMEMBERED.set(false);
@@ -172,6 +181,9 @@ fn wake(prepared: bool) {
         entry.trackbacks.fetch_max(trackbacks as u32, Ordering::AcqRel);
         if LISTS.replace(false) {
             entry.lists.store(true, Ordering::Release);
+        }
+        if RETRY.replace(false) {
+            entry.retry.store(true, Ordering::Release);
         }
         entry.lookups.store(true, Ordering::Release);
     }

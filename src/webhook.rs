@@ -152,7 +152,7 @@ fn hear(guid: &str, spam: bool) -> Result<&'static str, String> {
         decisions::while_applying(|| settle::settle_one(&concluded))
     }));
     match settled {
-        Ok(settled) => {
+        Ok(settled) if settled != Settled::Locked => {
             lookups::finish(&[id]);
             checked::changed_mind(check.protection, row_key, said);
             Ok(match (settled, spam) {
@@ -166,7 +166,7 @@ fn hear(guid: &str, spam: bool) -> Result<&'static str, String> {
                 }
             })
         }
-        Err(_) => {
+        _ => {
             checked::changed_mind(check.protection, row_key, said);
             Ok("the row cannot be changed at the moment; the worker will do it")
         }

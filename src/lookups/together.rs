@@ -80,6 +80,16 @@ pub fn pass(id: i64) -> bool {
     !held.is_empty()
 }
 
+/// The lookup, which has passed, could not release its row: it still holds it.
+pub fn hold(id: i64) {
+    rights::as_extension(|| {
+        spi::write(
+            "UPDATE spamcheck.lookup l SET _held = true WHERE l.id = $1 AND NOT l._held",
+            &[Arg::Big(id)],
+        )
+    });
+}
+
 /// What a lookup that is done tells the others of its row.
 pub struct News {
     /// The row is moderated for good: nobody gives it back its own status any more.

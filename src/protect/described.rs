@@ -100,7 +100,15 @@ pub fn may_protect(relation: pg_sys::Oid, verb: &str) -> Described {
                 .with_hint(format!("Its owner is {}.", quoted(&described.owner))),
         );
     }
-    if let Some(refusal) = wrong_kind(&described) {
+    if let Some(mut refusal) = wrong_kind(&described) {
+        if verb == "unprotect" {
+            // Nothing of these kinds is protected by itself.
+            refusal.message = refusal.message.replace(" and cannot be protected", "");
+            if let Some(parent) = &described.protected_ancestor {
+                refusal.hint =
+                    Some(format!("Call spamcheck.unprotect('{parent}'), which covers it."));
+            }
+        }
         report::refuse(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, refusal);
     }
     described

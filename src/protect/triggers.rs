@@ -1,10 +1,12 @@
 //! The triggers of a protected table: their names, their events, and how they are made and dropped. They
 //! are the only record of which table a protection is for.
 
+use serde_json::json;
+
 use super::described::Described;
 use crate::renames;
 use crate::rights;
-use crate::spi;
+use crate::spi::{self, Arg};
 
 /// The names sort behind those of the app's triggers, so that nothing changes a row after its verdict.
 const GUARD: &str = "zzzz_spamcheck_guard";
@@ -21,6 +23,7 @@ pub fn make(described: &Described, id: i32) {
         _ => "INSERT OR UPDATE",
     };
     as_protector(|| {
+        let fires = fires(described);
         drop(described);
         spi::write(
             &format!(
@@ -35,7 +38,25 @@ pub fn make(described: &Described, id: i32) {
             ),
             &[],
         );
+        // Of a subscriber of logical replication, who has said ALWAYS or REPLICA.
+        for (trigger, when) in fires {
+            spi::write(&format!("ALTER TABLE {table} ENABLE {when} TRIGGER {trigger}"), &[]);
+        }
     });
+}
+
+/// When the triggers that are there fire, if not as they are made. Those that are disabled are not kept so.
+fn fires(described: &Described) -> Vec<(String, String)> {
+    let name = json!([described.schema, described.name]).to_string();
+    spi::json_now(
+        "SELECT convert_to(coalesce(json_agg(json_build_array(t.tgname, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END)), '[]')::text, 'UTF8')
+           FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
+                (SELECT convert_from($1, 'UTF8')::json AS given) g
+          WHERE n.nspname = g.given ->> 0 AND c.relname = g.given ->> 1 AND t.tgenabled IN ('A', 'R')
+            AND t.tgname IN ('zzzz_spamcheck_guard', 'zzzz_spamcheck_record')",
+        &[Arg::Text(&name)],
+    )
+    .unwrap_or_default()
 }
 
 /// With the rights to make triggers that call our functions, and without the event trigger that cleans

@@ -83,7 +83,16 @@ pub fn request(
         None if lookup.attempts > 1 || lookup.last_error.is_some() => Some(Recheck::Retry),
         None => None,
     };
-    let request = Request::comment_check(&target, &lookup.submission, options, recheck);
+    // Asked late, it is to say when the comment was made, also where the table has no column for that.
+    let mut dated = None;
+    let late = matches!(recheck, Some(Recheck::Retry | Recheck::Queue));
+    if late && lookup.submission["created_at"].is_null() {
+        let mut submission = lookup.submission.clone();
+        submission["created_at"] = lookup.created_at.clone();
+        dated = Some(submission);
+    }
+    let submission = dated.as_ref().unwrap_or(&lookup.submission);
+    let request = Request::comment_check(&target, submission, options, recheck);
     Ok(post(lookup.id, &request, network))
 }
 
@@ -202,7 +211,10 @@ pub fn read(
         }
         Reading::Config { reason, doubtful: true } => {
             lane.doubted(&reason);
-            postponed(reason, false, Duration::ZERO)
+            // It may be this text alone that something on the way does not like: it waits twice as long
+            // each time, while others are asked about. Nor need it be the text's fault.
+            let wait = Duration::from_secs_f64(lookup.age.clamp(1.0, 300.0));
+            postponed(reason, false, wait)
         }
         Reading::Config { reason, .. } => {
             if let Some(notice) = answer.notice(key) {

@@ -269,10 +269,10 @@ impl Worker {
             self.network = now;
             self.pipeline.configure(&self.network);
             self.siteverify.configure();
-            self.lane.try_again();
             self.trackbacks.try_again();
             self.feeds.try_again();
         }
+        self.lane.try_again();
         self.due = Some(Instant::now());
     }
 
@@ -386,6 +386,9 @@ impl Worker {
 
     /// Takes up what is due, as far as there is room.
     fn claim(&mut self) -> bool {
+        if self.database.retry.swap(false, Ordering::AcqRel) {
+            self.lane.try_again();
+        }
         let fresh = self.database.lookups.load(Ordering::Acquire);
         if !fresh && self.due.is_none_or(|at| Instant::now() < at) {
             return true;

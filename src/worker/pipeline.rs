@@ -36,6 +36,8 @@ const LOCKED: Duration = Duration::from_millis(100);
 const UNASKED: Duration = Duration::from_secs(10);
 /// Answers that are settled without waiting any longer.
 const ENOUGH: usize = 128;
+/// Answers that may wait to be settled while further lookups are claimed.
+const MOST: usize = 1024;
 
 /// A claimed lookup and the options to make it with; None: the policy does not ask Akismet now.
 struct Ready {
@@ -53,7 +55,7 @@ pub struct Pipeline {
     answered: Vec<Answered>,
     /// What Akismet said, to be kept.
     said: Vec<Said>,
-    /// Decisions that Akismet took.
+    /// Decisions that Akismet took, and questions about rows that are gone.
     taken: Vec<i64>,
     postponed: Vec<Postponed>,
     /// Those of inserts that wait.
@@ -107,6 +109,10 @@ impl Pipeline {
     /// wait for the others that are ready.
     pub fn appetite(&self, network: &Network, lane: &Lane, fresh: bool) -> usize {
         let window = network.max_in_flight;
+        if self.answered.len() >= MOST {
+            // Rows are slow to write.
+            return 0;
+        }
         let room = lane.room(window);
         if room < window {
             // The lane is closed, or tries one.
@@ -137,6 +143,10 @@ impl Pipeline {
                 }
                 Known::Asked => continue,
             };
+            if settle::is_moot(&lookup) {
+                self.gather().taken.push(lookup.id);
+                continue;
+            }
             let policy = rulebook::policy(&lookup.policy);
             let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
             self.ready.push_front(Ready { lookup, options });
@@ -310,27 +320,32 @@ impl Pipeline {
         let taken = std::mem::take(&mut self.taken);
         let said = std::mem::take(&mut self.said);
         let database = self.database;
-        let (again, locked) = transaction("settling verdicts", || {
+        let (again, pause, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
             let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(taken.iter().copied());
             let held = lookups::lock(&ids.collect::<Vec<_>>());
-            let (answered, answered_later) = held.split(answered, |one| one.lookup.id);
+            let (answered, mut answered_later) = held.split(answered, |one| one.lookup.id);
             let (postponed, postponed_later) = held.split(postponed, |p| p.id);
             let (taken, taken_later) = held.split(taken, |id| *id);
             let (said, said_later) = held.split(said, |s| s.lookup);
             checked::keep(&said);
-            let again = settle::settle(database, answered);
+            let left = settle::settle(database, answered);
             lookups::finish(&taken);
             lookups::postpone(&postponed);
+            let pause = if answered_later.is_empty() { left.pause } else { left.pause.max(LOCKED) };
+            answered_later.extend(left.rest);
             (
-                again || !postponed.is_empty(),
+                left.again || !postponed.is_empty(),
+                pause,
                 (answered_later, postponed_later, taken_later, said_later),
             )
         })?;
         (self.answered, self.postponed, self.taken, self.said) = locked;
-        if !(self.answered.is_empty() && self.postponed.is_empty() && self.taken.is_empty()) {
+        let locked = !(self.postponed.is_empty() && self.taken.is_empty());
+        if locked || !self.answered.is_empty() {
+            let pause = if locked { pause.max(LOCKED) } else { pause };
             self.since = Some(Instant::now());
-            self.not_before = Some(Instant::now() + LOCKED);
+            self.not_before = Some(Instant::now() + pause);
         }
         Some(again)
     }

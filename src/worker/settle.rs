@@ -5,7 +5,7 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 use serde_json::{Value as Json, json};
@@ -14,7 +14,7 @@ use spamcheck_engine::policy::Mode;
 use spamcheck_engine::verdict::{Judgement, Verdict, sum};
 use spamcheck_engine::{Facts, LookupKind, Lookups, Policy, Submission};
 
-use crate::checklog::{self, About};
+use crate::checklog;
 use crate::lookups::{self, Claimed, News, Postponed};
 use crate::notice::Notice;
 use crate::protection::{Described, Stored};
@@ -23,14 +23,23 @@ use crate::settings;
 use crate::shared::Database;
 use crate::spi::quoted;
 use crate::submission::wall_clock;
-use crate::worker::writing::{self, Change};
-use crate::{mail, rights, subtransaction};
+use crate::worker::writing::{self, Change, Unwritten};
+use crate::{mail, rights, subtransaction, transaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
 
 /// What the table's own triggers may take for one row: the worker has other rows to see to.
 const LONGEST: Duration = Duration::from_secs(2);
+/// How long rows are written in one transaction, which holds locks that others may want.
+const AT_ONCE: Duration = Duration::from_millis(200);
+/// A row that takes longer is slow: afterwards others are seen to for as long, up to [`LONGEST_REST`].
+const SLOW: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_secs(1);
+/// Seconds for which a row that was just inserted is taken to be there.
+const RECENT: f64 = 5.0;
+/// Seconds after which a row is tried again that somebody else has locked.
+const LOCKED: f64 = 1.0;
 
 /// A lookup that Akismet has answered.
 pub struct Answered {
@@ -88,13 +97,35 @@ pub enum Settled {
     Applied,
     /// The row is not what was asked about any more.
     Overtaken,
+    /// The row was edited and nobody was asked about that: the lookup asks about it now.
+    Anew,
+    /// Somebody else has locked the row.
+    Locked,
 }
 
-/// Settles answers, in the transaction at hand; whether some have to be tried again.
-pub fn settle<A: Into<Concluded>>(database: &Database, answered: Vec<A>) -> bool {
+/// What is left of answers that were to be settled.
+pub struct Left<A> {
+    /// Whether something went back into the queue.
+    pub again: bool,
+    /// Answers that are to be settled in another transaction.
+    pub rest: Vec<A>,
+    /// How long others are seen to before that.
+    pub pause: Duration,
+}
+
+/// Settles answers, in the transaction at hand. Where rows are slow to write or have to be waited for, the
+/// rest is left for the next one, rows of other tables first: nobody else's locks are held that long.
+pub fn settle<A: Into<Concluded> + About>(database: &Database, answered: Vec<A>) -> Left<A> {
     let mut finished = Vec::with_capacity(answered.len());
     let mut postponed = Vec::new();
-    for one in answered {
+    let mut again = false;
+    let mut pause = Duration::ZERO;
+    let started = Instant::now();
+    let mut answered = answered.into_iter();
+    let mut at = 0;
+    while started.elapsed() < AT_ONCE && pause.is_zero() {
+        let Some(one) = answered.next() else { break };
+        at = one.protection();
         let one = one.into();
         database.answered.fetch_add(1, Ordering::Relaxed);
         if one.found.is_none() && !one.lookup.held {
@@ -102,7 +133,10 @@ pub fn settle<A: Into<Concluded>>(database: &Database, answered: Vec<A>) -> bool
             finished.push(one.lookup.id);
             continue;
         }
+        let begun = Instant::now();
         match subtransaction::attempt_within(LONGEST, AssertUnwindSafe(|| settle_one(&one))) {
+            Ok(Settled::Anew) => again = true,
+            Ok(Settled::Locked) => postponed.push(wait_for(&one)),
             Ok(settled) => {
                 if matches!(settled, Settled::Applied) {
                     database.applied.fetch_add(1, Ordering::Relaxed);
@@ -111,10 +145,49 @@ pub fn settle<A: Into<Concluded>>(database: &Database, answered: Vec<A>) -> bool
             }
             Err(failure) => postponed.push(cannot_write(&one, failure.message)),
         }
+        if begun.elapsed() >= SLOW {
+            pause = begun.elapsed().min(LONGEST_REST);
+        }
     }
     lookups::finish(&finished);
     lookups::postpone(&postponed);
-    !postponed.is_empty()
+    let (same, mut rest): (Vec<A>, Vec<A>) = answered.partition(|one| one.protection() == at);
+    rest.extend(same);
+    if rest.is_empty() {
+        pause = Duration::ZERO;
+    }
+    Left { again: again || !postponed.is_empty(), rest, pause }
+}
+
+/// Which table an answer is about.
+pub trait About {
+    /// The protection's id.
+    fn protection(&self) -> i32;
+}
+
+impl About for Answered {
+    fn protection(&self) -> i32 {
+        self.lookup.protection
+    }
+}
+
+impl About for Concluded {
+    fn protection(&self) -> i32 {
+        self.lookup.protection
+    }
+}
+
+/// Somebody else has locked the row, for as long as he likes: that is no failure.
+fn wait_for(one: &Concluded) -> Postponed {
+    Postponed {
+        id: one.lookup.id,
+        state: "queued",
+        error: None,
+        counted: false,
+        seconds: LOCKED,
+        answer: Some(one.to_json()),
+        reason: None,
+    }
 }
 
 /// The table's own triggers or locks stand against it: the answer is kept, nobody is asked again.
@@ -129,6 +202,29 @@ fn cannot_write(one: &Concluded, error: String) -> Postponed {
         answer: Some(one.to_json()),
         reason: None,
     }
+}
+
+/// Whether a lookup has waited for so long that its row may be gone, and it is: nobody is to be told of a
+/// text that its author has taken back.
+pub fn is_moot(lookup: &Claimed) -> bool {
+    let waited = lookup.attempts > 1 || lookup.age > RECENT;
+    let asks = LookupKind::from_name(&lookup.kind).is_some();
+    if !waited || !asks {
+        return false;
+    }
+    let gone = subtransaction::attempt_within(
+        SLOW,
+        AssertUnwindSafe(|| {
+            let described = rights::as_extension(|| rulebook::describe(lookup.protection));
+            described.is_some_and(|described| {
+                rights::as_owner_of(pg_sys::Oid::from(described.root), || {
+                    writing::limit_locks();
+                    writing::is_gone(&described, lookup)
+                })
+            })
+        }),
+    );
+    gone.unwrap_or(false)
 }
 
 /// Applies one verdict.
@@ -150,7 +246,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     };
     let Some((stored, policy)) = stored(lookup.protection) else { return Settled::Overtaken };
     if now.others && !lookups::lock_others(lookup.id) {
-        pgrx::error!("another session is changing other lookups of the row");
+        return Settled::Locked;
     }
     let root = pg_sys::Oid::from(described.root);
     let judgement = judgement(&policy, lookup, one.found.clone());
@@ -167,7 +263,21 @@ pub fn settle_one(one: &Concluded) -> Settled {
         writing::limit_locks();
         writing::apply(&stored, &described, &policy, lookup, change, now.others)
     });
-    let Some(written) = written else { return Settled::Overtaken };
+    let written = match written {
+        Ok(written) => written,
+        // Who is no worker has asked nobody, and leaves asking to the lookups that there are.
+        Err(Unwritten::Edited(anew)) if transaction::is_worker() => {
+            lookups::ask_anew(lookup.id, &anew.submission, &anew.fingerprint, lookup.held);
+            return Settled::Anew;
+        }
+        Err(Unwritten::Overtaken | Unwritten::Edited(_)) => return Settled::Overtaken,
+        Err(Unwritten::Locked) => {
+            if lookup.held {
+                lookups::hold(lookup.id);
+            }
+            return Settled::Locked;
+        }
+    };
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, &described, lookup, &judgement, before));
     if let Some(subscription) = &written.subscription {
@@ -259,7 +369,7 @@ fn log(
     let Ok(submission) = Submission::from_json(&lookup.submission) else { return id };
     let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
     let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
-    let about = About {
+    let about = checklog::About {
         protection: lookup.protection,
         relation: &relation,
         row_key: Some(&lookup.row_key),

@@ -277,15 +277,16 @@ impl Trackbacks {
             let ids = concluded.iter().map(|one| one.lookup.id);
             let ids = ids.chain(postponed.iter().map(|p| p.id));
             let held = lookups::lock(&ids.collect::<Vec<_>>());
-            let (concluded, concluded_later) = held.split(concluded, |one| one.lookup.id);
+            let (concluded, mut concluded_later) = held.split(concluded, |one| one.lookup.id);
             let (postponed, postponed_later) = held.split(postponed, |p| p.id);
-            settle::settle(database, concluded);
+            let left = settle::settle(database, concluded);
             lookups::postpone(&postponed);
-            (concluded_later, postponed_later)
+            concluded_later.extend(left.rest);
+            (concluded_later, postponed_later, left.pause)
         });
-        let Some((concluded, postponed)) = settled else { return false };
+        let Some((concluded, postponed, pause)) = settled else { return false };
         if !(concluded.is_empty() && postponed.is_empty()) {
-            self.not_before = Some(Instant::now() + LOCKED);
+            self.not_before = Some(Instant::now() + pause.max(LOCKED));
         }
         (self.concluded, self.postponed) = (concluded, postponed);
         // The claim asks when the next one is due.

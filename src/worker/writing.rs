@@ -7,13 +7,14 @@ use pgrx::{Spi, pg_sys};
 use serde_json::Value as Json;
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
-use spamcheck_engine::{Policy, Verdict};
+use spamcheck_engine::{Facts, Field, FieldSet, Policy, Verdict};
 
 use crate::lookups::{self, Claimed};
-use crate::protection::{self, Described, Protection, Stored};
+use crate::protection::{self, Bound, Described, Protection, Stored};
 use crate::row::{Column, Row, to_server};
+use crate::settings;
 use crate::stored_row::{self, as_texts, condition, update};
-use crate::submission::hash_of;
+use crate::submission::{self, Elsewhere, hash_of};
 use crate::subscription::Subscription;
 
 /// Limits for what the table's own triggers and other sessions' locks may take.
@@ -54,8 +55,25 @@ pub struct Written {
     pub subscription: Option<Subscription>,
 }
 
-/// Writes a change, and reads the status back if `others` want to know it. None: it is not the row that
-/// was asked about.
+/// Why nothing was written.
+pub enum Unwritten {
+    /// It is not the row that was asked about.
+    Overtaken,
+    /// Its text was edited and nobody was asked about that: what to ask now.
+    Edited(Box<Anew>),
+    /// Somebody else has locked it. Whoever waits for it here holds lookups that the other may want.
+    Locked,
+}
+
+/// A row as it is now, to be asked about.
+pub struct Anew {
+    /// The fields of the submission.
+    pub submission: Json,
+    /// Hashes of the watched columns, by name.
+    pub fingerprint: Json,
+}
+
+/// Writes a change, and reads the status back if `others` want to know it.
 pub fn apply(
     stored: &Stored,
     described: &Described,
@@ -63,49 +81,112 @@ pub fn apply(
     lookup: &Claimed,
     change: Change,
     others: bool,
-) -> Option<Written> {
+) -> Result<Written, Unwritten> {
     let table = stored_row::table(described);
     if described.key.is_empty() {
         // In a restore the key may come after the triggers.
         pgrx::error!("the table has no primary key to find the row by");
     }
-    let (condition, parameters) = condition(described, &lookup.row_key)?;
+    let Some((condition, parameters)) = condition(described, &lookup.row_key) else {
+        return Err(Unwritten::Overtaken);
+    };
+    let root = pg_sys::Oid::from(described.root);
+    // SAFETY: a lock until the end of the transaction, if it can be had at once.
+    if !unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::RowExclusiveLock as i32) } {
+        return Err(Unwritten::Locked);
+    }
     let args = as_texts(&parameters);
-    let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
+    let select = format!("SELECT t.* FROM {table} t WHERE {condition}");
+    let query = to_server(&format!("{select} FOR UPDATE SKIP LOCKED"));
     let (writes, subscription) = Spi::connect_mut(|client| {
-        let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
-        if found.is_empty() && described.forced {
-            // Being invisible is not being gone.
-            pgrx::error!("row-level security may hide the row from the table's owner");
-        }
+        let Ok(found) = client.update(query.as_c_str(), Some(1), &args) else {
+            return Err(Unwritten::Overtaken);
+        };
         if found.is_empty() {
-            return None;
+            let there = client.update(to_server(&select).as_c_str(), Some(1), &args);
+            if there.is_ok_and(|there| !there.is_empty()) {
+                return Err(Unwritten::Locked);
+            }
+            if described.forced {
+                // Being invisible is not being gone.
+                pgrx::error!("row-level security may hide the row from the table's owner");
+            }
+            return Err(Unwritten::Overtaken);
         }
         // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read
         // before the next SPI call.
         unsafe {
             let rows = pg_sys::SPI_tuptable;
             let tupdesc = (*rows).tupdesc;
-            let protection =
-                Protection::bind(stored, described, policy.clone(), tupdesc, None).ok()?;
+            let bound = Protection::bind(stored, described, policy.clone(), tupdesc, None);
+            let Ok(protection) = bound else { return Err(Unwritten::Overtaken) };
             let row = Row::of_tuple(*(*rows).vals, tupdesc);
-            if !is_as_it_was(lookup, row, tupdesc) {
-                return None;
+            match since(lookup, row, tupdesc) {
+                Since::Nothing => {}
+                Since::Decision => return Err(Unwritten::Overtaken),
+                Since::Edit => {
+                    // Without a status to compare, nobody knows whether somebody has decided.
+                    if lookup.status.is_none() && !protection.status.columns.is_empty() {
+                        return Err(Unwritten::Overtaken);
+                    }
+                    let anew = Anew::of(&protection, row, &lookup.submission);
+                    return Err(Unwritten::Edited(Box::new(anew)));
+                }
             }
             let subscription = match change {
                 Change::To(verdict) => Subscription::to_end(&protection, row, verdict),
                 Change::Nothing | Change::Release => None,
             };
-            Some((writes(&protection, policy.settings.mode, lookup, change), subscription))
+            Ok((writes(&protection, policy.settings.mode, lookup, change), subscription))
         }
     })?;
     if writes.is_empty() {
-        return Some(Written { changed: false, status: None, subscription });
+        return Ok(Written { changed: false, status: None, subscription });
     }
     update(&table, &condition, parameters.clone(), &writes);
     let bound = (stored, described, policy);
     let status = if others { status_now(bound, &table, &condition, &parameters) } else { None };
-    Some(Written { changed: true, status, subscription })
+    Ok(Written { changed: true, status, subscription })
+}
+
+impl Anew {
+    fn of(protection: &Protection, row: Row<'_>, before: &Json) -> Anew {
+        let elsewhere = Elsewhere::new(protection, row);
+        let all = FieldSet::of(&Field::ALL);
+        let present = submission::read(protection, row, all, &elsewhere);
+        let facts = Facts::new(&present, settings::max_checked_chars(), submission::wall_clock());
+        let present = facts.to_json();
+        // What came from the session's settings came with the row; the session is not here.
+        let mut submission = before.clone();
+        if let Some(fields) = submission.as_object_mut() {
+            for (field, bound) in &protection.sources {
+                if !matches!(bound, Bound::Setting(_)) {
+                    fields.remove(field.name());
+                    if let Some(value) = present.get(field.name()) {
+                        fields.insert(field.name().to_owned(), value.clone());
+                    }
+                }
+            }
+        }
+        Anew { submission, fingerprint: submission::fingerprints(protection, row) }
+    }
+}
+
+/// Whether the row is surely not there any more; as the table's owner.
+pub fn is_gone(described: &Described, lookup: &Claimed) -> bool {
+    let root = pg_sys::Oid::from(described.root);
+    // SAFETY: a lock until the end of the transaction, if it can be had at once.
+    let free = unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::AccessShareLock as i32) };
+    if described.key.is_empty() || described.forced || !free {
+        return false;
+    }
+    let Some((condition, parameters)) = condition(described, &lookup.row_key) else { return false };
+    let table = stored_row::table(described);
+    let query = to_server(&format!("SELECT FROM {table} t WHERE {condition}"));
+    let args = as_texts(&parameters);
+    Spi::connect(|client| {
+        client.select(query.as_c_str(), Some(1), &args).is_ok_and(|found| found.is_empty())
+    })
 }
 
 /// The status columns as they are now: the table's own triggers may have had their say.
@@ -134,12 +215,21 @@ fn status_now(
     })
 }
 
-/// Whether nobody edited the row or decided about it since the lookup was queued. What counts are the
+/// What happened to a row since its lookup was queued.
+enum Since {
+    Nothing,
+    /// Somebody set its status.
+    Decision,
+    /// Its text was edited, and nothing else.
+    Edit,
+}
+
+/// Whether somebody edited the row or decided about it since the lookup was queued. What counts are the
 /// columns of then, as far as they are still there: the mapping may be another one by now.
 ///
 /// # Safety
 /// The row must be of the type that `tupdesc` describes.
-unsafe fn is_as_it_was(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDesc) -> bool {
+unsafe fn since(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDesc) -> Since {
     let nothing = serde_json::Map::new();
     let texts = lookup.fingerprint.as_object().unwrap_or(&nothing).iter();
     let statuses = lookup.status.as_ref().and_then(Json::as_object).unwrap_or(&nothing).iter();
@@ -151,7 +241,11 @@ unsafe fn is_as_it_was(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDes
     let same_status = |(name, text): (&String, &Json)| {
         column(name).is_none_or(|c| row.text(c).as_deref() == text.as_str())
     };
-    texts.into_iter().all(same_text) && statuses.into_iter().all(same_status)
+    match (statuses.into_iter().all(same_status), texts.into_iter().all(same_text)) {
+        (true, true) => Since::Nothing,
+        (true, false) => Since::Edit,
+        (false, _) => Since::Decision,
+    }
 }
 
 /// Column and value: those of the verdict, or the row's own ones when it was held and is ham.

@@ -401,3 +401,123 @@ fn a_partition_that_is_dropped_or_detached_leaves_the_others_rows_their_verdicts
     );
     assert_eq!(site.log(), ["akismet spam suppressed"]);
 }
+
+#[test]
+fn who_holds_rows_is_not_kept_waiting_by_the_verdicts_that_wait_for_them() {
+    let text = "locked by a moderator";
+    let mut site = Gate::shared().site(r#"{"mode": "hold"}"#);
+    site.run(&format!("INSERT INTO comments (body) SELECT '{text}' FROM generate_series(1, 20)"));
+    let mut moderator = site.database.client();
+    let hold = "SET deadlock_timeout = '20ms'; BEGIN; SELECT FROM comments FOR UPDATE";
+    moderator.batch_execute(hold).expect("nobody else has them");
+    Gate::shared().say(text, false);
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE _answer IS NULL", "0");
+    let tries = "SELECT string_agg(DISTINCT attempts || coalesce(last_error, ''), ' ') FROM spamcheck.lookup WHERE state = 'queued'";
+    site.until(tries, "0");
+    // Also while the worker is at it.
+    for id in 1..=20 {
+        let decide = format!("UPDATE comments SET status = 'spam' WHERE id = {id}");
+        moderator.batch_execute(&decide).expect("the decision is taken");
+    }
+    moderator.batch_execute("COMMIT").expect("it is kept");
+    site.until_all_answered();
+    assert_eq!(site.get("SELECT string_agg(DISTINCT status, ' ') FROM comments"), "spam");
+}
+
+#[test]
+fn a_locked_table_is_not_waited_for() {
+    let text = "in a locked table";
+    let (mut site, id) = asked("{}", text);
+    let mut other = site.database.client();
+    other.batch_execute("BEGIN; LOCK TABLE comments").expect("nobody else has it");
+    Gate::shared().say(text, true);
+    site.until("SELECT max(attempts || coalesce(last_error, '')) FROM spamcheck.lookup WHERE _answer IS NOT NULL AND state = 'queued'", "0");
+    other.batch_execute("COMMIT").expect("it is given back");
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+}
+
+#[test]
+fn rows_that_are_slow_to_write_are_written_each_for_itself() {
+    let text = "written slowly";
+    let mut site = Gate::shared().site("{}");
+    site.run(
+        "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END';
+         CREATE TRIGGER take_time BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION take_time()",
+    );
+    site.run(&format!("INSERT INTO comments (body) SELECT '{text}' FROM generate_series(1, 4)"));
+    Gate::shared().say(text, true);
+    for n in ["1", "2", "3", "4"] {
+        site.until("SELECT count(*) FROM comments WHERE status = 'spam'", n);
+    }
+}
+
+#[test]
+fn an_edit_that_nobody_asked_about_is_asked_about_when_the_answer_comes() {
+    let unasked = |site: &mut Site<'_>, n: usize, id: i64, after: &str| {
+        let edit = format!("UPDATE comments SET body = '{after}' WHERE id = {id};");
+        let script = match n {
+            0 => format!("SELECT spamcheck.protect('comments', on_update => false); {edit}"),
+            1 => format!("SET pg_spamcheck.enabled = off; {edit} RESET pg_spamcheck.enabled"),
+            2 => format!(
+                "SET session_replication_role = replica; {edit} RESET session_replication_role"
+            ),
+            _ => format!(
+                "UPDATE spamcheck.policy SET mode = 'off'; {edit} UPDATE spamcheck.policy SET mode = 'enforce'"
+            ),
+        };
+        for statement in script.split("; ") {
+            site.run(statement);
+        }
+    };
+    for n in 0..4 {
+        for (mode, spam) in [("hold", false), ("hold", true), ("async", true)] {
+            let (before, after) =
+                (format!("{mode} {n} {spam} before"), format!("{mode} {n} {spam} after"));
+            let (mut site, id) = asked(&format!(r#"{{"mode": "{mode}"}}"#), &before);
+            unasked(&mut site, n, id, &after);
+            Gate::shared().say(&before, mode == "async");
+            Gate::shared().until_asked(&after);
+            assert_eq!(site.get("SELECT reason FROM spamcheck.lookup"), "edit", "{before}");
+            answered(&mut site, &after, spam);
+            let expected = if spam { "spam" } else { "approved" };
+            assert_eq!(site.status(id), expected, "{before}");
+        }
+    }
+}
+
+#[test]
+fn a_transaction_that_keeps_its_snapshot_has_no_conflict_with_the_queue() {
+    for (n, change) in
+        ["status = 'pending'", "body = 'other words'", "id = 4711"].into_iter().enumerate()
+    {
+        let text = format!("changed under an old snapshot {n}");
+        let (mut site, _) = asked("{}", &text);
+        let mut app = site.database.client();
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM comments";
+        app.batch_execute(begin).expect("it has a snapshot");
+        site.run("UPDATE spamcheck.lookup SET last_error = 'postponed meanwhile'");
+        app.batch_execute(&format!("UPDATE comments SET {change}")).expect(change);
+        app.batch_execute("COMMIT").expect(change);
+        let left = "SELECT coalesce(string_agg(coalesce(reason, 'asked') || (row_key->>'id'), ' '), 'none') FROM spamcheck.lookup";
+        assert_eq!(site.get(left), ["none", "edit1", "asked4711"][n], "{change}");
+        Gate::shared().say("other words", false);
+        Gate::shared().say(&text, false);
+        site.until_all_answered();
+    }
+}
+
+#[test]
+fn decisions_and_new_keys_are_followed_where_nothing_is_judged() {
+    let off = "SET pg_spamcheck.enabled = off";
+    for (n, off) in [off, "UPDATE spamcheck.policy SET mode = 'off'"].into_iter().enumerate() {
+        let text = format!("decided where nothing is judged {n}");
+        let (mut site, id) = asked("{}", &text);
+        site.run(off);
+        site.run(&format!("UPDATE comments SET id = 4711 WHERE id = {id}"));
+        assert_eq!(site.get("SELECT row_key FROM spamcheck.lookup"), r#"{"id": 4711}"#);
+        site.run("UPDATE comments SET status = 'pending'; UPDATE comments SET status = 'approved'");
+        assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "0", "{off}");
+        Gate::shared().say(&text, true);
+    }
+}

@@ -279,3 +279,36 @@ fn rejections_are_logged_while_others_wait_in_all_slots() {
     });
     assert_eq!(site.get("SELECT count(*) FROM comments"), "8");
 }
+
+#[test]
+fn an_upsert_asks_once() {
+    let mut site = World::shared().site(PATIENT);
+    let upsert = |text: &str| {
+        format!(
+            "INSERT INTO comments (id, body) VALUES (7, '{text}')
+             ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+        )
+    };
+    site.run(&upsert("upserted first"));
+    site.run(&upsert("upserted second"));
+    assert_eq!(site.requests_about("upserted").len(), 2);
+    // The same words in another statement are another question.
+    site.run(
+        "UPDATE comments SET body = 'upserted third'; UPDATE comments SET body = 'upserted second'",
+    );
+    assert_eq!(site.requests_about("upserted second").len(), 2);
+}
+
+#[test]
+fn a_text_that_a_firewall_refuses_does_not_stand_for_all() {
+    let mut site = World::shared().site(PATIENT);
+    act(&mut site, "reject");
+    site.answer("dislikes", Reply::text("no").with_status(403));
+    site.comment("what the firewall dislikes");
+    site.until("SELECT last_error LIKE '%403%' FROM spamcheck.lookup", "true");
+    for n in 0..4 {
+        let insert = format!("INSERT INTO comments (body) VALUES ('{SPAM} {n}')");
+        assert!(site.client.batch_execute(&insert).is_err(), "{n}\n{}", site.queue());
+    }
+    assert_eq!(site.get("SELECT akismet FROM spamcheck.stat_worker"), "open");
+}

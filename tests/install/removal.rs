@@ -117,6 +117,12 @@ fn without_the_line_inserts_follow_on_error_with_a_warning() {
     );
     assert!(!worked && complaint.contains("WARNING"), "{complaint}");
     assert!(complaint.contains("23514") && complaint.contains("spamcheck_reject"), "{complaint}");
+    assert!(!complaint.contains("Change its content"), "nothing is wrong with it: {complaint}");
+    // What is no submission is not complained of.
+    for update in ["status = 'spam'", "id = id + 100000"] {
+        let update = format!("UPDATE on_accept SET {update} WHERE body = 'before'");
+        assert_eq!(psql(&database, &update).2, "", "{update}");
+    }
     // One statement complains once, however many rows it has.
     let many = "INSERT INTO on_accept (body, status) SELECT 'row', 'approved' FROM generate_series(1, 1000)";
     let (worked, _, complaint) = psql(&database, many);

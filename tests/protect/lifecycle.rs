@@ -283,3 +283,87 @@ fn protect_names_the_required_fields_that_no_column_holds() {
     run(&mut client, "ALTER TABLE notes DROP author");
     assert_eq!(notices(&database, "SELECT spamcheck.protect('notes', 'default')"), [""; 0]);
 }
+
+#[test]
+fn protecting_anew_leaves_triggers_firing_when_they_did() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    for (fires, letter) in [("ALWAYS", "A A"), ("REPLICA", "R R")] {
+        for trigger in ["guard", "record"] {
+            let script =
+                format!("ALTER TABLE notes ENABLE {fires} TRIGGER zzzz_spamcheck_{trigger}");
+            run(&mut client, &script);
+        }
+        protect(&mut client, "'notes'");
+        let enabled = "SELECT string_agg(tgenabled::text, ' ') FROM pg_trigger WHERE tgrelid = 'notes'::regclass";
+        assert_eq!(text(&mut client, enabled), letter);
+    }
+    // Health says when none fires for the app, and a disabled one is switched on again.
+    let health = "SELECT state || message FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(text(&mut client, health), "errortriggers of public.notes are missing or disabled");
+    run(&mut client, "ALTER TABLE notes DISABLE TRIGGER ALL");
+    protect(&mut client, "'notes'");
+    assert_eq!(text(&mut client, health), "ok1 table is protected");
+}
+
+/// Akismet is asked by a server that has no key, so lookups wait.
+const HOLD: &str = r#"UPDATE spamcheck.check_setting SET enabled = true, options = '{"mode":"hold"}'
+    WHERE check_name = 'akismet'"#;
+
+#[test]
+fn unprotect_says_what_becomes_of_lookups_that_wait() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    run(&mut client, HOLD);
+    run(&mut client, "INSERT INTO notes (id, body) VALUES (1, 'one'), (2, 'two')");
+    assert_eq!(
+        notices(&database, "SELECT spamcheck.unprotect('notes')"),
+        [
+            "NOTICE: 2 lookups of table public.notes will not be made; 2 rows that waited for the answers keep the status of moderated ones"
+        ]
+    );
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.lookup"), "0");
+}
+
+#[test]
+fn a_guard_that_is_dropped_is_missed_and_may_be_made_again() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    run(&mut client, HOLD);
+    run(&mut client, "INSERT INTO notes (id, body) VALUES (1, 'one')");
+    let made = text(
+        &mut client,
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'zzzz_spamcheck_guard'",
+    );
+    let drop = "DROP TRIGGER zzzz_spamcheck_guard ON notes";
+    assert_eq!(
+        notices(&database, drop),
+        ["WARNING: rows of public.notes go in unjudged: a trigger of pg_spamcheck was dropped"]
+    );
+    let health = "SELECT state || message FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(text(&mut client, health), "errortriggers of public.notes are missing or disabled");
+    run(&mut client, &made);
+    assert_eq!(text(&mut client, health), "ok1 table is protected");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.lookup"), "1");
+    // protect() mends it, too, and keeps what waits.
+    run(&mut client, drop);
+    protect(&mut client, "'notes'");
+    assert_eq!(text(&mut client, health), "ok1 table is protected");
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT count(*) FROM spamcheck.lookup JOIN spamcheck._protection p ON p.id = _protection"
+        ),
+        "1"
+    );
+    // When both are gone, so is the protection.
+    run(&mut client, &format!("{drop}; DROP TRIGGER zzzz_spamcheck_record ON notes"));
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.lookup"), "0");
+    protect(&mut client, "'notes'");
+    run(&mut client, &format!("{drop}; DROP TABLE notes"));
+    assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck._protection"), "0");
+}

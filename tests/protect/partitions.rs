@@ -1,7 +1,7 @@
 //! Partitioned tables: protected at the parent, covering what comes later; partitions attached and
 //! detached; rows inserted straight into a partition. Rows that move are in moves.rs.
 
-use super::{log, protect, refusal, run, start, text};
+use super::{log, notices, protect, refusal, run, start, text};
 
 const TABLE: &str = "
     CREATE TABLE notes (
@@ -329,4 +329,45 @@ fn a_protected_table_is_not_attached_to_a_protected_one() {
     let error =
         refusal(&mut client, "ALTER TABLE notes ATTACH PARTITION nowhere FOR VALUES IN ('xx')");
     assert_eq!(error.code().code(), "42P01");
+}
+
+#[test]
+fn a_partition_whose_triggers_are_disabled_is_named() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    let health = "SELECT state || message FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(text(&mut client, health), "ok1 table is protected");
+    run(&mut client, "ALTER TABLE notes_eu DISABLE TRIGGER USER");
+    assert_eq!(
+        text(&mut client, health),
+        "errortriggers of public.notes_eu are missing or disabled"
+    );
+}
+
+#[test]
+fn detaching_a_partition_while_lookups_wait_is_warned_of() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    let detach = "ALTER TABLE notes DETACH PARTITION notes_eu";
+    assert_eq!(notices(&database, detach), [""; 0]);
+    run(
+        &mut client,
+        "ALTER TABLE notes ATTACH PARTITION notes_eu FOR VALUES IN ('eu');
+         UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'akismet';
+         INSERT INTO notes VALUES (1, 'eu', 'fine')",
+    );
+    assert_eq!(
+        notices(&database, detach),
+        [
+            "WARNING: lookups of table public.notes wait (1): rows of the partition that is detached get no verdict"
+        ]
+    );
+    // What is not protected by itself is unprotected at its parent.
+    run(&mut client, "ALTER TABLE notes ATTACH PARTITION notes_eu FOR VALUES IN ('eu')");
+    let error = refusal(&mut client, "SELECT spamcheck.unprotect('notes_eu')");
+    assert_eq!(error.hint(), Some("Call spamcheck.unprotect('public.notes'), which covers it."));
+    let error = refusal(&mut client, "SELECT spamcheck.unprotect('notes_pkey')");
+    assert_eq!(error.message(), "public.notes_pkey is not a table");
 }

@@ -155,3 +155,31 @@ fn a_status_of_numbers_is_asked_for_with_what_is_known_of_it() {
         run(&mut client, &format!("SELECT spamcheck.protect('{name}', status => '{example}')"));
     }
 }
+
+#[test]
+fn a_value_that_a_constraint_of_the_table_forbids_is_refused() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE states (id int PRIMARY KEY); INSERT INTO states VALUES (1), (2);
+         CREATE TABLE by_key (id int PRIMARY KEY, body text, st int DEFAULT 1 CONSTRAINT known REFERENCES states);
+         CREATE TABLE by_check (id int PRIMARY KEY, body text, st text CONSTRAINT nice CHECK (st <> 'bad'))",
+    );
+    for (table, status, constraint) in [
+        ("by_key", r#"{"column": "st", "ham": 1, "moderate": 2, "spam": 3}"#, "known"),
+        ("by_check", r#"{"column": "st", "ham": "good", "spam": "bad"}"#, "nice"),
+    ] {
+        let error = refusal(
+            &mut client,
+            &format!("SELECT spamcheck.protect('{table}', status => '{status}')"),
+        );
+        assert!(error.message().starts_with("status column \"st\" does not take"), "{error:?}");
+        let detail = format!("Constraint {constraint} of table public.{table} forbids it.");
+        assert_eq!(error.detail(), Some(&*detail));
+    }
+    run(
+        &mut client,
+        r#"INSERT INTO states VALUES (3);
+           SELECT spamcheck.protect('by_key', status => '{"column": "st", "ham": 1, "moderate": 2, "spam": 3}')"#,
+    );
+}

@@ -183,3 +183,49 @@ fn the_extensions_own_tables_stay_the_extensions() {
         denied(&mut admin, &format!("CREATE RULE r AS ON INSERT TO {table} DO INSTEAD NOTHING"));
     }
 }
+
+#[test]
+fn the_owner_of_a_partitioned_table_adds_partitions_as_ever() {
+    let mut site = Site::new();
+    let (owner, heir) = (site.role("owner"), site.role("heir"));
+    site.run(&format!("GRANT CREATE ON SCHEMA public TO {owner}, {heir}"));
+    let mut client = site.db.client_as(&owner);
+    run(
+        &mut client,
+        "CREATE TABLE monthly (month integer, body text, status text DEFAULT 'approved'
+             CONSTRAINT states CHECK (status IN ('approved', 'pending', 'spam'))) PARTITION BY LIST (month);
+         CREATE TABLE m0 PARTITION OF monthly FOR VALUES IN (0)",
+    );
+    site.run("SELECT spamcheck.protect('monthly')");
+    let add =
+        |month: i32| format!("CREATE TABLE m{month} PARTITION OF monthly FOR VALUES IN ({month})");
+    run(&mut client, &add(1));
+    run(
+        &mut client,
+        "CREATE TABLE m2 (LIKE monthly INCLUDING ALL); ALTER TABLE monthly ATTACH PARTITION m2 FOR VALUES IN (2)",
+    );
+    for month in [1, 2] {
+        let insert = format!("INSERT INTO monthly VALUES ({month}, 'casino') RETURNING status");
+        assert_eq!(ask(&mut client, &insert), "spam");
+    }
+    // Access that is given and taken is another matter.
+    site.run(&format!(
+        "SELECT spamcheck.grant_access('{owner}', 'admin'); SELECT spamcheck.revoke_access('{owner}')"
+    ));
+    run(&mut client, &add(3));
+    // The right goes with the table.
+    let may = "SELECT string_agg(r.rolname, ' ') FROM pg_roles r WHERE NOT r.rolsuper
+        AND has_function_privilege(r.oid, 'spamcheck._guard()', 'EXECUTE')";
+    assert_eq!(site.ask(may), owner);
+    site.run(&format!("ALTER TABLE monthly OWNER TO {heir}"));
+    assert_eq!(site.ask(may), heir);
+    run(&mut site.db.client_as(&heir), &add(4));
+    site.run(&format!("REASSIGN OWNED BY {heir} TO {owner}"));
+    run(&mut client, &add(5));
+    assert_eq!(site.ask(may), owner);
+    site.run("SELECT spamcheck.unprotect('monthly')");
+    assert_eq!(site.ask("SELECT count(*) FROM pg_proc WHERE proname IN ('_guard', '_record') AND array_length(proacl, 1) > 1"), "0");
+    site.run("SELECT spamcheck.protect('monthly')");
+    run(&mut client, "DROP TABLE monthly");
+    assert_eq!(site.ask("SELECT count(*) FROM pg_proc WHERE proname IN ('_guard', '_record') AND array_length(proacl, 1) > 1"), "0");
+}
