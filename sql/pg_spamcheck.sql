@@ -441,7 +441,7 @@ CREATE TABLE spamcheck._stat_reset (
 COMMENT ON CONSTRAINT _stat_reset_one ON spamcheck._stat_reset IS 'One row';
 COMMENT ON TABLE spamcheck._stat_reset IS 'Internal: when stat_reset() was last called';
 COMMENT ON COLUMN spamcheck._stat_reset.one IS 'True, so that there is one row';
-COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_… count what was logged after it';
+COMMENT ON COLUMN spamcheck._stat_reset.at IS 'The views stat_* count what was logged after it';
 
 -- Mail ----------------------------------------------------------------------------------------------
 
@@ -581,7 +581,7 @@ COMMENT ON FUNCTION spamcheck.health() IS 'What works, what does not, and what t
 
 CREATE FUNCTION spamcheck.stat_reset() RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'stat_reset_wrapper';
-COMMENT ON FUNCTION spamcheck.stat_reset() IS 'Has the views stat_… begin to count anew; the log stays as it is';
+COMMENT ON FUNCTION spamcheck.stat_reset() IS 'Has the views stat_* begin to count anew; the log stays as it is';
 
 CREATE FUNCTION spamcheck.privacy_report(relation regclass) RETURNS TABLE (field text, source text, sent_to text, kept text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'privacy_report_wrapper';
@@ -935,9 +935,9 @@ CREATE EVENT TRIGGER spamcheck_renamed ON ddl_command_end
                  'ALTER FOREIGN TABLE', 'ALTER SEQUENCE', 'CREATE TRIGGER')
     EXECUTE FUNCTION spamcheck._renamed();
 COMMENT ON EVENT TRIGGER spamcheck_renamed IS 'Mappings of protected tables follow renamed columns and tables';
-CREATE EVENT TRIGGER spamcheck_attached ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+CREATE EVENT TRIGGER spamcheck_attached ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
     EXECUTE FUNCTION spamcheck._attached();
-COMMENT ON EVENT TRIGGER spamcheck_attached IS 'No protected table becomes a partition of a protected one';
+COMMENT ON EVENT TRIGGER spamcheck_attached IS 'No protected table becomes a partition of a protected one, and owners of those may make partitions';
 CREATE EVENT TRIGGER spamcheck_dropped ON sql_drop EXECUTE FUNCTION spamcheck._dropped();
 COMMENT ON EVENT TRIGGER spamcheck_dropped IS 'A protection goes with its table';
 
