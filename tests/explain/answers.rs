@@ -150,7 +150,10 @@ fn akismet_is_named_and_whether_it_would_be_asked() {
     site.run(
         "ALTER TABLE comments DROP CONSTRAINT comments_pkey; SELECT spamcheck.protect('comments')",
     );
-    assert!(akismet(&mut site, "nice", "::1").starts_with("error|Akismet cannot be asked"));
+    assert!(
+        akismet(&mut site, "nice", "::1")
+            .starts_with("error|it cannot be looked up: the table has no primary key")
+    );
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.lookup"), "0");
 }
 

@@ -80,10 +80,14 @@ impl Parameters {
         if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
             let kept = cut(&value, most);
             self.truncated |= kept.len() < value.len();
-            self.pairs.push((name, kept.to_owned()));
+            self.pairs.push((name, kept.replace(NO_UTF8, "\u{FFFD}")));
         }
     }
 }
+
+/// Bytes that were no UTF-8 where they came from (a database of encoding SQL_ASCII) arrive as the last of the
+/// private letters, which mean nothing to others.
+const NO_UTF8: fn(char) -> bool = |letter| ('\u{10FF80}'..='\u{10FFFF}').contains(&letter);
 
 /// The text up to so many bytes, never in the middle of a character.
 fn cut(text: &str, most: usize) -> &str {

@@ -25,10 +25,6 @@ UPDATE spamcheck.policy SET spam_at = 'NaN' WHERE name = 'forum';
 UPDATE spamcheck.policy SET types = '{}' WHERE name = 'forum';
 UPDATE spamcheck.policy SET retention = '-1 day' WHERE name = 'forum';
 UPDATE spamcheck.policy SET reject_sqlstate = 'SP001', reject_at = 20, types = '{comment,survey}' WHERE name = 'forum';
--- What this version does not serve yet, it says.
-UPDATE spamcheck.policy SET unsubscribe = true WHERE name = 'forum';
-UPDATE spamcheck.policy SET unsubscribe = false WHERE name = 'forum';
-
 -- Options of a check: the name, what it got, what it takes.
 UPDATE spamcheck.check_setting SET options = '{"over": "abc"}' WHERE policy = 'forum' AND check_name = 'links';
 UPDATE spamcheck.check_setting SET options = '{"over": -1}' WHERE policy = 'forum' AND check_name = 'links';
