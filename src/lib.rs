@@ -60,6 +60,7 @@ mod access;
 mod account;
 mod webhook;
 mod health;
+mod worker_state;
 mod statistics;
 mod privacy;
 

@@ -1,0 +1,87 @@
+//! Whether the captchas that policies ask for can be made and verified.
+
+use std::sync::atomic::Ordering;
+
+use spamcheck_engine::captcha::Provider;
+
+use super::{Item, bad, ok};
+use crate::shared::{Database, Service};
+use crate::worker::siteverify;
+use crate::{captcha, rights, secrets, spi};
+
+pub fn captchas(entry: Option<&Database>) -> Item {
+    let providers: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT coalesce(s.options ->> 'provider', 'altcha')), '[]')::text, 'UTF8')
+               FROM spamcheck.check_setting s WHERE s.check_name = 'captcha' AND s.enabled",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if providers.is_empty() {
+        return ok("captcha", "no policy asks for captchas");
+    }
+    let faults: Vec<_> = providers.iter().filter_map(|name| captcha_fault(name, entry)).collect();
+    let worst = faults.iter().find(|fault| fault.state == "error").or(faults.first());
+    match worst {
+        None => ok("captcha", format!("answers can be verified: {}", providers.join(", "))),
+        Some(fault) => {
+            let all: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+            let hint = fault.hint.clone().unwrap_or_default();
+            bad("captcha", fault.state, all.join("; "), hint)
+        }
+    }
+}
+
+/// What stands against a captcha's provider.
+fn captcha_fault(name: &str, entry: Option<&Database>) -> Option<Item> {
+    let provider = Provider::from_name(name)?;
+    let missing = |why: &str| {
+        bad(
+            "captcha",
+            "error",
+            why,
+            format!(
+                "Put {{\"{name}\": \"SECRET\"}} into a file of mode 0600 that belongs to the server's user and name it in pg_spamcheck.secrets_file."
+            ),
+        )
+    };
+    if provider == Provider::Altcha {
+        return captcha::altcha_key().err().map(|why| {
+            missing(&format!("altcha: {why}; on_error of the policy decides about submissions"))
+        });
+    }
+    if !provider.is_service() {
+        return None;
+    }
+    match secrets::secret(name) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            return Some(missing(&format!(
+                "{name}: the secrets file has no secret for it; submissions are moderated"
+            )));
+        }
+        Err(fault) => {
+            return Some(missing(&format!(
+                "{name}: the secrets file cannot be used ({}); submissions are moderated",
+                fault.trim_end_matches('.')
+            )));
+        }
+    }
+    let place = siteverify::place(provider);
+    match entry.map_or(Service::Fine, |e| Service::of(e.services[place].load(Ordering::Acquire))) {
+        Service::Fine => None,
+        Service::Refuses => Some(bad(
+            "captcha",
+            "error",
+            format!("{name} does not accept our secret; submissions are moderated"),
+            "Correct it in the secrets file; the server's log has the code that the service gave.",
+        )),
+        Service::Down => Some(bad(
+            "captcha",
+            "warning",
+            format!("{name} does not answer as it should; submissions are moderated"),
+            format!("The server's log says why; check pg_spamcheck.{name}_url and the network."),
+        )),
+    }
+}

@@ -1,0 +1,54 @@
+//! Whether the enabled checks can be made, and the lists that they name fetched.
+
+use super::{Item, bad, ok};
+use crate::{rights, rulebook, spi};
+
+pub fn checks() -> Item {
+    let policies = rights::as_extension(|| {
+        spi::texts_now(
+            "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p ORDER BY p.name",
+            &[],
+        )
+    });
+    let failing: Vec<String> = policies
+        .into_iter()
+        .flatten()
+        .filter_map(|name| Some((rulebook::policy(&name)?, name)))
+        .flat_map(|(policy, name)| {
+            let failing = policy.checks().filter_map(|c| Some((c.name, c.failure()?)));
+            let told = |(check, why)| format!("{check} of policy \"{name}\": {why}");
+            failing.map(told).collect::<Vec<_>>()
+        })
+        .collect();
+    if failing.is_empty() {
+        return ok("checks", "every enabled check can be made");
+    }
+    bad(
+        "checks",
+        "error",
+        format!("these checks fail on every submission: {}", failing.join("; ")),
+        "Correct spamcheck.check_setting or make the list in spamcheck.list.",
+    )
+}
+
+pub fn lists() -> Item {
+    let (fetched, faults): (i64, Vec<String>) = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(jsonb_build_array(count(*), coalesce(jsonb_agg(format('\"%s\": %s', l.name, l.last_error) ORDER BY l.name)
+                        FILTER (WHERE l.last_error IS NOT NULL), '[]'))::text, 'UTF8')
+               FROM spamcheck.list l WHERE l.source_url IS NOT NULL",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    match (fetched, faults.is_empty()) {
+        (0, true) => ok("lists", "no list is fetched from anywhere"),
+        (_, true) => ok("lists", "every list that is fetched is as its source has it"),
+        (_, false) => bad(
+            "lists",
+            "warning",
+            format!("lists keep what they have, since {}", faults.join("; ")),
+            "See last_error in spamcheck.list; UPDATE spamcheck.list SET refreshed_at = NULL for a list to have it fetched at once.",
+        ),
+    }
+}

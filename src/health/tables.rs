@@ -1,0 +1,107 @@
+//! Whether the protected tables have their triggers and all columns that their mappings name.
+
+use super::{Item, bad, ok};
+use crate::{rights, spi};
+
+/// Columns that a mapping names and that are gone.
+pub fn missing_columns() -> Vec<String> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', quote_ident(c.name), r.relation::regclass)), '[]')::text, 'UTF8')
+               FROM spamcheck._protection p
+               JOIN spamcheck._protected_relation r ON r.id = p.id
+              CROSS JOIN LATERAL (
+                    SELECT p.status ->> 'column' AS name
+                     UNION SELECT s.value #>> '{}' FROM jsonb_each(p.columns) s WHERE jsonb_typeof(s.value) = 'string'
+                     UNION SELECT e.value #>> '{}' FROM jsonb_each(p.columns) s, jsonb_array_elements(CASE jsonb_typeof(s.value) WHEN 'array' THEN s.value ELSE '[]' END) e
+                     UNION SELECT k.key FROM jsonb_each(p.status) s, jsonb_object_keys(CASE jsonb_typeof(s.value) WHEN 'object' THEN s.value ELSE '{}' END) k(key)) c
+              WHERE c.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a
+                                 WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = c.name)",
+            &[],
+        )
+    })
+    .unwrap_or_default()
+}
+
+pub fn tables() -> Item {
+    let missing = missing_columns();
+    if !missing.is_empty() {
+        return bad(
+            "tables",
+            "warning",
+            format!("columns that a mapping names are gone: {}", missing.join(", ")),
+            "Call spamcheck.protect() for the table again.",
+        );
+    }
+    let orphans: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(g.relation::regclass::text), '[]')::text, 'UTF8')
+               FROM spamcheck._guarded_relation g
+              WHERE NOT EXISTS (SELECT FROM spamcheck.protected_table p WHERE p.relation = g.relation)",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !orphans.is_empty() {
+        return bad(
+            "tables",
+            "error",
+            format!(
+                "rows of {} go in unjudged: nothing is stored about their protection",
+                orphans.join(", ")
+            ),
+            "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
+        );
+    }
+    let (count, idle): (i64, Vec<String>) = rights::as_extension(|| {
+        spi::json_now(
+            "WITH guarded AS (
+                 SELECT r.relation FROM spamcheck._protected_relation r
+                  UNION SELECT t.tgrelid FROM pg_trigger t WHERE t.tgfoid = 'spamcheck._record()'::regprocedure
+                  -- Partitions have triggers of their own, which may be switched off there.
+                  UNION SELECT c.tgrelid FROM pg_trigger c WHERE c.tgfoid = 'spamcheck._guard()'::regprocedure)
+             SELECT convert_to(jsonb_build_array((SELECT count(*) FROM spamcheck._protected_relation), coalesce(jsonb_agg(g.relation::regclass::text ORDER BY g.relation::regclass::text), '[]'))::text, 'UTF8')
+               FROM guarded g
+              WHERE (SELECT count(DISTINCT t.tgfoid) FROM pg_trigger t
+                      WHERE t.tgrelid = g.relation AND t.tgenabled IN ('O', 'A')
+                        AND t.tgfoid IN ('spamcheck._guard()'::regprocedure, 'spamcheck._record()'::regprocedure)) < 2",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !idle.is_empty() {
+        return bad(
+            "tables",
+            "error",
+            format!("triggers of {} are missing or disabled", idle.join(", ")),
+            "ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again.",
+        );
+    }
+    let unheard: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT s.srrelid::regclass::text), '[]')::text, 'UTF8')
+               FROM pg_subscription_rel s JOIN pg_trigger t ON t.tgrelid = s.srrelid
+              WHERE t.tgfoid = 'spamcheck._guard()'::regprocedure AND t.tgenabled = 'O'",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !unheard.is_empty() {
+        return bad(
+            "tables",
+            "warning",
+            format!("rows of {} that a subscription brings are not judged", unheard.join(", ")),
+            "Where they are to be: ALTER TABLE ... ENABLE ALWAYS TRIGGER zzzz_spamcheck_guard, and the same for zzzz_spamcheck_record.",
+        );
+    }
+    match count {
+        0 => bad(
+            "tables",
+            "warning",
+            "no table is protected",
+            "SELECT * FROM spamcheck.protect('comments');",
+        ),
+        1 => ok("tables", "1 table is protected"),
+        n => ok("tables", format!("{n} tables are protected")),
+    }
+}
