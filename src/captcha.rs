@@ -20,7 +20,7 @@ use spamcheck_engine::{Facts, Field, FieldSet, LookupKind, Lookups};
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::submission::{self, Elsewhere};
-use crate::{settings, shared, transaction};
+use crate::{calls, settings, shared};
 
 use answers::given;
 pub use answers::{Asked, Tried, tried_dry};
@@ -46,7 +46,7 @@ impl<'a> Asking<'a> {
         whole: &'a dyn Fn() -> Row<'a>,
     ) -> Option<Self> {
         // A worker's own statements are nobody's submissions.
-        let nobody = transaction::is_worker() || shared::shared().is_none();
+        let nobody = calls::is_worker() || shared::shared().is_none();
         if nobody || judgement.verdict == Verdict::Reject {
             return None;
         }

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::presets::{self, Preset};
 use spamcheck_engine::{Refusal, checks};
 
+use crate::calls;
 use crate::protect::{self as protection, Wish};
 use crate::references;
 use crate::report;
@@ -14,7 +15,6 @@ use crate::row;
 use crate::settings;
 use crate::shared;
 use crate::spi::{self, Arg};
-use crate::transaction;
 
 /// Fails unless the library was preloaded, with the line to add, and unless the schema is ours: whoever
 /// owned it, or had put something there before, could stand in for our functions.
@@ -279,7 +279,7 @@ fn retry_lookups(kind: Option<&[u8]>) -> i32 {
             &[Arg::Text(kind.as_deref().unwrap_or_default())],
         )
     });
-    transaction::retry_at_commit();
+    calls::retry_at_commit();
     i32::try_from(retried.len()).unwrap_or(i32::MAX)
 }
 
@@ -290,5 +290,5 @@ fn catalogue() -> JsonB {
 
 #[pg_extern(sql = false)]
 fn call_worker() {
-    transaction::call_worker_at_commit();
+    calls::call_worker_at_commit();
 }

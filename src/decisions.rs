@@ -14,7 +14,7 @@ use crate::protection::Protection;
 use crate::row::Row;
 use crate::stash::Depth;
 use crate::trigger::Trigger;
-use crate::{checked, feedback, key, lookups, memory, restore, rights, submission, transaction};
+use crate::{calls, checked, feedback, key, lookups, memory, restore, rights, submission};
 
 thread_local! {
     static APPLYING: Cell<bool> = const { Cell::new(false) };
@@ -83,7 +83,7 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
         memory::rename(protection, whole, new);
     }
     // The worker's own verdicts are no decisions.
-    if transaction::is_worker() || APPLYING.get() {
+    if calls::is_worker() || APPLYING.get() {
         return;
     }
     // Also while the policy asks nobody: lookups wait until it does again.

@@ -70,6 +70,7 @@ mod secrets;
 mod sources;
 mod shared;
 mod transaction;
+mod calls;
 mod subtransaction;
 mod rights;
 mod spi;
@@ -93,6 +94,7 @@ pgrx::extension_sql_file!(
 /// be made while libraries are preloaded; loaded otherwise, the triggers say what is missing.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    transaction::install();
     // SAFETY: statics of the server, set before libraries are loaded.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::Value as Json;
 
-use crate::{report, settings, shared, stash, transaction};
+use crate::{calls, report, settings, shared, stash};
 
 /// Bytes of lines that one transaction may keep waiting; what comes after goes to the table.
 const MOST_WAITING: usize = 64 << 20;
@@ -102,7 +102,7 @@ pub fn wait(entry: &Json, only: bool) -> bool {
     if settings::log_file().is_none() {
         return false;
     }
-    transaction::register();
+    calls::register();
     if BYTES.get() + line.len() > MOST_WAITING {
         MISSED.set(MISSED.get() + usize::from(!only));
         return false;

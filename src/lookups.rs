@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use spamcheck_engine::LookupKind;
 
+use crate::calls;
 use crate::checked;
 use crate::protection::Protection;
 use crate::references;
@@ -20,7 +21,6 @@ use crate::row::Row;
 use crate::spi::{self, Arg};
 use crate::stash::Pending;
 use crate::submission::fingerprints;
-use crate::transaction;
 
 pub use claim::{Lane, claim, claim_probe, next_due};
 pub use together::{News, current, drop_others, hold, lock_others, pass, release, tell_others};
@@ -166,7 +166,7 @@ const POSTPONE: &str =
 /// Queues lookups, as [`entries`] gives them.
 pub fn enqueue(mut entries: Vec<Json>) {
     if entries.iter().any(|e| e["kind"] != LookupKind::Akismet.name()) {
-        transaction::trackbacks_queued();
+        calls::trackbacks_queued();
     }
     rights::as_extension(|| {
         if entries.iter().any(|e| e["reason"] == "edit") {

@@ -9,7 +9,7 @@ use spamcheck_engine::policy::{Keep, Mode, Policy};
 use spamcheck_engine::verdict::Verdict;
 
 use crate::trigger::VERSION_1;
-use crate::{rights, spi, transaction};
+use crate::{calls, rights, spi};
 
 /// Findings of a row that a mail tells of.
 const MOST_FINDINGS: usize = 20;
@@ -73,7 +73,7 @@ pub extern "C" fn pg_finfo_spamcheck_mail_queued() -> &'static pg_sys::Pg_finfo_
 pub unsafe extern "C-unwind" fn spamcheck_mail_queued(
     _fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
-    transaction::mail_queued();
+    calls::mail_queued();
     pg_sys::Datum::null()
 }
 

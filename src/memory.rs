@@ -24,7 +24,7 @@ use crate::protection::Protection;
 use crate::row::Row;
 use crate::submission::{self, wall_clock};
 use crate::surroundings::Around;
-use crate::{key, report, transaction};
+use crate::{calls, key, report};
 use chain::{Chain, PAGE, Seen, by_index};
 use stored::{Look, Table};
 
@@ -134,7 +134,7 @@ fn join_in_turn(chain: Chain, joining: &Joining<'_>) -> Vec<Seen> {
     if !matters(joining.at) {
         return by_index(|| chain.below(i32::MAX));
     }
-    transaction::remembered();
+    calls::remembered();
     let (n, earlier) = by_index(|| {
         loop {
             if chain.begin(joining.at, key) {

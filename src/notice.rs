@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::policy::{Mode, Policy};
 use spamcheck_engine::verdict::Verdict;
 
-use crate::{row, stash, transaction};
+use crate::{calls, row, stash};
 
 /// The server takes fewer bytes than this of a payload (NOTIFY_PAYLOAD_MAX_LENGTH in async.c, for pages of
 /// 8 kB).
@@ -97,7 +97,7 @@ thread_local! {
 
 /// Notifies once the transaction at hand is committed.
 pub fn at_commit(notice: Notice) {
-    transaction::register();
+    calls::register();
     let waiting = Waiting { subtransaction: stash::current(), notice };
     WAITING.with_borrow_mut(|all| all.push(waiting));
 }

@@ -19,6 +19,7 @@ use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
 
 use crate::access;
 use crate::attaching;
+use crate::calls;
 use crate::checked;
 use crate::health;
 use crate::lookups;
@@ -28,7 +29,6 @@ use crate::restore;
 use crate::rights;
 use crate::rulebook;
 use crate::spi::{self, Arg};
-use crate::transaction;
 use crate::trigger::VERSION_1;
 
 thread_local! {
@@ -267,7 +267,7 @@ pub fn follow(trusted: bool) {
         }
         rulebook::announce_change();
         // In a restore, lookups have waited for their table's triggers.
-        transaction::call_worker_at_commit();
+        calls::call_worker_at_commit();
     });
 }
 

@@ -5,13 +5,13 @@
 use pgrx::{PgList, pg_sys};
 use serde_json::Value as Json;
 
+use crate::calls;
 use crate::lookups;
 use crate::references;
 use crate::rights;
 use crate::rulebook;
 use crate::settings;
 use crate::spi::{self, Arg};
-use crate::transaction;
 
 const SHIPPED: &str =
     "t.xmin = (SELECT e.xmin FROM pg_extension e WHERE e.extname = 'pg_spamcheck')";
@@ -90,7 +90,7 @@ pub unsafe fn watch(statement: *mut pg_sys::Node) -> bool {
                     enable_always(table);
                     if table == "lookup" {
                         lookups::nobody_has_them();
-                        transaction::call_worker_at_commit();
+                        calls::call_worker_at_commit();
                     }
                 }
                 _ => {}

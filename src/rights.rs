@@ -7,12 +7,12 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
-use crate::transaction;
+use crate::calls;
 
 /// Runs `work` as the owner of the extension's tables.
 pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
     as_role(extension_owner(), c"pg_catalog, pg_temp", || {
-        if transaction::is_worker() {
+        if calls::is_worker() {
             by_index();
         }
         work()
@@ -91,7 +91,7 @@ fn as_role<T>(role: pg_sys::Oid, search_path: &std::ffi::CStr, work: impl FnOnce
             0,
             false,
         );
-        if transaction::is_worker() {
+        if calls::is_worker() {
             act_as_session(role);
         }
         pg_sys::SetUserIdAndSecContext(role, context | restricted);

@@ -75,7 +75,7 @@ unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sy
 
 /// Makes this process hear of changes from now on, if it does not yet; in a transaction.
 pub fn listen() {
-    crate::transaction::register();
+    crate::calls::register();
     drop_stale();
 }
 
@@ -136,7 +136,7 @@ pub unsafe fn protection_for_statement(
 /// # Safety
 /// `relation` must be open.
 pub unsafe fn protection(id: i32, relation: pg_sys::Relation) -> Result<Rc<Protection>, Unusable> {
-    crate::transaction::register();
+    crate::calls::register();
     // A statement on a table that is locked already hears of nothing by itself.
     // SAFETY: plain call.
     unsafe { pg_sys::AcceptInvalidationMessages() };
@@ -169,7 +169,7 @@ pub unsafe fn protection(id: i32, relation: pg_sys::Relation) -> Result<Rc<Prote
 
 /// A compiled policy by name, for `explain` and the worker.
 pub fn policy(name: &str) -> Option<Rc<Policy>> {
-    crate::transaction::register();
+    crate::calls::register();
     drop_stale();
     rights::as_extension(|| read_policy(name))
 }
@@ -177,7 +177,7 @@ pub fn policy(name: &str) -> Option<Rc<Policy>> {
 /// The kind of a list, kept until the next change of settings: a COPY into list_entry asks for it
 /// with every row.
 pub fn kept_list_kind(name: &str, read: impl FnOnce() -> Option<ListKind>) -> Option<ListKind> {
-    crate::transaction::register();
+    crate::calls::register();
     drop_stale();
     if let Some(known) = RULEBOOK.with_borrow(|book| book.list_kinds.get(name).copied()) {
         return Some(known);

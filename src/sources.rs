@@ -8,12 +8,12 @@ use serde_json::json;
 use spamcheck_engine::import::Sifted;
 use spamcheck_engine::lists::ListKind;
 
+use crate::calls;
 use crate::references;
 use crate::restore;
 use crate::rights;
 use crate::row;
 use crate::spi::{self, Arg};
-use crate::transaction;
 
 /// The fewest fetched entries for which a shrink is worth a person's look.
 const FEW: usize = 10;
@@ -38,7 +38,7 @@ pub fn changed(list: &str) {
             )
         });
     }
-    transaction::lists_to_fetch();
+    calls::lists_to_fetch();
 }
 
 /// The list that is due next.

@@ -1,104 +1,23 @@
-//! What happens at the ends of transactions: the worker is woken once lookups are committed, stashes
-//! go with what is rolled back, and nothing that was found is left unwritten. Callbacks are registered
-//! once in a backend's life and do nothing for transactions that touched no protected table.
-
-use std::cell::Cell;
-use std::sync::atomic::Ordering;
+//! What happens at the ends of transactions, and in which order: what was found is written before the
+//! commit, stashes go with what is rolled back, the worker is told. Callbacks are registered once in a
+//! backend's life and do nothing for transactions that touched no protected table.
 
 use pgrx::pg_sys;
 
-use crate::shared::Queued;
-use crate::{captcha, logfile, memory, nesting, notice, record, rulebook, shared, stash};
+use crate::{calls, captcha, logfile, memory, nesting, notice, record, rulebook, stash};
 
-thread_local! {
-    static REGISTERED: Cell<bool> = const { Cell::new(false) };
-    static TRACKBACKS: Cell<bool> = const { Cell::new(false) };
-    static LISTS: Cell<bool> = const { Cell::new(false) };
-    static CALL_WORKER: Cell<bool> = const { Cell::new(false) };
-    static RETRY: Cell<bool> = const { Cell::new(false) };
-    static REMEMBERED: Cell<bool> = const { Cell::new(false) };
-    static MAIL_QUEUED: Cell<bool> = const { Cell::new(false) };
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+/// Has the callbacks registered in the backends that need them.
+pub fn install() {
+    calls::at_first(register);
 }
 
-/// Registers the callbacks of this backend, once.
-pub fn register() {
-    if REGISTERED.replace(true) {
-        return;
-    }
+fn register() {
     // SAFETY: the callbacks are functions of this library, which is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(at_transaction), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(at_subtransaction), std::ptr::null_mut());
         rulebook::register_invalidation();
     }
-}
-
-/// Wakes the worker once this transaction is committed.
-pub fn call_worker_at_commit() {
-    if !IS_WORKER.get() {
-        register();
-        CALL_WORKER.set(true);
-    }
-}
-
-/// Wakes the worker once this transaction is committed, and has it try at once what it would leave alone
-/// for a while.
-pub fn retry_at_commit() {
-    call_worker_at_commit();
-    RETRY.set(true);
-}
-
-/// Lookups of trackbacks are queued: their lane looks at once.
-pub fn trackbacks_queued() {
-    TRACKBACKS.set(true);
-}
-
-/// Has the worker look, once this transaction is committed, which lists are to be fetched.
-pub fn lists_to_fetch() {
-    LISTS.set(true);
-    call_worker_at_commit();
-}
-
-/// Tells the worker once this transaction is committed that there is something that will have to be
-/// forgotten one day. It is not woken.
-pub fn remembered() {
-    register();
-    REMEMBERED.set(true);
-}
-
-/// Tells the worker once this transaction is committed that moderators are to be mailed. It is not woken:
-/// it looks each second.
-pub fn mail_queued() {
-    register();
-    MAIL_QUEUED.set(true);
-}
-
-fn tell_of_mail(prepared: bool) {
-    // SAFETY: a static that is set for the life of the backend.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
-        let flag = if prepared { &entry.mail_prepared } else { &entry.mail };
-        flag.store(true, Ordering::Release);
-    }
-}
-
-fn tell_of_memory() {
-    // SAFETY: a static that is set for the life of the backend.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
-        entry.memory.store(true, Ordering::Release);
-    }
-}
-
-/// Whether this process is the worker.
-pub fn is_worker() -> bool {
-    IS_WORKER.get()
-}
-
-/// This process is the worker: it knows what it wrote.
-pub fn never_call_worker() {
-    IS_WORKER.set(true);
 }
 
 #[pgrx::pg_guard]
@@ -125,30 +44,13 @@ unsafe extern "C-unwind" fn at_transaction(
             memory::clear();
             captcha::clear();
             nesting::clear(false);
-            if REMEMBERED.replace(false) {
-                tell_of_memory();
-            }
-            if MAIL_QUEUED.replace(false) {
-                tell_of_mail(false);
-            }
-            if CALL_WORKER.replace(false) {
-                wake(false);
-            }
+            calls::make(false);
         }
         XACT_EVENT_PREPARE => {
             stash::clear();
             memory::clear();
             captcha::clear();
-            if REMEMBERED.replace(false) {
-                tell_of_memory();
-            }
-            if MAIL_QUEUED.replace(false) {
-                tell_of_mail(true);
-            }
-            // The rows show up at COMMIT PREPARED, in whatever session, without a word to us.
-            if CALL_WORKER.replace(false) {
-                wake(true);
-            }
+            calls::make(true);
         }
         XACT_EVENT_ABORT => {
             stash::clear();
@@ -158,36 +60,10 @@ unsafe extern "C-unwind" fn at_transaction(
             record::discard();
             logfile::discard();
             notice::discard();
-            MAIL_QUEUED.set(false);
-            CALL_WORKER.set(false);
-            RETRY.set(false);
-            TRACKBACKS.set(false);
-            LISTS.set(false);
-            REMEMBERED.set(false);
+            calls::discard();
         }
         _ => {}
     }
-}
-
-fn wake(prepared: bool) {
-    let Some(shared) = shared::shared() else { return };
-    // SAFETY: a static that is set for the life of the backend.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    if let Some(entry) = shared.enlist(database) {
-        if prepared {
-            entry.prepared.store(true, Ordering::Release);
-        }
-        let trackbacks = if TRACKBACKS.replace(false) { Queued::Surely } else { Queued::Perhaps };
-        entry.trackbacks.fetch_max(trackbacks as u32, Ordering::AcqRel);
-        if LISTS.replace(false) {
-            entry.lists.store(true, Ordering::Release);
-        }
-        if RETRY.replace(false) {
-            entry.retry.store(true, Ordering::Release);
-        }
-        entry.lookups.store(true, Ordering::Release);
-    }
-    shared.call_worker(database);
 }
 
 #[pgrx::pg_guard]

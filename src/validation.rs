@@ -12,6 +12,7 @@ use spamcheck_engine::options::OptionKind;
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
+use crate::calls;
 use crate::catalogue;
 use crate::custom;
 use crate::lookups;
@@ -25,7 +26,6 @@ use crate::rulebook;
 use crate::settings;
 use crate::sources;
 use crate::spi::{self, Arg};
-use crate::transaction;
 use crate::trigger::{self, Event, Trigger, VERSION_1};
 
 /// The version-1 calling convention's record for `spamcheck_valid`.
@@ -70,7 +70,7 @@ pub unsafe extern "C-unwind" fn spamcheck_queued(
     if restore::running() && !references::unchecked() {
         lookups::nobody_has_them();
     }
-    transaction::call_worker_at_commit();
+    calls::call_worker_at_commit();
     pg_sys::Datum::null()
 }
 

@@ -18,7 +18,7 @@ use crate::row::Row;
 use crate::shared::{self, Database, Lane};
 use crate::stash::Depth;
 use crate::submission::{self, Elsewhere};
-use crate::{mailbox, settings, transaction};
+use crate::{calls, mailbox, settings};
 
 #[derive(Clone, Deserialize)]
 struct Answer {
@@ -52,7 +52,7 @@ pub fn with_answer(
     let waits = judgement.lookups.has(LookupKind::Akismet)
         && akismet.options.mode == Mode::Wait
         && policy.settings.mode == policy::Mode::Enforce
-        && !transaction::is_worker();
+        && !calls::is_worker();
     let answer = if waits { ask(protection, row, edited, akismet) } else { None };
     let Some((answer, submission)) = answer else { return (judgement, None) };
     let asked = Asked {

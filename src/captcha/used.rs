@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, SubTransactionId};
 use spamcheck_engine::captcha::{Proof, Purpose};
 
 use crate::spi::{self, Arg};
-use crate::{rights, shared, stash, transaction};
+use crate::{calls, rights, shared, stash};
 
 /// Rows that one look of the worker deletes at most.
 const ROWS: i32 = 10_000;
@@ -41,7 +41,7 @@ pub fn spend(proof: &Proof, content: Purpose, edited: bool) -> bool {
     if new.is_empty() {
         return false;
     }
-    transaction::register();
+    calls::register();
     let subtransaction = stash::current();
     let challenge = proof.challenge;
     OWN.with_borrow_mut(|all| all.push(Own { challenge, content, subtransaction }));

@@ -18,7 +18,7 @@ use crate::rulebook::{self, Unusable};
 use crate::spi::{self, Arg, quoted};
 use crate::submission::wall_clock;
 use crate::trigger::VERSION_1;
-use crate::{key, protect, report, rights, transaction};
+use crate::{calls, key, protect, report, rights};
 
 /// How many rows go into one transaction.
 const BATCH: usize = 5_000;
@@ -133,7 +133,7 @@ impl Progress {
         self.added += write(id, &new);
         if rows > 0 {
             // The worker may have to forget some of it one day.
-            transaction::remembered();
+            calls::remembered();
         }
         rights::as_extension(|| match last.filter(|_| rows == BATCH) {
             Some(last) => {

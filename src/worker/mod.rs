@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use pgrx::{FromDatum, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
+use crate::calls;
 use crate::lookups;
 use crate::mailbox::{Letter, Reader};
 use crate::rate;
@@ -44,7 +45,6 @@ use crate::report;
 use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
-use crate::transaction as transactions;
 use expiry::Expiry;
 use feeds::Feeds;
 use forgetting::Forgetting;
@@ -148,7 +148,7 @@ impl Worker {
         }
         database.wanted.store(true, Ordering::Release);
         settle_in();
-        transactions::never_call_worker();
+        calls::never_call_worker();
         let bell = Bell::new().unwrap_or_else(|error| {
             report::refuse(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,

@@ -24,7 +24,7 @@ use crate::shared::Database;
 use crate::spi::quoted;
 use crate::submission::wall_clock;
 use crate::worker::writing::{self, Change, Unwritten};
-use crate::{mail, rights, subtransaction, transaction};
+use crate::{calls, mail, rights, subtransaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
@@ -266,7 +266,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let written = match written {
         Ok(written) => written,
         // Who is no worker has asked nobody, and leaves asking to the lookups that there are.
-        Err(Unwritten::Edited(anew)) if transaction::is_worker() => {
+        Err(Unwritten::Edited(anew)) if calls::is_worker() => {
             lookups::ask_anew(lookup.id, &anew.submission, &anew.fingerprint, lookup.held);
             return Settled::Anew;
         }
