@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
-use crate::renames;
+use crate::protection;
 use crate::report;
 use crate::rights;
 use crate::row;
@@ -109,7 +109,7 @@ pub fn let_partitions_be_made() {
     if strangers_to_triggers().is_empty() {
         return;
     }
-    renames::one_at_a_time();
+    protection::one_at_a_time();
     for (role, owner) in strangers_to_triggers() {
         let (verb, to) = if owner { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
         let role = quoted(&role);

@@ -8,7 +8,7 @@ use pgrx::{AnyElement, PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::Refusal;
 
-use crate::explain::jsonb;
+use crate::arguments::jsonb;
 use crate::mailbox::{self, Unsettled};
 use crate::report;
 use crate::rights;

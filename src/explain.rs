@@ -3,26 +3,23 @@
 //! judgement; what follows for a row is the policy's.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Instant;
 
-use pgrx::{AnyElement, FromDatum, PgRelation, PgSqlErrorCode, pg_sys, prelude::*};
+use pgrx::{AnyElement, pg_sys, prelude::*};
 use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::akismet::Mode;
 use spamcheck_engine::captcha::When;
 use spamcheck_engine::lookup::Said as Beforehand;
 use spamcheck_engine::policy::{CaptchaSetting, Enabled, asks};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
-use spamcheck_engine::{Facts, Field, FieldSet, Policy, Refusal, Submission, Value};
+use spamcheck_engine::{Facts, Field, FieldSet, Policy, Submission, Value};
 
+use crate::arguments::{given, json as json_argument, jsonb, preloaded};
 use crate::captcha::{self, Asked, Tried};
-use crate::catalogue::{given, json as json_argument, preloaded};
-use crate::guard::NO_KEY;
+use crate::lookups::NO_KEY;
 use crate::protection::{Bound, Protection};
-use crate::rulebook::{self, Unusable};
-use crate::spi::{self, Arg};
 use crate::surroundings::Around;
-use crate::{report, rights, row, settings, submission};
+use crate::{report, row, rulebook, settings, submission};
 
 /// What one check says.
 struct Said {
@@ -74,22 +71,10 @@ fn explain(
     TableIterator::new(rows)
 }
 
-/// A jsonb value; null is NULL. pgrx's own type writes UTF-8 only, and databases have other encodings.
-/// A jsonb value, in the database's encoding; None: NULL.
-pub fn jsonb(json: &Json) -> Option<AnyElement> {
-    if json.is_null() {
-        return None;
-    }
-    let text = json.to_string();
-    let datum = row::input(pg_sys::JSONBOID, -1, &row::fitting(&text));
-    // SAFETY: a value of that type.
-    unsafe { AnyElement::from_polymorphic_datum(datum, false, pg_sys::JSONBOID) }
-}
-
 fn said(relation: pg_sys::Oid, given: &Json) -> Vec<Said> {
     let mut submission =
         Submission::from_json(given).unwrap_or_else(|refusal| report::refuse_value(refusal));
-    let protection = protection_of(relation);
+    let protection = rulebook::protection_of(relation);
     if let Some(given) = given.as_object() {
         fill(&mut submission, &protection, given);
     }
@@ -105,47 +90,6 @@ fn said(relation: pg_sys::Oid, given: &Json) -> Vec<Said> {
     let facts =
         Facts::new(&submission, settings::max_checked_chars(), submission::now()).within(&around);
     ask(&protection, &policy, &facts)
-}
-
-/// The protection of a table: its own, or that of the partitioned table that it is a part of.
-pub fn protection_of(relation: pg_sys::Oid) -> Rc<Protection> {
-    let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-    // Kept till the end of the transaction, as a SELECT would: raises what the server says of a table
-    // that is gone.
-    // SAFETY: any OID will do; the lock is a mode of lockdefs.h.
-    let opened = unsafe { PgRelation::with_lock(relation, lock) };
-    let id: Option<i32> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(r.id::text, 'UTF8') FROM spamcheck._protected_relation r
-              WHERE r.relation = $1 OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors($1) a) LIMIT 1",
-            &[Arg::Oid(relation)],
-        )
-    });
-    let Some(id) = id else {
-        let name = format!("{}.{}", spi::quoted(opened.namespace()), spi::quoted(opened.name()));
-        report::refuse(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Refusal::new(format!("{name} is not a protected table")).with_hint(format!(
-                "spamcheck.protected_table lists those there are; SELECT * FROM spamcheck.protect('{}') makes it one.",
-                name.replace('\'', "''")
-            )),
-        )
-    };
-    // SAFETY: the relation is open.
-    match unsafe { rulebook::protection(id, opened.as_ptr()) } {
-        Ok(protection) => protection,
-        Err(unusable) => {
-            let why = match unusable {
-                Unusable::Unknown => format!("there is no protection {id}"),
-                Unusable::Broken(why) => why,
-            };
-            report::refuse(
-                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
-                Refusal::new(format!("the protection of the table cannot be used: {why}"))
-                    .with_hint("Call spamcheck.protect() for the table again."),
-            )
-        }
-    }
 }
 
 /// What no column holds comes from where it would for a row, unless it is given.

@@ -19,7 +19,6 @@ use crate::row::Row;
 use crate::rulebook::{self, Unusable};
 use crate::trigger::{Event, Trigger};
 use crate::{decisions, memory, settings, shared, stash, submission};
-pub use judging::NO_KEY;
 use judging::{judge, leave_traces};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.

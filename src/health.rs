@@ -17,7 +17,6 @@ use captchas::captchas;
 use policies::{checks, lists};
 use queues::{mail, queue};
 use server::{addresses, log_file, preload, rejections, senders, worker};
-pub use tables::missing_columns;
 use tables::tables;
 
 struct Item {

@@ -45,6 +45,7 @@ mod wait;
 mod captcha;
 
 // What the DBA calls.
+mod arguments;
 mod protect;
 mod catalogue;
 mod explain;

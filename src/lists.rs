@@ -6,7 +6,7 @@ use spamcheck_engine::Refusal;
 use spamcheck_engine::import::{self, Format};
 use spamcheck_engine::lists::ListKind;
 
-use crate::catalogue::given;
+use crate::arguments::given;
 use crate::references;
 use crate::report;
 use crate::rights;

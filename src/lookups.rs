@@ -25,6 +25,10 @@ use crate::submission::fingerprints;
 pub use claim::{Lane, claim, claim_probe, next_due};
 pub use together::{News, current, drop_others, hold, lock_others, pass, release, tell_others};
 
+/// Why nothing can be looked up about a row that nobody could find again.
+pub const NO_KEY: &str =
+    "it cannot be looked up: the table has no primary key to find the row by later";
+
 /// A lookup that is due, as the worker claims it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Claimed {

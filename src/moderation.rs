@@ -17,7 +17,7 @@ mod resubscribe;
 use pgrx::{AnyElement, PgSqlErrorCode, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
-use crate::catalogue::{given, preloaded};
+use crate::arguments::{given, preloaded};
 use crate::report;
 use crate::row;
 use crate::stored_row;

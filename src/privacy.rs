@@ -9,7 +9,7 @@ use pgrx::{AnyElement, JsonB, pg_sys, prelude::*};
 use serde_json::json;
 use spamcheck_engine::Refusal;
 
-use crate::catalogue::{given, preloaded};
+use crate::arguments::{given, preloaded};
 use crate::report::refuse_value;
 use crate::row;
 

@@ -14,6 +14,7 @@ use spamcheck_engine::{Field, Refusal};
 use crate::access;
 use crate::lookups;
 use crate::memory;
+use crate::protection;
 use crate::renames;
 use crate::report::{self, notice};
 use crate::rights;
@@ -79,7 +80,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
             described.display()
         ));
     }
-    renames::one_at_a_time();
+    protection::one_at_a_time();
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     triggers::make(&described, id);

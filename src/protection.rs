@@ -379,3 +379,19 @@ pub fn type_name(type_oid: pg_sys::Oid) -> String {
         row::from_server(std::ffi::CStr::from_ptr(name).to_bytes()).into_owned()
     }
 }
+
+/// Transactions that write mappings wait for each other here, or one would write back what the other
+/// had renamed; what they wrote is read with a newer snapshot. Not a lock on the table: whoever has
+/// written there already would deadlock with his like.
+pub fn one_at_a_time() {
+    // SAFETY: a look-up by name, and a lock until the end of the transaction.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true);
+        pg_sys::LockDatabaseObject(
+            pg_sys::ExtensionRelationId,
+            extension,
+            2,
+            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
+        );
+    }
+}

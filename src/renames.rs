@@ -21,9 +21,9 @@ use crate::access;
 use crate::attaching;
 use crate::calls;
 use crate::checked;
-use crate::health;
 use crate::lookups;
 use crate::moderation::findings;
+use crate::protection;
 use crate::report;
 use crate::restore;
 use crate::rights;
@@ -152,7 +152,7 @@ fn warn_of_columns() {
           WHERE d.object_type = 'table column' AND d.objid IN (SELECT r.relation FROM spamcheck._protected_relation r) LIMIT 1",
         &[],
     );
-    let missing = if dropped.is_some() { health::missing_columns() } else { Vec::new() };
+    let missing = if dropped.is_some() { missing_columns() } else { Vec::new() };
     if !missing.is_empty() {
         report::warn(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
@@ -261,7 +261,7 @@ pub fn follow(trusted: bool) {
         if read_all().iter().all(|row| Renewed::of(row, trusted).is_none()) {
             return;
         }
-        one_at_a_time();
+        protection::one_at_a_time();
         for renewed in read_all().iter().filter_map(|row| Renewed::of(row, trusted)) {
             renewed.write();
         }
@@ -269,22 +269,6 @@ pub fn follow(trusted: bool) {
         // In a restore, lookups have waited for their table's triggers.
         calls::call_worker_at_commit();
     });
-}
-
-/// Transactions that write mappings wait for each other here, or one would write back what the other
-/// had renamed; what they wrote is read with a newer snapshot. Not a lock on the table: whoever has
-/// written there already would deadlock with his like.
-pub fn one_at_a_time() {
-    // SAFETY: a look-up by name, and a lock until the end of the transaction.
-    unsafe {
-        let extension = pg_sys::get_extension_oid(c"pg_spamcheck".as_ptr(), true);
-        pg_sys::LockDatabaseObject(
-            pg_sys::ExtensionRelationId,
-            extension,
-            2,
-            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
-        );
-    }
 }
 
 fn read_all() -> Vec<Json> {
@@ -405,4 +389,24 @@ fn write(id: i32, mapped: &Mapped, hints: &Hints) {
           WHERE p.id = r.id",
         &[Arg::Text(&row.to_string())],
     );
+}
+
+/// Columns that a mapping names and that are gone.
+pub fn missing_columns() -> Vec<String> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', quote_ident(c.name), r.relation::regclass)), '[]')::text, 'UTF8')
+               FROM spamcheck._protection p
+               JOIN spamcheck._protected_relation r ON r.id = p.id
+              CROSS JOIN LATERAL (
+                    SELECT p.status ->> 'column' AS name
+                     UNION SELECT s.value #>> '{}' FROM jsonb_each(p.columns) s WHERE jsonb_typeof(s.value) = 'string'
+                     UNION SELECT e.value #>> '{}' FROM jsonb_each(p.columns) s, jsonb_array_elements(CASE jsonb_typeof(s.value) WHEN 'array' THEN s.value ELSE '[]' END) e
+                     UNION SELECT k.key FROM jsonb_each(p.status) s, jsonb_object_keys(CASE jsonb_typeof(s.value) WHEN 'object' THEN s.value ELSE '{}' END) k(key)) c
+              WHERE c.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a
+                                 WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = c.name)",
+            &[],
+        )
+    })
+    .unwrap_or_default()
 }

@@ -7,13 +7,15 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use pgrx::pg_sys;
+use pgrx::{PgRelation, PgSqlErrorCode, pg_sys};
+use spamcheck_engine::Refusal;
 use spamcheck_engine::lists::{List, ListKind};
 use spamcheck_engine::policy::{Backing, CheckSetting, Mode, Policy, PolicySettings};
 
 use crate::nesting;
 use crate::packed;
 use crate::protection::{Described, Protection, Stored};
+use crate::report;
 use crate::rights;
 use crate::spi::{self, Arg};
 use crate::subtransaction;
@@ -382,5 +384,46 @@ impl Backing for Lists {
         }))
         .map(Option::unwrap_or_default)
         .map_err(|failure| failure.message)
+    }
+}
+
+/// The protection of a table: its own, or that of the partitioned table that it is a part of.
+pub fn protection_of(relation: pg_sys::Oid) -> Rc<Protection> {
+    let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+    // Kept till the end of the transaction, as a SELECT would: raises what the server says of a table
+    // that is gone.
+    // SAFETY: any OID will do; the lock is a mode of lockdefs.h.
+    let opened = unsafe { PgRelation::with_lock(relation, lock) };
+    let id: Option<i32> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(r.id::text, 'UTF8') FROM spamcheck._protected_relation r
+              WHERE r.relation = $1 OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors($1) a) LIMIT 1",
+            &[Arg::Oid(relation)],
+        )
+    });
+    let Some(id) = id else {
+        let name = format!("{}.{}", spi::quoted(opened.namespace()), spi::quoted(opened.name()));
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!("{name} is not a protected table")).with_hint(format!(
+                "spamcheck.protected_table lists those there are; SELECT * FROM spamcheck.protect('{}') makes it one.",
+                name.replace('\'', "''")
+            )),
+        )
+    };
+    // SAFETY: the relation is open.
+    match unsafe { protection(id, opened.as_ptr()) } {
+        Ok(protection) => protection,
+        Err(unusable) => {
+            let why = match unusable {
+                Unusable::Unknown => format!("there is no protection {id}"),
+                Unusable::Broken(why) => why,
+            };
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                Refusal::new(format!("the protection of the table cannot be used: {why}"))
+                    .with_hint("Call spamcheck.protect() for the table again."),
+            )
+        }
     }
 }

@@ -168,7 +168,7 @@ impl Trigger {
             pgrx::direct_function_call_as_datum(pg_sys::row_to_json, &[Some(record)])
                 .map(|datum| row::text_of_datum(datum).into_owned())
         };
-        json.map(|text| crate::catalogue::parsed(&text)).unwrap_or_default()
+        json.map(|text| crate::arguments::parsed(&text)).unwrap_or_default()
     }
 
     /// The whole row as an object of column to text or null, so that it can be inserted again: each

@@ -12,9 +12,9 @@ use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::verdict::{Action, Finding, Verdict};
 use spamcheck_engine::{Facts, Policy, Refusal, Submission};
 
-use crate::catalogue::{given, json as json_argument};
+use crate::arguments::jsonb;
+use crate::arguments::{given, json as json_argument};
 use crate::checklog::sha256;
-use crate::explain::jsonb;
 use crate::lookups::Claimed;
 use crate::spi::{self, Arg};
 use crate::submission::now;

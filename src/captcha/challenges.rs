@@ -10,9 +10,9 @@ use spamcheck_engine::captcha::{LIFE, Options, Provider, Purpose, Style, altcha,
 use spamcheck_engine::{Facts, Refusal};
 
 use super::keys;
-use crate::catalogue::preloaded;
+use crate::arguments::preloaded;
 use crate::submission::wall_clock;
-use crate::{explain, report, row};
+use crate::{report, row, rulebook};
 
 /// How an image looks where no policy says.
 const WHITE: Look = Look { style: Style::Plain, background: [255; 3] };
@@ -76,7 +76,7 @@ fn captcha_new(provider: Option<&[u8]>, relation: Option<pg_sys::Oid>) -> JsonB 
             )
         })
     });
-    let protection = relation.map(explain::protection_of);
+    let protection = relation.map(rulebook::protection_of);
     let options = protection.as_ref().and_then(|p| Some(p.policy.captcha()?.options.clone()));
     let look = options
         .as_ref()

@@ -21,7 +21,7 @@ use crate::row::Row;
 use crate::submission::{self, Elsewhere};
 use crate::surroundings::Around;
 use crate::trigger::{Event, Trigger};
-use crate::{decisions, settings, shared, statistics, wait};
+use crate::{decisions, lookups, settings, shared, statistics, wait};
 
 pub fn judge(
     trigger: &Trigger,
@@ -61,7 +61,7 @@ pub fn judge(
     if judgement.lookups.any() && protection.key.is_empty() {
         // A verdict that comes later has to find its row again.
         for kind in judgement.lookups.kinds() {
-            judgement.findings.push(failure(kind.name(), NO_KEY));
+            judgement.findings.push(failure(kind.name(), lookups::NO_KEY));
         }
         judgement = Judgement { lookups: Lookups::NONE, ..policy.weigh(judgement.findings) };
     }
@@ -99,10 +99,6 @@ pub fn judge(
     let claim = around.claim.take();
     follow(trigger, protection, judgement, Beside { asked, own, claim, challenge })
 }
-
-/// Why nothing can be looked up about a row that nobody could find again.
-pub const NO_KEY: &str =
-    "it cannot be looked up: the table has no primary key to find the row by later";
 
 /// Has an edit remembered that is not judged.
 pub fn leave_traces(protection: &Rc<Protection>, row: Row<'_>) {

@@ -1,30 +1,10 @@
 //! Whether the protected tables have their triggers and all columns that their mappings name.
 
 use super::{Item, bad, ok};
-use crate::{rights, spi};
-
-/// Columns that a mapping names and that are gone.
-pub fn missing_columns() -> Vec<String> {
-    rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', quote_ident(c.name), r.relation::regclass)), '[]')::text, 'UTF8')
-               FROM spamcheck._protection p
-               JOIN spamcheck._protected_relation r ON r.id = p.id
-              CROSS JOIN LATERAL (
-                    SELECT p.status ->> 'column' AS name
-                     UNION SELECT s.value #>> '{}' FROM jsonb_each(p.columns) s WHERE jsonb_typeof(s.value) = 'string'
-                     UNION SELECT e.value #>> '{}' FROM jsonb_each(p.columns) s, jsonb_array_elements(CASE jsonb_typeof(s.value) WHEN 'array' THEN s.value ELSE '[]' END) e
-                     UNION SELECT k.key FROM jsonb_each(p.status) s, jsonb_object_keys(CASE jsonb_typeof(s.value) WHEN 'object' THEN s.value ELSE '{}' END) k(key)) c
-              WHERE c.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a
-                                 WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = c.name)",
-            &[],
-        )
-    })
-    .unwrap_or_default()
-}
+use crate::{renames, rights, spi};
 
 pub fn tables() -> Item {
-    let missing = missing_columns();
+    let missing = renames::missing_columns();
     if !missing.is_empty() {
         return bad(
             "tables",

@@ -8,7 +8,6 @@ use spamcheck_engine::policy::{Keep, LogTo, Mode, Policy};
 use spamcheck_engine::surroundings::TraceKind;
 use spamcheck_engine::{Field, LookupKind};
 
-use crate::explain;
 use crate::protection::Protection;
 use crate::spi::{self, Arg};
 use crate::{rights, rulebook, settings};
@@ -27,7 +26,7 @@ pub struct Told {
 
 /// The fields of a table's submissions.
 pub fn of(relation: pg_sys::Oid) -> Vec<Told> {
-    let protection = explain::protection_of(relation);
+    let protection = rulebook::protection_of(relation);
     let stored = rights::as_extension(|| rulebook::stored(protection.id));
     let mapping = stored.and_then(|stored| Mapping::from_json(&stored.columns).ok());
     let mut rows = mapping.unwrap_or_default().rows();
