@@ -31,7 +31,9 @@ fn value(key: &KeyColumn, row: Row<'_>) -> Json {
                 "SELECT convert_to(to_jsonb(convert_from($1, 'UTF8')::{})::text, 'UTF8')",
                 key.type_name
             );
-            spi::json_once(&query, &[Arg::Text(&text)]).unwrap_or(Json::Null)
+            // One key has one name, in whatever time zone a session is.
+            let name = row::with_portable_output(|| spi::json_once(&query, &[Arg::Text(&text)]));
+            name.unwrap_or(Json::Null)
         }
     }
 }

@@ -152,3 +152,21 @@ fn rows_that_cannot_be_deleted_twice_are_not_logged_by_deletes() {
     site.run("TRUNCATE comments");
     assert_eq!(site.log(), "1 content", "what was logged of a deleted row stays");
 }
+
+#[test]
+fn a_key_with_a_time_is_one_key_in_every_time_zone() {
+    let mut site = Site::new();
+    site.run(
+        "CREATE TABLE events (id int, at timestamptz, body text, PRIMARY KEY (id, at),
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('events');
+         SET timezone = 'Asia/Kolkata';
+         INSERT INTO events VALUES (1, '2024-02-03 10:00+00', 'a casino');
+         SET timezone = 'America/St_Johns';
+         UPDATE events SET body = 'a casino again'",
+    );
+    assert_eq!(
+        site.ask("SELECT string_agg(DISTINCT row_key->>'at', ' ') FROM spamcheck.spam_checklog WHERE relation = 'public.events'"),
+        "2024-02-03T10:00:00+00:00"
+    );
+}
