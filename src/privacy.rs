@@ -36,7 +36,7 @@ fn privacy_report(
 
 #[pg_extern(sql = false)]
 fn erase_subject(email: Option<&[u8]>, ip: Option<AnyElement>) -> JsonB {
-    let email = email.map(|email| row::from_server(email).trim().to_lowercase());
+    let email = email.map(|email| erase::folded(&row::from_server(email)));
     let email = email.filter(|email| !email.is_empty());
     let ip = ip.map(|ip| {
         // SAFETY: the function is declared with an inet argument; inet_out gives a C string.

@@ -158,7 +158,8 @@ fn fail(source: &Source, stored: &Stored, why: &str) {
 }
 
 /// Notes when the list was fetched and when it is next: after `refresh`, or after a failure sooner, a minute
-/// at first and twice as long each time.
+/// at first and twice as long each time. A source that is down is asked each hour at most, however short the
+/// `refresh`.
 fn note(
     source: &Source,
     error: Option<String>,
@@ -187,7 +188,7 @@ fn note(
          INSERT INTO spamcheck._source AS s (list, url, next_at, failures, etag, last_modified)
          SELECT n.list, n.url,
                 CASE WHEN n.refreshed THEN coalesce(clock_timestamp() + l.refresh, 'infinity')
-                     ELSE clock_timestamp() + least(n.pause * interval '1 second', coalesce(l.refresh, interval '1 day')) END,
+                     ELSE clock_timestamp() + least(n.pause * interval '1 second', greatest(coalesce(l.refresh, interval '1 day'), interval '1 hour')) END,
                 n.failures, n.etag, n.last_modified
            FROM n JOIN listed l ON l.name = n.list
          ON CONFLICT (list) DO UPDATE

@@ -273,19 +273,34 @@ fn valid_score(check: &str, score: &Json) -> Result<(), Refusal> {
 
 /// An interval that the server can read and that lies ahead.
 fn positive(text: &str, what: &str) -> Result<(), Refusal> {
+    if !holds("convert_from($1, 'UTF8')::interval > interval '0'", text) {
+        return Err(Refusal::new(format!("{what} takes an interval above zero, not \"{text}\""))
+            .with_hint("Write it as PostgreSQL does: \"15 days\"."));
+    }
+    not_endless(text, what)
+}
+
+/// Times that lie an interval before or after now must be times that the server knows: they begin 4713 BC.
+fn not_endless(text: &str, what: &str) -> Result<(), Refusal> {
+    let condition = "convert_from($1, 'UTF8')::interval <= interval '1000 years'
+                     AND isfinite(now() + convert_from($1, 'UTF8')::interval)
+                     AND isfinite(now() - convert_from($1, 'UTF8')::interval)";
+    if holds(condition, text) {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("{what} takes 1000 years at most, not \"{text}\""))
+        .with_hint("A column that is NULL says never."))
+}
+
+/// Whether a condition on a text is true; what is no interval at all holds nothing.
+fn holds(condition: &str, text: &str) -> bool {
     let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
         rights::as_extension(|| {
-            spi::text_now(
-                "SELECT convert_to('yes', 'UTF8') WHERE convert_from($1, 'UTF8')::interval > interval '0'",
-                &[Arg::Text(text)],
-            )
+            let query = format!("SELECT convert_to('yes', 'UTF8') WHERE {condition}");
+            spi::text_once(&query, &[Arg::Text(text)])
         })
     }));
-    match read {
-        Ok(Some(_)) => Ok(()),
-        _ => Err(Refusal::new(format!("{what} takes an interval above zero, not \"{text}\""))
-            .with_hint("Write it as PostgreSQL does: \"15 days\".")),
-    }
+    matches!(read, Ok(Some(_)))
 }
 
 /// What the engine cannot know of akismet's options: the server's intervals.
@@ -357,7 +372,15 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
         .with_hint("A list is of kind word, regex, ip or domain."));
     }
     if let Some(interval) = row["refresh"].as_str() {
-        positive(interval, &format!("column \"refresh\" of list \"{name}\""))?;
+        let what = format!("column \"refresh\" of list \"{name}\"");
+        if !holds("convert_from($1, 'UTF8')::interval >= interval '1 minute'", interval) {
+            return Err(Refusal::new(format!(
+                "{what} takes an interval of a minute or more, not \"{interval}\""
+            ))
+            .with_detail("The worker asks somebody else's server that often.")
+            .with_hint("Write it as PostgreSQL does: \"1 day\"."));
+        }
+        not_endless(interval, &what)?;
     }
     if let Some(url) = row["source_url"].as_str()
         && let Err(why) = settings::service_url(url)

@@ -10,64 +10,114 @@ use spamcheck_engine::surroundings::TraceKind;
 use crate::spi::{self, Arg};
 use crate::{memory, rights, settings};
 
-/// A place: what it is called, the table, and the condition on its rows `t`. `$1` is the address in lower
-/// case or empty, `$2` the IP address or network or empty.
+/// A place: what it is called, the table, where its rows `t` have the person's e-mail address, and the
+/// condition on those rows. `$1` is a JSON array of the texts there that are the address, `$2` the IP address
+/// or network or empty.
 struct Place {
     name: &'static str,
     table: &'static str,
+    email: &'static str,
     condition: &'static str,
 }
 
 /// Fields of a submission that is kept as JSON. `{ips}` stands for the texts there that are the address.
-const IN_SUBMISSION: &str = "(convert_from($1, 'UTF8') <> '' AND lower(btrim(t.submission ->> 'email')) = convert_from($1, 'UTF8')
+const IN_SUBMISSION: &str = "(convert_from($1, 'UTF8')::jsonb ? (t.submission ->> 'email')
      OR convert_from($2, 'UTF8') <> '' AND t.submission ->> 'ip' IN ({ips}))";
 
 /// Columns of a row that has them.
-const IN_COLUMNS: &str =
-    "(convert_from($1, 'UTF8') <> '' AND lower(btrim(t.email)) = convert_from($1, 'UTF8')
+const IN_COLUMNS: &str = "(convert_from($1, 'UTF8')::jsonb ? t.email
      OR convert_from($2, 'UTF8') <> '' AND t.ip <<= nullif(convert_from($2, 'UTF8'), '')::inet)";
 
 const PLACES: [Place; 5] = [
+    // All findings on a submission have the same sender.
+    Place { name: "log", table: "spam_checklog", email: "t.email", condition: IN_COLUMNS },
     Place {
-        name: "log",
-        table: "spam_checklog",
-        // All findings on a submission have the same sender.
-        condition: IN_COLUMNS,
+        name: "lookups",
+        table: "lookup",
+        email: "t.submission ->> 'email'",
+        condition: IN_SUBMISSION,
     },
-    Place { name: "lookups", table: "lookup", condition: IN_SUBMISSION },
-    Place { name: "checked", table: "_checked", condition: IN_SUBMISSION },
-    Place { name: "mail", table: "_mail", condition: IN_COLUMNS },
+    Place {
+        name: "checked",
+        table: "_checked",
+        email: "t.submission ->> 'email'",
+        condition: IN_SUBMISSION,
+    },
+    Place { name: "mail", table: "_mail", email: "t.email", condition: IN_COLUMNS },
     Place {
         name: "history",
         table: "subscription_history",
-        condition: "convert_from($1, 'UTF8') <> '' AND lower(t.subscriber) = convert_from($1, 'UTF8')",
+        email: "t.subscriber",
+        condition: "convert_from($1, 'UTF8')::jsonb ? t.subscriber AND convert_from($2, 'UTF8') IS NOT NULL",
     },
 ];
 
-/// Erases a person's data: what was erased, what is left, and what stays.
+/// An e-mail address as it is compared: without white space around it, in lower case, and if it comes with a
+/// name, `Ann <ann@example.com>`, without that. The server's lower() knows ASCII alone in many locales.
+pub fn folded(email: &str) -> String {
+    let email = email.trim();
+    let bare = email.strip_suffix('>').and_then(|named| named.rsplit_once('<'));
+    bare.map_or(email, |(_, bare)| bare.trim()).to_lowercase()
+}
+
+/// The longest part of a folded address that is ASCII: every text that is the address has it, whatever the
+/// locale makes of the rest.
+fn ascii_part(email: &str) -> String {
+    let parts = email.split(|c: char| !c.is_ascii());
+    // The dotted I in lower case is an i and a dot of its own.
+    let parts = parts.map(|part| part.strip_suffix('i').unwrap_or(part));
+    parts.max_by_key(|part| part.len()).unwrap_or_default().to_owned()
+}
+
+/// An expression with its ASCII letters in lower case.
+fn ascii_lower(text: &str) -> String {
+    format!("translate({text}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
+}
+
+/// The texts in a place that are the address, as a JSON array.
+fn spellings(place: &Place, email: Option<&str>) -> String {
+    let Some(email) = email else { return "[]".to_owned() };
+    let query = format!(
+        "SELECT convert_to(coalesce(json_agg(DISTINCT {column}), '[]')::text, 'UTF8') FROM spamcheck.{} t
+          WHERE strpos({lower}, convert_from($1, 'UTF8')) > 0",
+        place.table,
+        column = place.email,
+        lower = ascii_lower(place.email),
+    );
+    let like: Vec<String> =
+        spi::json_once(&query, &[Arg::Text(&ascii_part(email))]).unwrap_or_default();
+    let theirs: Vec<String> = like.into_iter().filter(|text| folded(text) == email).collect();
+    json!(theirs).to_string()
+}
+
+/// Erases a person's data: what was erased, what is left, and what stays. The address is [`folded`].
 pub fn subject(email: Option<&str>, ip: Option<&str>) -> Json {
-    let args = [Arg::Text(email.unwrap_or_default()), Arg::Text(ip.unwrap_or_default())];
+    let network = ip.and_then(Network::read);
+    let ip_text = ip.unwrap_or_default();
     rights::as_extension(|| {
         let (mut erased, mut left) = (Map::new(), Map::new());
         let traces = traces(email, ip);
-        let network = ip.and_then(Network::read);
         erased.insert("memory".into(), json!(forget(&traces)));
         for place in &PLACES {
             let Some(condition) = condition(place, network) else { continue };
+            let spellings = spellings(place, email);
             let statement = format!("DELETE FROM spamcheck.{} t WHERE {condition}", place.table);
-            erased.insert(place.name.into(), json!(spi::write(&statement, &args)));
+            let gone = spi::write(&statement, &[Arg::Text(&spellings), Arg::Text(ip_text)]);
+            erased.insert(place.name.into(), json!(gone));
         }
         for place in &PLACES {
             let Some(condition) = condition(place, network) else { continue };
+            let spellings = spellings(place, email);
             let query = format!(
                 "SELECT convert_to(count(*)::text, 'UTF8') FROM spamcheck.{} t WHERE {condition}",
                 place.table
             );
+            let args = [Arg::Text(&spellings), Arg::Text(ip_text)];
             left.insert(place.name.into(), json!(spi::json_once::<i64>(&query, &args)));
         }
         left.insert("memory".into(), json!(remembered(&traces)));
         json!({ "erased": erased, "left": left, "stays": {
-            "list_entries": listed(&args),
+            "list_entries": listed(email, ip_text),
             "log_file": settings::log_file().is_some(),
         }})
     })
@@ -166,12 +216,20 @@ fn remembered(hashes: &Json) -> Option<i64> {
     spi::json_once(&query, &[Arg::Text(&hashes.to_string())])
 }
 
-/// Entries of lists that are the address itself.
-fn listed(args: &[Arg<'_>]) -> Option<i64> {
-    spi::json_now(
-        "SELECT convert_to(count(*)::text, 'UTF8') FROM spamcheck.list_entry e
-          WHERE e.value <> '' AND (lower(e.value) IN (convert_from($1, 'UTF8'), convert_from($2, 'UTF8'))
-             OR convert_from($1, 'UTF8') <> '' AND strpos(lower(replace(e.value, '\\', '')), convert_from($1, 'UTF8')) > 0)",
-        args,
-    )
+/// Entries of lists that are the address itself, or a pattern that is made of it.
+fn listed(email: Option<&str>, ip: &str) -> usize {
+    let part = email.map(ascii_part);
+    let query = format!(
+        "SELECT convert_to(coalesce(json_agg(e.value), '[]')::text, 'UTF8') FROM spamcheck.list_entry e
+          WHERE e.value = convert_from($2, 'UTF8')
+             OR strpos({}, nullif(convert_from($1, 'UTF8'), '')) > 0",
+        ascii_lower("replace(e.value, E'\\\\', '')")
+    );
+    let args = [Arg::Text(part.as_deref().unwrap_or_default()), Arg::Text(ip)];
+    let values: Vec<String> = spi::json_once(&query, &args).unwrap_or_default();
+    let theirs = |value: &&String| {
+        let plain = value.to_lowercase().replace('\\', "");
+        !value.is_empty() && (*value == ip || email.is_some_and(|email| plain.contains(email)))
+    };
+    values.iter().filter(theirs).count()
 }

@@ -59,6 +59,20 @@ fn the_last_good_copy_stays_whatever_comes_instead() {
 }
 
 #[test]
+fn a_source_that_stays_down_is_asked_less_and_less_however_short_the_refresh() {
+    let mut site = then(Reply::status(404));
+    site.run("UPDATE spamcheck.list SET refresh = '1 minute' WHERE name = 'url_block'");
+    site.until("SELECT failures = 1 AND next_at > now() FROM spamcheck._source", "true");
+    for minutes in [2, 4, 8, 16, 32, 60, 60] {
+        site.fetch_when_due();
+        let about = format!(
+            "SELECT next_at BETWEEN now() + interval '{minutes} minutes' - interval '20 s' AND now() + interval '{minutes} minutes' FROM spamcheck._source"
+        );
+        assert_eq!(site.get(&about), "true", "{minutes} minutes");
+    }
+}
+
+#[test]
 fn lines_that_are_no_entries_are_left_out_and_reported() {
     let mut site = then(Reply::text(format!("{}no host\nbad\u{0}.example\n", domains(41))));
     assert_eq!(site.count(), "41", "{}", site.error());
@@ -163,12 +177,15 @@ fn a_list_that_somebody_edits_keeps_no_log_entry_waiting() {
          SELECT spamcheck.protect('comments');
          UPDATE spamcheck.check_setting SET enabled = true, action = 'reject' WHERE check_name = 'required'",
     );
-    site.fetch_every("'1 second'");
+    site.fetch_every("'1 minute'");
     site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'url_block'", "1");
+    site.until("SELECT next_at > now() FROM spamcheck._source", "true");
+    // Due while the editor below holds the list.
+    site.make_due("5 seconds");
     let mut editor = site.database.client();
     editor
         .batch_execute(
-            "BEGIN; UPDATE spamcheck.list SET refresh = '2 seconds' WHERE name = 'url_block'",
+            "BEGIN; UPDATE spamcheck.list SET refresh = '2 minutes' WHERE name = 'url_block'",
         )
         .unwrap();
     let asked = site.source.counts().requests;

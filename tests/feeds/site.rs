@@ -58,15 +58,21 @@ impl Site {
         );
     }
 
-    /// Makes it due, as time would, and waits until the worker has asked.
+    /// Makes it due after so long.
+    #[track_caller]
+    pub fn make_due(&mut self, after: &str) {
+        self.run(&format!(
+            "UPDATE spamcheck._source SET next_at = now() + interval '{after}' WHERE list = 'url_block';
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE backend_type = 'pg_spamcheck worker' AND datname = current_database()"
+        ));
+    }
+
+    /// Makes it due and waits until the worker has asked.
     #[track_caller]
     pub fn fetch_when_due(&mut self) {
         let asked = self.source.counts().requests;
-        self.run(
-            "UPDATE spamcheck._source SET next_at = now() WHERE list = 'url_block';
-             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE backend_type = 'pg_spamcheck worker' AND datname = current_database()",
-        );
+        self.make_due("0");
         wait::until(SOON, "the fetch", || self.source.counts().requests > asked);
         self.until("SELECT next_at > now() FROM spamcheck._source", "true");
     }

@@ -57,6 +57,8 @@ fn a_policy_refuses_every_bad_value() {
         ("keep = 'nothing'", vec!["keep", "full, excerpt or hash"]),
         ("retention = '-1 day'", vec!["retention"]),
         ("retention = '0'", vec!["retention"]),
+        ("retention = '10000 years'", vec!["retention", "1000 years at most"]),
+        ("retention = '10000 years -3599900 days'", vec!["retention", "1000 years at most"]),
         ("notify_channel = ''", vec!["notify_channel"]),
         ("notify_channel = repeat('x', 64)", vec!["notify_channel"]),
         ("mail_to = '{nobody}'", vec!["mail_to"]),
@@ -183,6 +185,14 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
             (
                 "INSERT INTO spamcheck.list (name, kind, refresh) VALUES ('x', 'word', '-1 day')",
                 &["refresh"],
+            ),
+            (
+                "INSERT INTO spamcheck.list (name, kind, refresh) VALUES ('x', 'word', '59 seconds')",
+                &["refresh", "a minute or more", "\"00:00:59\""],
+            ),
+            (
+                "INSERT INTO spamcheck.list (name, kind, refresh) VALUES ('x', 'word', '300000 years')",
+                &["refresh", "1000 years at most"],
             ),
             (
                 "INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('x', 'word', \

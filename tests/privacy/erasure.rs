@@ -120,3 +120,33 @@ fn nobody_is_meant_by_nothing_and_only_moderators_erase() {
     ask(&mut site.db.client_as(&moderator), "SELECT spamcheck.erase_subject('bob@example.com')");
     assert_eq!(traces_of(&mut site, "bob@example.com"), "");
 }
+
+/// The server's lower() knows ASCII alone there, and white space and names stand around addresses.
+#[test]
+fn an_address_is_found_however_it_was_written_and_whatever_the_locale() {
+    let mut site = Site::bare();
+    let name = format!("latin_{}", site.db.name());
+    site.run(&format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"));
+    let mut client = crate::site::cluster().connect(&name, "postgres");
+    crate::site::run(
+        &mut client,
+        "CREATE EXTENSION pg_spamcheck;
+         CREATE TABLE comments (id serial PRIMARY KEY, author text, email text, body text);
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino'), ('email_block', '^jÖrg@x\\.example$');
+         SELECT spamcheck.protect('comments', status => '{}');
+         INSERT INTO comments (author, email, body) VALUES ('a', 'jÖrg@x.example', 'casino'),
+             ('b', E'\tJörg@X.example\n', 'casino'), ('c', ' Jörg Müller <JÖRG@x.example>', 'casino'),
+             ('d', 'bjÖrg@x.example', 'casino'), ('e', 'jorg@x.example', 'casino')",
+    );
+    let told = ask(
+        &mut client,
+        "SELECT concat_ws(' ', e -> 'erased' -> 'log', e -> 'left' -> 'log', e -> 'stays' -> 'list_entries')
+           FROM spamcheck.erase_subject('Jörg@x.example') e",
+    );
+    assert_eq!(told, "6 0 1", "two findings on each of three");
+    let left =
+        "SELECT string_agg(DISTINCT author, ' ' ORDER BY author) FROM spamcheck.spam_checklog";
+    assert_eq!(ask(&mut client, left), "d e");
+    drop(client);
+    site.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
+}
