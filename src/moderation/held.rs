@@ -221,7 +221,7 @@ impl Held {
 pub fn insert(place: &Place, values: &Map<String, Json>) -> Held {
     let types: Vec<(String, String)> = rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, NULL)) ORDER BY a.attnum), '[]')::text, 'UTF8')
+            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, -1)) ORDER BY a.attnum), '[]')::text, 'UTF8')
                FROM pg_attribute a
               WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
             &[Arg::Oid(place.root())],

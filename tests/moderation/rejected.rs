@@ -63,6 +63,21 @@ fn it_has_all_its_original_values() {
 }
 
 #[test]
+fn columns_of_a_fixed_length_keep_it() {
+    let mut site =
+        site("id int PRIMARY KEY, body text, c char(8), cs char(4)[], b bit(6), v varchar(3)");
+    let id = rejected(
+        &mut site,
+        "INSERT INTO posts VALUES (1, 'casino', 'ab cd', '{ab,cd}', '101100', 'xyz')",
+    );
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    assert_eq!(
+        site.ask("SELECT c::text, cs, b, v FROM posts"),
+        "ab cd|{\"ab  \",\"cd  \"}|101100|xyz"
+    );
+}
+
+#[test]
 fn its_findings_get_the_rows_key_and_it_is_not_judged_again() {
     let mut site = site("id serial PRIMARY KEY, body text, ip inet");
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_block', '10.0.0.0/8')");
