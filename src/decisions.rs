@@ -139,6 +139,7 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
     let akismet = protection.policy.akismet().is_some();
     if ham {
         findings::reverse(&known, None);
+        findings::reverse_row(protection.id, row_key);
     }
     // Moderated rows that are released say nothing to Akismet, unless it had called them spam.
     let told = spam

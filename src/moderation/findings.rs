@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::verdict::{self, Action, Judgement, Outcome, Verdict};
 use spamcheck_engine::{Facts, Lookups, Submission};
 
-use crate::checklog;
+use crate::checklog::{self, sha256};
 use crate::protection::Protection;
 use crate::rights;
 use crate::settings;
@@ -89,6 +89,19 @@ impl Finding {
             && self.comment.as_deref().is_none_or(begins)
     }
 
+    /// Whether a submission is another one for certain: the log may have kept little of it, but that differs.
+    pub fn contradicts(&self, submission: &Json) -> bool {
+        let other = |field: &str, text: &Option<String>| {
+            text.as_deref().is_some_and(|text| submission[field].as_str() != Some(text))
+        };
+        let text = submission["body"].as_str().or(submission["title"].as_str());
+        let begins = |kept: &str, text: &str| text.starts_with(kept) || sha256(text) == kept;
+        other("author", &self.author)
+            || other("email", &self.email)
+            || other("url", &self.url)
+            || self.comment.as_deref().zip(text).is_some_and(|(kept, text)| !begins(kept, text))
+    }
+
     /// Whether it keeps its row from being seen.
     pub fn stands(&self) -> bool {
         !self.reversed && ["suppressed", "moderated", "challenged"].iter().any(|o| self.is(o))
@@ -164,6 +177,20 @@ pub fn reverse(findings: &[Finding], row_key: Option<(i32, &Json)>) {
             &args,
         )
     });
+}
+
+/// Takes back all that keeps a row from being seen: it is released, whatever was found in the texts that it
+/// had in turn.
+pub fn reverse_row(protection: i32, row_key: &Json) {
+    let mut submissions: Vec<i64> = of_row(protection, row_key)
+        .iter()
+        .filter(|one| one.stands())
+        .map(|one| one.submission_id)
+        .collect();
+    submissions.dedup();
+    for id in submissions {
+        reverse(&of_submission(id), None);
+    }
 }
 
 /// Findings stand (again), and their row is spam.

@@ -76,11 +76,33 @@ pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
     })
 }
 
-/// Locks the row that a finding is about; None: there is none. In a table of which only the name is the
-/// same, a row with the same key may be another one: then its content has to be what was found.
-pub fn hold_found(place: &Place, finding: &Finding) -> Option<Held> {
-    let held = hold(place, finding.row_key.as_ref()?)?;
-    (!place.by_name || finding.describes(&held.submission)).then_some(held)
+/// What is found where a finding's row was.
+pub struct Found {
+    /// The row, locked; None: it is gone.
+    pub row: Option<Held>,
+    /// Whether another row has its key by now.
+    pub replaced: bool,
+}
+
+impl From<Held> for Found {
+    fn from(held: Held) -> Self {
+        Self { row: Some(held), replaced: false }
+    }
+}
+
+/// Locks the row that a finding is about. A row with the same key may be another one by now: in a table of
+/// which only the name is the same, its content has to be what was found. Elsewhere the content may have been
+/// edited since; but the row that was found, and that nobody has released, has a status that keeps it back.
+pub fn hold_found(place: &Place, finding: &Finding) -> Found {
+    let Some(held) = finding.row_key.as_ref().and_then(|key| hold(place, key)) else {
+        return Found { row: None, replaced: place.by_name };
+    };
+    let same = if place.by_name {
+        finding.describes(&held.submission)
+    } else {
+        finding.reversed || held.is_kept_back() || !finding.contradicts(&held.submission)
+    };
+    Found { row: same.then_some(held), replaced: !same }
 }
 
 /// The class of errors such as "invalid input syntax for type integer", as the server packs it.

@@ -6,14 +6,14 @@ use serde_json::Value as Json;
 
 use super::answer::Answer;
 use super::findings::{self, Finding};
-use super::held::{self, Held};
+use super::held::{self, Found, Held};
 use super::place::Place;
 
 /// Decides about the submission that a log entry is about.
 pub fn not_spam(log_id: i64) -> Answer {
     let named = super::finding(log_id);
     let place = Place::of_finding(&named);
-    let mut held = hold(place.as_ref().ok(), &named);
+    let mut found = hold(place.as_ref().ok(), &named);
     let findings = findings::of_submission(named.submission_id);
     if let Some(answer) = decided(&findings) {
         return answer;
@@ -21,10 +21,10 @@ pub fn not_spam(log_id: i64) -> Answer {
     // Another session may have inserted it, or changed its key, before this one had the lock.
     let now = findings.iter().find(|one| one.id == log_id).unwrap_or(&named);
     if now.row_key != named.row_key {
-        held = hold(place.as_ref().ok(), now);
+        found = hold(place.as_ref().ok(), now);
     }
     match place {
-        Ok(place) => release(&place, held, &findings),
+        Ok(place) => release(&place, found, &findings),
         Err(why) => {
             findings::reverse(&findings, None);
             Answer::new("done", format!("The findings are taken back. {why}"))
@@ -34,8 +34,8 @@ pub fn not_spam(log_id: i64) -> Answer {
     }
 }
 
-fn hold(place: Option<&Place>, finding: &Finding) -> Option<Held> {
-    held::hold_found(place?, finding)
+fn hold(place: Option<&Place>, finding: &Finding) -> Found {
+    place.map_or(Found { row: None, replaced: false }, |place| held::hold_found(place, finding))
 }
 
 /// What somebody else has decided before, if anybody has.
@@ -54,9 +54,9 @@ fn decided(findings: &[Finding]) -> Option<Answer> {
     None
 }
 
-/// Takes the findings on a submission back, with all that follows. `held`: its row, if it has one and it is
-/// there.
-pub fn release(place: &Place, held: Option<Held>, findings: &[Finding]) -> Answer {
+/// Takes the findings on a submission back, with all that follows. `found`: what is where its row was.
+pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
+    let Found { row: held, replaced } = found;
     let Some(one) = findings.last() else {
         return Answer::new("already", "There is nothing to take back.");
     };
@@ -67,15 +67,23 @@ pub fn release(place: &Place, held: Option<Held>, findings: &[Finding]) -> Answe
             (word, message, Some(held))
         }
         None if was_rejected => insert(place, findings),
+        None if replaced => (
+            "gone",
+            "The row that was found is gone: the one that has its key now says something else, and was left as it is. Only the log was changed.".to_owned(),
+            None,
+        ),
         None => ("gone", "The row is gone, so only the log was changed.".to_owned(), None),
     };
     let row_key = held.as_ref().map(|held| held.row_key.clone()).or_else(|| one.row_key.clone());
     let inserted = row_key.as_ref().filter(|_| was_rejected).map(|key| (place.id(), key));
     findings::reverse(findings, inserted);
+    if let (Some(held), "restored" | "released") = (&held, word) {
+        findings::reverse_row(place.id(), &held.row_key);
+    }
     let mut answer =
         Answer::new("done", message).about(&place.relation(), row_key.as_ref()).with("row", word);
     // A row of the same key in a table of which only the name is the same is another row.
-    let its_key = row_key.as_ref().filter(|_| held.is_some() || !place.by_name);
+    let its_key = row_key.as_ref().filter(|_| !replaced);
     if let Some(row_key) = its_key {
         place.decided(row_key);
     }
@@ -169,6 +177,6 @@ pub fn release_row(place: &Place, row_key: &Json) -> bool {
         return false;
     }
     pgrx::check_for_interrupts!();
-    release(place, Some(held), &latest);
+    release(place, held.into(), &latest);
     true
 }
