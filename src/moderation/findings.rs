@@ -70,6 +70,16 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The key of the row that was to be edited, where an edit was rejected.
+    pub fn edited(&self) -> Option<&Json> {
+        self.edit().map(|edit| &edit["key"])
+    }
+
+    /// What the log notes of the edit that was rejected.
+    pub fn edit(&self) -> Option<&Json> {
+        self.submission.as_ref()?.get("edit")
+    }
+
     /// Whether this was decided.
     pub fn is(&self, outcome: &str) -> bool {
         self.outcome == outcome
@@ -284,6 +294,7 @@ pub fn submission_of(findings: &[Finding]) -> Json {
     if let Some(whole) = findings.iter().find_map(|one| one.submission.as_ref()) {
         let mut whole = whole.as_object().cloned().unwrap_or_default();
         whole.remove("row");
+        whole.remove("edit");
         whole.remove("kept");
         return Json::Object(whole);
     }
@@ -315,4 +326,13 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
           WHERE l._protection = $1 AND (l.row_key ? n.old OR l._former ? n.old OR l.submission -> 'row' ? n.old)",
         &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
     );
+    for part in ["key", "was"] {
+        spi::write(
+            "UPDATE spamcheck.spam_checklog l
+                SET submission = jsonb_set(l.submission #- (n.part || n.old), n.part || n.new, l.submission #> (n.part || n.old))
+               FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new, ARRAY['edit', convert_from($4, 'UTF8')] AS part) n
+              WHERE l._protection = $1 AND l.submission #> n.part ? n.old",
+            &[Arg::Int(protection), Arg::Text(old), Arg::Text(new), Arg::Text(part)],
+        );
+    }
 }

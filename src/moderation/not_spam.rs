@@ -2,12 +2,13 @@
 //! inserted if it was rejected; its findings are taken back, its subscriber resubscribed, Akismet told.
 //! Owns the order of these, and which findings may still stand against the row.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::answer::Answer;
 use super::findings::{self, Finding};
 use super::held::{self, Found, Held};
 use super::place::Place;
+use super::refused;
 
 /// Decides about the submission that a log entry is about.
 pub fn not_spam(log_id: i64) -> Answer {
@@ -34,8 +35,14 @@ pub fn not_spam(log_id: i64) -> Answer {
     }
 }
 
+/// The row that a finding is about, or that was to be edited.
 fn hold(place: Option<&Place>, finding: &Finding) -> Found {
-    place.map_or(Found { row: None, replaced: false }, |place| held::hold_found(place, finding))
+    let none = Found { row: None, replaced: false };
+    match (place, &finding.row_key, finding.edited()) {
+        (None, ..) => none,
+        (Some(place), None, Some(key)) => held::hold(place, key).map_or(none, Found::from),
+        (Some(place), ..) => held::hold_found(place, finding),
+    }
 }
 
 /// What somebody else has decided before, if anybody has.
@@ -62,11 +69,14 @@ pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
     };
     let was_rejected = one.row_key.is_none();
     let (word, message, held) = match held {
+        Some(held) if was_rejected => edit(place, held, findings),
         Some(held) => {
             let (word, message) = restore(place, &held, findings);
             (word, message, Some(held))
         }
-        None if was_rejected => insert(place, findings),
+        None if was_rejected && !findings.iter().any(|one| one.edit().is_some()) => {
+            insert(place, findings)
+        }
         None if replaced => (
             "gone",
             "The row that was found is gone: the one that has its key now says something else, and was left as it is. Only the log was changed.".to_owned(),
@@ -147,26 +157,50 @@ fn restore(place: &Place, held: &Held, findings: &[Finding]) -> (&'static str, S
 
 /// Inserts a rejected submission as the row that it would have been.
 fn insert(place: &Place, findings: &[Finding]) -> (&'static str, String, Option<Held>) {
+    match kept(findings) {
+        Ok(values) => {
+            let held = refused::insert(place, values);
+            ("inserted", "The rejected row was inserted.".to_owned(), Some(held))
+        }
+        Err(message) => ("not kept", message, None),
+    }
+}
+
+/// Makes a rejected edit.
+fn edit(place: &Place, held: Held, findings: &[Finding]) -> (&'static str, String, Option<Held>) {
+    let values = match kept(findings) {
+        Ok(values) => values,
+        Err(message) => return ("not kept", message, None),
+    };
+    let noted = findings.iter().find_map(Finding::edit);
+    match noted.and_then(|noted| refused::edit(place, &held, values, noted)) {
+        Some(held) => ("edited", "The rejected edit was made.".to_owned(), Some(held)),
+        None => {
+            let message = "The row was edited otherwise since, so the rejected edit was not made; only the log was changed.";
+            ("unchanged", message.to_owned(), None)
+        }
+    }
+}
+
+/// The values of a row that was rejected; else a sentence that says why they are not all there.
+fn kept(findings: &[Finding]) -> Result<&Map<String, Json>, String> {
     let kept = findings.iter().find_map(|one| one.submission.as_ref());
     let values = kept.and_then(|kept| kept["row"].as_object());
     let Some((kept, values)) = kept.zip(values) else {
-        let message = "The log did not keep the row (the policy's keep is not full), so it could not be inserted; only the log was changed.";
-        return ("not kept", message.to_owned(), None);
+        return Err("The log did not keep the row (the policy's keep is not full), so it could not be inserted; only the log was changed.".to_owned());
     };
     let cut: Vec<&str> = kept["kept"]
         .as_object()
         .into_iter()
         .flat_map(|cuts| cuts.keys().filter_map(|name| name.strip_prefix("row.")))
         .collect();
-    if !cut.is_empty() {
-        let message = format!(
-            "The log kept only the beginning of {}, so the row could not be inserted; only the log was changed.",
-            cut.join(", ")
-        );
-        return ("not kept", message, None);
+    if cut.is_empty() {
+        return Ok(values);
     }
-    let held = held::insert(place, values);
-    ("inserted", "The rejected row was inserted.".to_owned(), Some(held))
+    Err(format!(
+        "The log kept only the beginning of {}, so the row could not be inserted; only the log was changed.",
+        cut.join(", ")
+    ))
 }
 
 /// The row with a key, for those that go through many.
