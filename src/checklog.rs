@@ -17,6 +17,7 @@ use crate::protection::Protection;
 use crate::rights;
 use crate::spi::{self, Arg};
 use crate::submission::wall_clock;
+use crate::whole_row::{Values, WholeRow};
 
 /// Characters of a text that policies with `keep = excerpt` log (interface section 5).
 const EXCERPT: usize = 200;
@@ -32,12 +33,12 @@ pub struct About<'a> {
     /// The row's own status before the verdict.
     pub former: Option<&'a Json>,
     /// The row as it would have been, for a rejected one.
-    pub whole_row: Option<Json>,
+    pub whole_row: Option<WholeRow>,
 }
 
 impl<'a> About<'a> {
     /// A row that is not stored.
-    pub const fn rejected(protection: &'a Protection, whole_row: Json) -> Self {
+    pub const fn rejected(protection: &'a Protection, whole_row: WholeRow) -> Self {
         Self {
             protection: protection.id,
             relation: protection.relation.as_str(),
@@ -178,10 +179,13 @@ impl Texts {
         });
         let mut cuts = keeper.cuts();
         // Only a rejected submission is kept whole: it is nowhere else.
-        let whole = about.whole_row.as_ref().filter(|_| keep == Keep::Full).map(|row| {
+        let whole = about.whole_row.as_ref().filter(|_| keep == Keep::Full).map(|whole| {
             let mut keeper = Keeper::new(facts.max_chars());
             let mut submission = facts.kept(&mut keeper);
-            submission["row"] = kept_row(row, facts.max_chars(), &mut keeper);
+            submission["row"] = kept_row(&whole.values, facts.max_chars(), &mut keeper);
+            if let Some(edit) = &whole.edit {
+                submission["edit"] = edit.clone();
+            }
             cuts = keeper.cuts();
             if let Some(cuts) = &cuts {
                 submission["kept"] = cuts.clone();
@@ -193,8 +197,7 @@ impl Texts {
 }
 
 /// The row as far as it is kept: one that was cut cannot be inserted again, and the note tells.
-fn kept_row(row: &Json, max_chars: usize, notes: &mut Keeper) -> Json {
-    let Some(columns) = row.as_object() else { return Json::Null };
+fn kept_row(columns: &Values, max_chars: usize, notes: &mut Keeper) -> Json {
     let mut keeper = Keeper::new(max_chars);
     let kept = columns.iter().map(|(name, value)| {
         let value = match value {

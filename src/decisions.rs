@@ -4,6 +4,7 @@
 //! log and memory do about it is theirs.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 use serde_json::Value as Json;
@@ -14,25 +15,46 @@ use crate::protection::Protection;
 use crate::row::Row;
 use crate::stash::Depth;
 use crate::trigger::Trigger;
+use crate::whole_row::{self, Values};
 use crate::{calls, checked, feedback, key, lookups, memory, restore, rights, submission};
 
 thread_local! {
     static APPLYING: Cell<bool> = const { Cell::new(false) };
     /// The protection whose row a statement of ours changes, and where that statement stands.
     static OURS: Cell<Option<(i32, Depth)>> = const { Cell::new(None) };
+    /// The values that the row of that statement is to have.
+    static VALUES: RefCell<Option<Rc<Values>>> = const { RefCell::new(None) };
 }
 
 /// Runs `work`, whose one statement on a protected table carries out a decision: its rows are not judged,
 /// and it is nobody's plain UPDATE. What triggers of the table do besides is judged as ever.
 pub fn while_deciding<T>(protection: i32, work: impl FnOnce() -> T) -> T {
-    struct Reset(Option<(i32, Depth)>);
+    deciding(protection, None, work)
+}
+
+/// [`while_deciding`] for a row that is to have these values, whatever triggers of the table make of them: they
+/// ran when it was refused.
+pub fn while_storing<T>(protection: i32, values: Rc<Values>, work: impl FnOnce() -> T) -> T {
+    deciding(protection, Some(values), work)
+}
+
+fn deciding<T>(protection: i32, values: Option<Rc<Values>>, work: impl FnOnce() -> T) -> T {
+    struct Reset(Option<(i32, Depth)>, Option<Rc<Values>>);
     impl Drop for Reset {
         fn drop(&mut self) {
             OURS.set(self.0);
+            VALUES.set(self.1.take());
         }
     }
-    let _reset = Reset(OURS.replace(Some((protection, Depth::in_statement().within()))));
+    let ours = OURS.replace(Some((protection, Depth::in_statement().within())));
+    let _reset = Reset(ours, VALUES.replace(values));
     work()
+}
+
+/// The row that a decision stores, as a BEFORE trigger gives it back.
+pub fn stored(trigger: &Trigger) -> pg_sys::Datum {
+    let values = VALUES.with_borrow(Clone::clone);
+    values.map_or_else(|| trigger.unchanged(), |values| whole_row::put_back(trigger, &values))
 }
 
 /// Whether the row at hand is one that a decision changes.
@@ -139,6 +161,7 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
     let akismet = protection.policy.akismet().is_some();
     if ham {
         findings::reverse(&known, None);
+        findings::reverse_row(protection.id, row_key);
     }
     // Moderated rows that are released say nothing to Akismet, unless it had called them spam.
     let told = spam

@@ -83,7 +83,10 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         memory::take_back();
     }
     // Where nothing is judged, decisions and new keys are followed all the same.
-    if decisions::is_ours(id) || trigger.event == Event::Insert && !settings::enabled() {
+    if decisions::is_ours(id) {
+        return Decision::Pass(decisions::stored(&trigger));
+    }
+    if trigger.event == Event::Insert && !settings::enabled() {
         return unchanged;
     }
     let known = known(&trigger);

@@ -76,6 +76,7 @@ mod subtransaction;
 mod rights;
 mod spi;
 
+mod whole_row;
 mod worker;
 
 pgrx::extension_sql_file!("../sql/preload.sql", name = "preload", bootstrap);

@@ -11,6 +11,7 @@ pub mod findings;
 mod held;
 mod not_spam;
 mod place;
+mod refused;
 mod report_spam;
 mod resubscribe;
 

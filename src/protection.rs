@@ -323,7 +323,7 @@ fn bind_source(field: Field, source: &Source, columns: &Columns) -> Option<Bound
 pub fn operators_of(table: &str) -> HashMap<String, (String, String)> {
     let operators = crate::spi::json_now(
         "SELECT convert_to(coalesce(jsonb_object_agg(a.attname, jsonb_build_array(
-                    format_type(a.atttypid, NULL),
+                    format_type(a.atttypid, -1),
                     coalesce((SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
                                 FROM pg_opclass oc
                                 JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'
@@ -367,14 +367,15 @@ pub fn foreign_query(field: Field, table: &str, key: &[String], column: &str) ->
     ))
 }
 
-/// A type as SQL writes it.
+/// A type as SQL writes it, of any length: `character` and `bit` alone would be those of one character.
 pub fn type_name(type_oid: pg_sys::Oid) -> String {
     // SAFETY: returns a palloc'd C string for any OID.
     unsafe {
         let name = pg_sys::format_type_extended(
             type_oid,
             -1,
-            pg_sys::FORMAT_TYPE_FORCE_QUALIFY as pg_sys::bits16,
+            (pg_sys::FORMAT_TYPE_FORCE_QUALIFY | pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN)
+                as pg_sys::bits16,
         );
         row::from_server(std::ffi::CStr::from_ptr(name).to_bytes()).into_owned()
     }

@@ -23,6 +23,7 @@ use crate::submission::{self, Elsewhere};
 use crate::subscription::Subscription;
 use crate::trigger::{Event, Trigger, VERSION_1};
 use crate::wait::Asked;
+use crate::whole_row::WholeRow;
 use crate::{checked, key, logfile, lookups, mail, memory, report, rulebook, settings, shared};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
@@ -282,7 +283,7 @@ pub fn log_dropped(
     facts: &Facts<'_>,
     judgement: &Judgement,
     asked: Option<&Asked>,
-    whole_row: Json,
+    whole_row: WholeRow,
 ) {
     let id = checklog::next_submission_id();
     checklog::log(rejected_entries(protection, facts, judgement, asked, whole_row, id));
@@ -299,7 +300,7 @@ pub fn log_rejected(
     facts: &Facts<'_>,
     judgement: &Judgement,
     asked: Option<&Asked>,
-    whole_row: Json,
+    whole_row: WholeRow,
 ) {
     let id = checklog::next_submission_id();
     let notice = Notice::of(&protection.policy, &protection.relation, None, judgement.verdict);
@@ -367,7 +368,7 @@ fn rejected_entries(
     facts: &Facts<'_>,
     judgement: &Judgement,
     asked: Option<&Asked>,
-    whole_row: Json,
+    whole_row: WholeRow,
     id: i64,
 ) -> Vec<Json> {
     let about = About::rejected(protection, whole_row);

@@ -134,6 +134,10 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
                 !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_CreateTrigStmt,
             )
         };
+        // SAFETY: as above.
+        if unsafe { changes_labels(statement) } {
+            rulebook::announce_change();
+        }
         if may_rename {
             // SAFETY: the statement's own parse tree.
             unsafe { attaching::warn_of_detached(statement) };
@@ -142,6 +146,15 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
         }
     }
     pg_sys::Datum::null()
+}
+
+/// Whether an enum has other labels now: sessions hold status values as texts that it may no longer take.
+///
+/// # Safety
+/// `statement` must be a parse tree or null.
+unsafe fn changes_labels(statement: *mut pg_sys::Node) -> bool {
+    // SAFETY: the caller's promise; nodes are told by their tag.
+    unsafe { !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterEnumStmt }
 }
 
 /// A column that a mapping names may be dropped: its table's rows go in all the same, and somebody should

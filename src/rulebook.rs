@@ -293,7 +293,7 @@ pub fn describe(id: i32) -> Option<Described> {
            JOIN pg_class c ON c.oid = r.relation
            JOIN pg_namespace n ON n.oid = c.relnamespace
            LEFT JOIN LATERAL (
-               SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
+               SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, -1),
                                 'OPERATOR(' || quote_ident(onsp.nspname) || '.' || o.oprname || ')')
                                 ORDER BY x.n) AS key
                  FROM (SELECT i.indkey, i.indclass, i.indnkeyatts FROM pg_index i

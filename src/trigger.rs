@@ -7,7 +7,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use spamcheck_engine::Refusal;
 
 use crate::report;
-use crate::row::{self, Column, Row};
+use crate::row;
 use crate::stash::Address;
 
 /// The version-1 calling convention's record, the same for every function.
@@ -169,30 +169,6 @@ impl Trigger {
                 .map(|datum| row::text_of_datum(datum).into_owned())
         };
         json.map(|text| crate::arguments::parsed(&text)).unwrap_or_default()
-    }
-
-    /// The whole row as an object of column to text or null, so that it can be inserted again: each
-    /// value as its type's output function gives it, in forms that no session setting changes.
-    pub fn row_as_json(&self, row: Row<'_>) -> serde_json::Value {
-        // SAFETY: the relation is open.
-        let tupdesc = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(self.tupdesc()) };
-        row::with_portable_output(|| {
-            let columns =
-                tupdesc.iter().enumerate().filter(|(_, a)| !a.attisdropped && a.attgenerated == 0);
-            let values = columns.map(|(index, attribute)| {
-                // SAFETY: names are C strings within their array.
-                let name = unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) };
-                let column = Column {
-                    index,
-                    type_oid: attribute.atttypid,
-                    modifier: attribute.atttypmod,
-                    reader: row::Reader::Output,
-                };
-                let value = row.text(column).map_or(serde_json::Value::Null, Into::into);
-                (row::from_server(name.to_bytes()).into_owned(), value)
-            });
-            serde_json::Value::Object(values.collect())
-        })
     }
 }
 

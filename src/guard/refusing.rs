@@ -17,6 +17,7 @@ use crate::row::Row;
 use crate::submission::{self, Elsewhere};
 use crate::trigger::Trigger;
 use crate::wait::Asked;
+use crate::whole_row::WholeRow;
 use crate::{key, record, settings, shared};
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no
@@ -106,7 +107,7 @@ pub fn log_refused(
     let submission: Submission<'_> =
         submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-    let whole_row = trigger.row_as_json(row);
+    let whole_row = WholeRow::of(trigger, protection);
     match (claim, on_reject) {
         (Some(claim), _) => {
             let about = About::rejected(protection, whole_row);

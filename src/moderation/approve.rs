@@ -53,6 +53,7 @@ pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
     let told = held.is_spam && !held.is_moderate
         || latest.iter().any(|one| one.check_name == "akismet" || one.is("suppressed"));
     findings::reverse(&latest, None);
+    findings::reverse_row(place.id(), &held.row_key);
     place.decided(&held.row_key);
     let mut answer = Answer::new("done", message)
         .about(&place.relation(), Some(&held.row_key))

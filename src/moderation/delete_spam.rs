@@ -3,16 +3,17 @@
 
 use super::answer::Answer;
 use super::findings::{self, Finding};
-use super::held;
+use super::held::{self, Found, Held};
 use super::place::Place;
 
 /// Deletes the row that a log entry is about.
 pub fn delete_spam(log_id: i64) -> Answer {
     let named = super::finding(log_id);
     let place = Place::of_finding(&named);
-    let held = place.as_ref().ok().and_then(|place| held::hold_found(place, &named));
+    let found = place.as_ref().map(|place| held::hold_found(place, &named));
+    let Found { row: held, replaced } = found.unwrap_or(Found { row: None, replaced: false });
     let findings = findings::of_submission(named.submission_id);
-    if let Some(answer) = decided(&findings) {
+    if let Some(answer) = decided(&findings, held.as_ref()) {
         return answer;
     }
     findings::mark_deleted(named.submission_id);
@@ -30,13 +31,17 @@ pub fn delete_spam(log_id: i64) -> Answer {
             held.delete(&place);
             ("deleted", "The row was deleted.")
         }
+        (None, Some(_)) if replaced => (
+            "gone",
+            "The row that was found is gone already: the one that has its key now says something else, and was left as it is. The log notes that the other was spam.",
+        ),
         (None, Some(_)) => ("gone", "The row is gone already; the log notes that it was spam."),
         (None, None) => {
             ("gone", "The submission was rejected and has no row; the log notes that it is spam.")
         }
     };
     // A row of the same key in a table of which only the name is the same is another row.
-    let its_key = row_key.filter(|_| held.is_some() || !place.by_name);
+    let its_key = row_key.filter(|_| !replaced);
     if let Some(row_key) = its_key {
         place.decided(row_key);
     }
@@ -54,15 +59,19 @@ pub fn delete_spam(log_id: i64) -> Answer {
 }
 
 /// What somebody else has decided before, if anybody has.
-fn decided(findings: &[Finding]) -> Option<Answer> {
+fn decided(findings: &[Finding], held: Option<&Held>) -> Option<Answer> {
     let one = findings.first()?;
     let about = |answer: Answer| answer.about(&one.relation, one.row_key.as_ref());
-    if let Some(reversed) = findings.iter().find(|one| one.reversed) {
+    // What was said of a later text of the row releases the row.
+    let released = held.filter(|held| !held.is_kept_back()).map(Held::findings);
+    let later = released.iter().flatten().filter(|later| later.id > one.id);
+    if let Some(reversed) = findings.iter().chain(later).find(|one| one.reversed) {
         let by = reversed.reversed_by.as_deref().unwrap_or("staff");
         let message = format!(
             "{by} has said that it is not spam; nothing was deleted. Call spamcheck.report_spam() first if it is."
         );
-        return Some(about(Answer::already(findings, message).with("row", "unchanged")));
+        let by = std::slice::from_ref(reversed);
+        return Some(about(Answer::already(by, message).with("row", "unchanged")));
     }
     let noted =
         one.is("deleted") || one.row_key.is_none() && one.decision.as_deref() == Some("spam");

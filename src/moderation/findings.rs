@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::verdict::{self, Action, Judgement, Outcome, Verdict};
 use spamcheck_engine::{Facts, Lookups, Submission};
 
-use crate::checklog;
+use crate::checklog::{self, sha256};
 use crate::protection::Protection;
 use crate::rights;
 use crate::settings;
@@ -70,6 +70,16 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The key of the row that was to be edited, where an edit was rejected.
+    pub fn edited(&self) -> Option<&Json> {
+        self.edit().map(|edit| &edit["key"])
+    }
+
+    /// What the log notes of the edit that was rejected.
+    pub fn edit(&self) -> Option<&Json> {
+        self.submission.as_ref()?.get("edit")
+    }
+
     /// Whether this was decided.
     pub fn is(&self, outcome: &str) -> bool {
         self.outcome == outcome
@@ -87,6 +97,19 @@ impl Finding {
             && same("email", &self.email)
             && same("url", &self.url)
             && self.comment.as_deref().is_none_or(begins)
+    }
+
+    /// Whether a submission is another one for certain: the log may have kept little of it, but that differs.
+    pub fn contradicts(&self, submission: &Json) -> bool {
+        let other = |field: &str, text: &Option<String>| {
+            text.as_deref().is_some_and(|text| submission[field].as_str() != Some(text))
+        };
+        let text = submission["body"].as_str().or(submission["title"].as_str());
+        let begins = |kept: &str, text: &str| text.starts_with(kept) || sha256(text) == kept;
+        other("author", &self.author)
+            || other("email", &self.email)
+            || other("url", &self.url)
+            || self.comment.as_deref().zip(text).is_some_and(|(kept, text)| !begins(kept, text))
     }
 
     /// Whether it keeps its row from being seen.
@@ -164,6 +187,20 @@ pub fn reverse(findings: &[Finding], row_key: Option<(i32, &Json)>) {
             &args,
         )
     });
+}
+
+/// Takes back all that keeps a row from being seen: it is released, whatever was found in the texts that it
+/// had in turn.
+pub fn reverse_row(protection: i32, row_key: &Json) {
+    let mut submissions: Vec<i64> = of_row(protection, row_key)
+        .iter()
+        .filter(|one| one.stands())
+        .map(|one| one.submission_id)
+        .collect();
+    submissions.dedup();
+    for id in submissions {
+        reverse(&of_submission(id), None);
+    }
 }
 
 /// Findings stand (again), and their row is spam.
@@ -257,6 +294,7 @@ pub fn submission_of(findings: &[Finding]) -> Json {
     if let Some(whole) = findings.iter().find_map(|one| one.submission.as_ref()) {
         let mut whole = whole.as_object().cloned().unwrap_or_default();
         whole.remove("row");
+        whole.remove("edit");
         whole.remove("kept");
         return Json::Object(whole);
     }
@@ -288,4 +326,13 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
           WHERE l._protection = $1 AND (l.row_key ? n.old OR l._former ? n.old OR l.submission -> 'row' ? n.old)",
         &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
     );
+    for part in ["key", "was"] {
+        spi::write(
+            "UPDATE spamcheck.spam_checklog l
+                SET submission = jsonb_set(l.submission #- (n.part || n.old), n.part || n.new, l.submission #> (n.part || n.old))
+               FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new, ARRAY['edit', convert_from($4, 'UTF8')] AS part) n
+              WHERE l._protection = $1 AND l.submission #> n.part ? n.old",
+            &[Arg::Int(protection), Arg::Text(old), Arg::Text(new), Arg::Text(part)],
+        );
+    }
 }

@@ -4,8 +4,8 @@
 
 use std::panic::AssertUnwindSafe;
 
-use pgrx::{PgSqlErrorCode, Spi, pg_sys};
-use serde_json::{Map, Value as Json};
+use pgrx::{Spi, pg_sys};
+use serde_json::Value as Json;
 use spamcheck_engine::Refusal;
 use spamcheck_engine::mapping::StatusValue;
 
@@ -13,9 +13,10 @@ use super::findings::{self, Finding};
 use super::place::Place;
 use crate::protection::{self, Protection, Writes};
 use crate::row::{Row, to_server};
-use crate::spi::{self, Arg, quoted};
+use crate::spi::{self, Arg};
 use crate::stored_row::{self, as_texts, condition, constraints_at_once};
 use crate::subscription::Subscription;
+use crate::whole_row::{self, Values};
 use crate::{decisions, key, lookups, report, rights, submission, subtransaction};
 
 /// A row of a protected table.
@@ -32,6 +33,8 @@ pub struct Held {
     pub is_moderate: bool,
     /// Its content.
     pub submission: Json,
+    /// All its values.
+    pub values: Values,
     /// Who is unsubscribed or resubscribed with it.
     pub subscription: Option<Subscription>,
 }
@@ -76,19 +79,43 @@ pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
     })
 }
 
-/// Locks the row that a finding is about; None: there is none. In a table of which only the name is the
-/// same, a row with the same key may be another one: then its content has to be what was found.
-pub fn hold_found(place: &Place, finding: &Finding) -> Option<Held> {
-    let held = hold(place, finding.row_key.as_ref()?)?;
-    (!place.by_name || finding.describes(&held.submission)).then_some(held)
+/// What is found where a finding's row was.
+pub struct Found {
+    /// The row, locked; None: it is gone.
+    pub row: Option<Held>,
+    /// Whether another row has its key by now.
+    pub replaced: bool,
+}
+
+impl From<Held> for Found {
+    fn from(held: Held) -> Self {
+        Self { row: Some(held), replaced: false }
+    }
+}
+
+/// Locks the row that a finding is about. A row with the same key may be another one by now: in a table of
+/// which only the name is the same, its content has to be what was found. Elsewhere the content may have been
+/// edited since; but the row that was found, and that nobody has released, has a status that keeps it back.
+pub fn hold_found(place: &Place, finding: &Finding) -> Found {
+    let Some(held) = finding.row_key.as_ref().and_then(|key| hold(place, key)) else {
+        return Found { row: None, replaced: place.by_name };
+    };
+    let same = if place.by_name {
+        finding.describes(&held.submission)
+    } else {
+        finding.reversed || held.is_kept_back() || !finding.contradicts(&held.submission)
+    };
+    Found { row: same.then_some(held), replaced: !same }
 }
 
 /// The class of errors such as "invalid input syntax for type integer", as the server packs it.
 const DATA_EXCEPTION: i32 = 2 + (2 << 6);
 
+/// A row that is in the hand of whoever calls.
+///
 /// # Safety
 /// The tuple must be of the type that `tupdesc` describes.
-unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::TupleDesc) -> Held {
+pub unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::TupleDesc) -> Held {
     // SAFETY: the caller's promise.
     let (bound, row) = unsafe {
         let bound =
@@ -102,6 +129,8 @@ unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::TupleDe
         is_spam: protection.status.is_spam(row),
         is_moderate: protection.status.is_moderate(row),
         submission: submission::whole(&protection, row),
+        // SAFETY: the caller's promise.
+        values: unsafe { whole_row::values(row, tupdesc) },
         subscription: Subscription::of_row(&protection, row),
         protection,
     }
@@ -214,74 +243,4 @@ impl Held {
             decisions::while_deciding(place.id(), || work(&table, &condition, parameters));
         });
     }
-}
-
-/// Inserts a row that was rejected, with all its values; the row. A reason that the table has against it is
-/// an error: nothing is decided then.
-pub fn insert(place: &Place, values: &Map<String, Json>) -> Held {
-    let types: Vec<(String, String)> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, NULL)) ORDER BY a.attnum), '[]')::text, 'UTF8')
-               FROM pg_attribute a
-              WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
-            &[Arg::Oid(place.root())],
-        )
-    })
-    .unwrap_or_default();
-    let (mut names, mut given, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
-    // What the table has got since takes its default; what it has lost is lost.
-    for (name, type_name) in &types {
-        let Some(value) = values.get(name) else { continue };
-        names.push(quoted(name));
-        given.push(match value {
-            Json::String(text) => {
-                parameters.push(text.clone());
-                format!("${}::{type_name}", parameters.len())
-            }
-            _ => "NULL".to_owned(),
-        });
-    }
-    let statement = to_server(&format!(
-        "INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE VALUES ({}) RETURNING t.*",
-        place.relation(),
-        names.join(", "),
-        given.join(", ")
-    ));
-    let inserted = subtransaction::attempt(AssertUnwindSafe(|| {
-        rights::as_owner_of(place.root(), || {
-            decisions::while_deciding(place.id(), || {
-                constraints_at_once();
-                let args = as_texts(&parameters);
-                Spi::connect_mut(|client| {
-                    let stored = match client.update(statement.as_c_str(), None, &args) {
-                        Ok(stored) => stored,
-                        Err(error) => pgrx::error!("the row could not be inserted: {error}"),
-                    };
-                    if stored.is_empty() {
-                        pgrx::error!("a trigger of the table kept the row from being inserted");
-                    }
-                    // SAFETY: as in `hold`.
-                    unsafe {
-                        let rows = pg_sys::SPI_tuptable;
-                        read(place, *(*rows).vals, (*rows).tupdesc)
-                    }
-                })
-            })
-        })
-    }));
-    inserted.unwrap_or_else(|failure| {
-        let refusal = Refusal::new(format!(
-            "the rejected row cannot be inserted into {}: {}",
-            place.relation(),
-            failure.message
-        ));
-        let detail = failure.detail.unwrap_or_else(|| "Nothing was changed.".to_owned());
-        let hint = match failure.code {
-            PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
-                "Perhaps it was submitted again. Otherwise change or delete the row that is in the way, and call again."
-            }
-            _ => "Change what stands against it, and call again; the log keeps the row meanwhile.",
-        };
-        report::refuse(failure.code, refusal.with_detail(detail).with_hint(hint))
-    })
 }

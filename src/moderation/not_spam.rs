@@ -2,18 +2,19 @@
 //! inserted if it was rejected; its findings are taken back, its subscriber resubscribed, Akismet told.
 //! Owns the order of these, and which findings may still stand against the row.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::answer::Answer;
 use super::findings::{self, Finding};
-use super::held::{self, Held};
+use super::held::{self, Found, Held};
 use super::place::Place;
+use super::refused;
 
 /// Decides about the submission that a log entry is about.
 pub fn not_spam(log_id: i64) -> Answer {
     let named = super::finding(log_id);
     let place = Place::of_finding(&named);
-    let mut held = hold(place.as_ref().ok(), &named);
+    let mut found = hold(place.as_ref().ok(), &named);
     let findings = findings::of_submission(named.submission_id);
     if let Some(answer) = decided(&findings) {
         return answer;
@@ -21,10 +22,10 @@ pub fn not_spam(log_id: i64) -> Answer {
     // Another session may have inserted it, or changed its key, before this one had the lock.
     let now = findings.iter().find(|one| one.id == log_id).unwrap_or(&named);
     if now.row_key != named.row_key {
-        held = hold(place.as_ref().ok(), now);
+        found = hold(place.as_ref().ok(), now);
     }
     match place {
-        Ok(place) => release(&place, held, &findings),
+        Ok(place) => release(&place, found, &findings),
         Err(why) => {
             findings::reverse(&findings, None);
             Answer::new("done", format!("The findings are taken back. {why}"))
@@ -34,8 +35,14 @@ pub fn not_spam(log_id: i64) -> Answer {
     }
 }
 
-fn hold(place: Option<&Place>, finding: &Finding) -> Option<Held> {
-    held::hold_found(place?, finding)
+/// The row that a finding is about, or that was to be edited.
+fn hold(place: Option<&Place>, finding: &Finding) -> Found {
+    let none = Found { row: None, replaced: false };
+    match (place, &finding.row_key, finding.edited()) {
+        (None, ..) => none,
+        (Some(place), None, Some(key)) => held::hold(place, key).map_or(none, Found::from),
+        (Some(place), ..) => held::hold_found(place, finding),
+    }
 }
 
 /// What somebody else has decided before, if anybody has.
@@ -54,28 +61,39 @@ fn decided(findings: &[Finding]) -> Option<Answer> {
     None
 }
 
-/// Takes the findings on a submission back, with all that follows. `held`: its row, if it has one and it is
-/// there.
-pub fn release(place: &Place, held: Option<Held>, findings: &[Finding]) -> Answer {
+/// Takes the findings on a submission back, with all that follows. `found`: what is where its row was.
+pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
+    let Found { row: held, replaced } = found;
     let Some(one) = findings.last() else {
         return Answer::new("already", "There is nothing to take back.");
     };
     let was_rejected = one.row_key.is_none();
     let (word, message, held) = match held {
+        Some(held) if was_rejected => edit(place, held, findings),
         Some(held) => {
             let (word, message) = restore(place, &held, findings);
             (word, message, Some(held))
         }
-        None if was_rejected => insert(place, findings),
+        None if was_rejected && !findings.iter().any(|one| one.edit().is_some()) => {
+            insert(place, findings)
+        }
+        None if replaced => (
+            "gone",
+            "The row that was found is gone: the one that has its key now says something else, and was left as it is. Only the log was changed.".to_owned(),
+            None,
+        ),
         None => ("gone", "The row is gone, so only the log was changed.".to_owned(), None),
     };
     let row_key = held.as_ref().map(|held| held.row_key.clone()).or_else(|| one.row_key.clone());
     let inserted = row_key.as_ref().filter(|_| was_rejected).map(|key| (place.id(), key));
     findings::reverse(findings, inserted);
+    if let (Some(held), "restored" | "released") = (&held, word) {
+        findings::reverse_row(place.id(), &held.row_key);
+    }
     let mut answer =
         Answer::new("done", message).about(&place.relation(), row_key.as_ref()).with("row", word);
     // A row of the same key in a table of which only the name is the same is another row.
-    let its_key = row_key.as_ref().filter(|_| held.is_some() || !place.by_name);
+    let its_key = row_key.as_ref().filter(|_| !replaced);
     if let Some(row_key) = its_key {
         place.decided(row_key);
     }
@@ -139,26 +157,50 @@ fn restore(place: &Place, held: &Held, findings: &[Finding]) -> (&'static str, S
 
 /// Inserts a rejected submission as the row that it would have been.
 fn insert(place: &Place, findings: &[Finding]) -> (&'static str, String, Option<Held>) {
+    match kept(findings) {
+        Ok(values) => {
+            let held = refused::insert(place, values);
+            ("inserted", "The rejected row was inserted.".to_owned(), Some(held))
+        }
+        Err(message) => ("not kept", message, None),
+    }
+}
+
+/// Makes a rejected edit.
+fn edit(place: &Place, held: Held, findings: &[Finding]) -> (&'static str, String, Option<Held>) {
+    let values = match kept(findings) {
+        Ok(values) => values,
+        Err(message) => return ("not kept", message, None),
+    };
+    let noted = findings.iter().find_map(Finding::edit);
+    match noted.and_then(|noted| refused::edit(place, &held, values, noted)) {
+        Some(held) => ("edited", "The rejected edit was made.".to_owned(), Some(held)),
+        None => {
+            let message = "The row was edited otherwise since, so the rejected edit was not made; only the log was changed.";
+            ("unchanged", message.to_owned(), None)
+        }
+    }
+}
+
+/// The values of a row that was rejected; else a sentence that says why they are not all there.
+fn kept(findings: &[Finding]) -> Result<&Map<String, Json>, String> {
     let kept = findings.iter().find_map(|one| one.submission.as_ref());
     let values = kept.and_then(|kept| kept["row"].as_object());
     let Some((kept, values)) = kept.zip(values) else {
-        let message = "The log did not keep the row (the policy's keep is not full), so it could not be inserted; only the log was changed.";
-        return ("not kept", message.to_owned(), None);
+        return Err("The log did not keep the row (the policy's keep is not full), so it could not be inserted; only the log was changed.".to_owned());
     };
     let cut: Vec<&str> = kept["kept"]
         .as_object()
         .into_iter()
         .flat_map(|cuts| cuts.keys().filter_map(|name| name.strip_prefix("row.")))
         .collect();
-    if !cut.is_empty() {
-        let message = format!(
-            "The log kept only the beginning of {}, so the row could not be inserted; only the log was changed.",
-            cut.join(", ")
-        );
-        return ("not kept", message, None);
+    if cut.is_empty() {
+        return Ok(values);
     }
-    let held = held::insert(place, values);
-    ("inserted", "The rejected row was inserted.".to_owned(), Some(held))
+    Err(format!(
+        "The log kept only the beginning of {}, so the row could not be inserted; only the log was changed.",
+        cut.join(", ")
+    ))
 }
 
 /// The row with a key, for those that go through many.
@@ -169,6 +211,6 @@ pub fn release_row(place: &Place, row_key: &Json) -> bool {
         return false;
     }
     pgrx::check_for_interrupts!();
-    release(place, Some(held), &latest);
+    release(place, held.into(), &latest);
     true
 }

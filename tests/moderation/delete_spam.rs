@@ -2,7 +2,7 @@
 
 use postgres::error::SqlState;
 
-use crate::site::refused;
+use crate::site::{Site, refused};
 use crate::{call, outcomes, site};
 
 #[test]
@@ -59,4 +59,65 @@ fn a_rejected_submission_has_nothing_to_delete_and_is_noted() {
     assert_eq!(call(&mut site, "delete_spam(1)"), "done|gone");
     assert_eq!(outcomes(&mut site), "content rejected");
     assert_eq!(call(&mut site, "delete_spam(1)"), "already|gone");
+}
+
+/// A table whose key people give themselves.
+fn signatures(site: &mut Site) {
+    site.run(
+        "CREATE TABLE signatures (email text, petition int, body text, status text DEFAULT 'complete' CHECK (status IN ('complete', 'moderated', 'spam')),
+             PRIMARY KEY (email, petition));
+         SELECT spamcheck.protect('signatures');
+         INSERT INTO signatures VALUES ('ann@mail.example', 1, 'casino'), ('ben@mail.example', 1, 'casino');
+         DELETE FROM signatures;
+         INSERT INTO signatures VALUES ('ann@mail.example', 1, 'a clean text'), ('ben@mail.example', 1, 'another clean text')",
+    );
+}
+
+#[test]
+fn another_row_that_has_the_key_by_now_is_left_alone() {
+    let mut site = site();
+    signatures(&mut site);
+    let answer = site.ask(
+        "SELECT a ->> 'status', a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.delete_spam(1) AS a) x",
+    );
+    assert!(answer.starts_with("done|gone|") && answer.contains("its key now"), "{answer}");
+    assert_eq!(call(&mut site, "not_spam(2)"), "done|gone");
+    assert_eq!(
+        site.ask("SELECT body, status FROM signatures ORDER BY 1"),
+        "a clean text|complete\nanother clean text|complete"
+    );
+    assert_eq!(outcomes(&mut site), "content deleted, content not_spam by postgres");
+    // The same text is the same row, also where the table has no status, and where a trial has flagged it.
+    for keep in ["full", "excerpt", "hash"] {
+        let mut site = Site::bare();
+        site.run(&format!(
+            "CREATE TABLE posts (id serial PRIMARY KEY, author text, body text);
+             INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+             UPDATE spamcheck.policy SET keep = '{keep}';
+             SELECT spamcheck.protect('posts', status => '{{}}');
+             INSERT INTO posts (author, body) VALUES ('Ann', 'casino' || repeat(' é', 300))"
+        ));
+        assert_eq!(call(&mut site, "delete_spam(1)"), "done|deleted", "{keep}");
+    }
+}
+
+#[test]
+fn a_row_whose_later_text_was_released_is_not_deleted_for_its_first() {
+    for release in [
+        "SELECT spamcheck.approve('comments', '1')",
+        "SELECT spamcheck.not_spam(2)",
+        "UPDATE comments SET status = 'approved'",
+    ] {
+        let mut site = site();
+        site.run("INSERT INTO comments (body) VALUES ('maybe'); UPDATE comments SET body = 'casino, says the author'");
+        assert_eq!(outcomes(&mut site), "wordfilter moderated, content suppressed");
+        site.run(release);
+        assert_eq!(
+            outcomes(&mut site),
+            "wordfilter not_spam by postgres, content not_spam by postgres",
+            "{release}"
+        );
+        assert_eq!(call(&mut site, "delete_spam(1)"), "already|unchanged", "{release}");
+        assert_eq!(site.statuses(), "1 approved", "{release}");
+    }
 }

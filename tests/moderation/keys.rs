@@ -65,6 +65,27 @@ fn a_text_with_quotes_and_braces() {
 }
 
 #[test]
+fn characters_of_a_fixed_number_and_a_status_of_such() {
+    round(&mut site("code char(6) PRIMARY KEY"), "'ab'", &["ab", "ab    "]);
+    round(&mut site("bits bit(3) PRIMARY KEY"), "'101'", &["101"]);
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE posts (code char(6) PRIMARY KEY, body text, status char(10) DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+         SELECT spamcheck.protect('posts')",
+    );
+    site.run("INSERT INTO posts VALUES ('ab', 'casino'), ('ac', 'fine')");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(call(&mut site, "report_spam('posts', 'ac')"), "done|spam");
+    assert_eq!(
+        site.ask("SELECT string_agg(code || '=' || status, ' ' ORDER BY code) FROM posts"),
+        "ab=approved ac=spam"
+    );
+    // A longer name is that of another row, or of none.
+    assert_eq!(call(&mut site, "approve('posts', 'ac     x')"), "gone|gone");
+}
+
+#[test]
 fn several_columns() {
     round(
         &mut site("a int, \"B c\" text, d date, PRIMARY KEY (a, \"B c\", d)"),

@@ -63,6 +63,21 @@ fn it_has_all_its_original_values() {
 }
 
 #[test]
+fn columns_of_a_fixed_length_keep_it() {
+    let mut site =
+        site("id int PRIMARY KEY, body text, c char(8), cs char(4)[], b bit(6), v varchar(3)");
+    let id = rejected(
+        &mut site,
+        "INSERT INTO posts VALUES (1, 'casino', 'ab cd', '{ab,cd}', '101100', 'xyz')",
+    );
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    assert_eq!(
+        site.ask("SELECT c::text, cs, b, v FROM posts"),
+        "ab cd|{\"ab  \",\"cd  \"}|101100|xyz"
+    );
+}
+
+#[test]
 fn its_findings_get_the_rows_key_and_it_is_not_judged_again() {
     let mut site = site("id serial PRIMARY KEY, body text, ip inet");
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_block', '10.0.0.0/8')");
@@ -169,4 +184,80 @@ fn a_trigger_that_takes_the_row_away_is_told_of() {
     let error = refused(&mut site.client, &format!("SELECT spamcheck.not_spam({id})"));
     assert!(error.message().contains("trigger"), "{error:?}");
     assert_eq!(outcomes(&mut site), "content rejected");
+}
+
+/// A table whose rows are stamped, and whose texts are dressed up, by triggers of its own.
+const DRESSED: &str = "CREATE FUNCTION dress() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN NEW.n := NEW.n + 1; NEW.body := NEW.body || '!'; NEW.made_by := current_user; NEW.made_at := clock_timestamp(); RETURN NEW; END $$;
+    CREATE TRIGGER dress BEFORE INSERT OR UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION dress()";
+
+#[test]
+fn triggers_of_the_table_do_not_change_it_a_second_time() {
+    let mut site = site(
+        "id serial PRIMARY KEY, body text, n int DEFAULT 0, made_by name, made_at timestamptz, twice text GENERATED ALWAYS AS (body || body) STORED",
+    );
+    let owner = site.role("owner");
+    site.run(DRESSED);
+    site.run(&format!("ALTER TABLE posts OWNER TO {owner}"));
+    let id = rejected(&mut site, "INSERT INTO posts (body) VALUES ('casino')");
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "done|inserted");
+    assert_eq!(
+        site.ask("SELECT id, body, n, made_by, twice FROM posts"),
+        "1|casino!|1|postgres|casino!casino!"
+    );
+    let same = "SELECT made_at = (submission -> 'row' ->> 'made_at')::timestamptz FROM posts, spamcheck.spam_checklog";
+    assert_eq!(site.ask(same), "t");
+}
+
+#[test]
+fn an_edit_is_made_and_nothing_else_of_the_row_changes() {
+    let mut site = site(
+        "id int PRIMARY KEY, body text, views int DEFAULT 0, n int DEFAULT 0, made_by name, made_at timestamptz",
+    );
+    site.run(DRESSED);
+    site.run("INSERT INTO posts VALUES (1, 'fine'), (2, 'fine'), (3, 'fine')");
+    let id = rejected(&mut site, "UPDATE posts SET body = 'casino' WHERE id = 1");
+    // Whoever says that it is spam does not delete what was there before.
+    refused(&mut site.client, "UPDATE posts SET body = 'casino' WHERE id = 3");
+    site.run("ALTER TABLE posts DISABLE TRIGGER dress; UPDATE posts SET views = 7; ALTER TABLE posts ENABLE TRIGGER dress");
+    let answer = site.ask(&format!(
+        "SELECT a ->> 'status', a ->> 'row', a -> 'row_key' FROM (SELECT spamcheck.not_spam({id}) AS a) x"
+    ));
+    assert_eq!(answer, "done|edited|{\"id\": 1}");
+    assert_eq!(
+        site.ask("SELECT id, body, views, n FROM posts ORDER BY id"),
+        "1|casino!|7|2\n2|fine!|7|1\n3|fine!|7|1"
+    );
+    assert_eq!(call(&mut site, &format!("not_spam({id})")), "already|");
+    assert_eq!(call(&mut site, "delete_spam(2)"), "done|gone");
+    assert_eq!(site.ask("SELECT count(*) FROM posts"), "3");
+    assert_eq!(outcomes(&mut site), "content not_spam by postgres, content rejected");
+}
+
+#[test]
+fn an_edit_of_a_row_that_is_another_by_now_is_not_made() {
+    let mut site = site("a int, b text, body text, PRIMARY KEY (a, b)");
+    site.run("INSERT INTO posts VALUES (1, 'x', 'fine'), (2, 'x', 'fine'), (3, 'x', 'fine')");
+    for id in 1..=3 {
+        refused(
+            &mut site.client,
+            &format!("UPDATE posts SET body = 'casino', b = 'y' WHERE a = {id}"),
+        );
+    }
+    site.run(
+        "UPDATE posts SET body = 'better' WHERE a = 1; DELETE FROM posts WHERE a = 2;
+         ALTER TABLE posts RENAME body TO text; ALTER TABLE posts RENAME b TO letter",
+    );
+    let answer =
+        site.ask("SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam(1) AS a) x");
+    assert!(answer.starts_with("unchanged|") && answer.contains("since"), "{answer}");
+    assert_eq!(call(&mut site, "not_spam(2)"), "done|gone");
+    assert_eq!(call(&mut site, "not_spam(3)"), "done|edited");
+    assert_eq!(site.ask("SELECT * FROM posts ORDER BY 1"), "1|x|better\n3|y|casino");
+    assert_eq!(
+        site.ask(
+            "SELECT count(*) FROM spamcheck.spam_checklog WHERE reversed AND outcome = 'not_spam'"
+        ),
+        "3"
+    );
 }

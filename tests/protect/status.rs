@@ -261,3 +261,21 @@ fn a_generated_column_is_no_status() {
     assert_eq!(stored(&mut client, "published"), ["t", "t", "t"]);
     assert_eq!(text(&mut client, "SELECT count(*) FROM spamcheck.recent"), "2");
 }
+
+#[test]
+fn a_label_that_is_renamed_fails_no_insert_of_a_session_that_knew_it() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TYPE judged AS ENUM ('ok', 'wait', 'junk');
+         CREATE TABLE labelled (id int PRIMARY KEY, body text, st judged NOT NULL DEFAULT 'ok');
+         SELECT spamcheck.protect('labelled', status => '{\"column\":\"st\",\"ham\":\"ok\",\"moderate\":\"wait\",\"spam\":\"junk\"}');
+         INSERT INTO labelled VALUES (1, 'a casino');
+         ALTER TYPE judged RENAME VALUE 'junk' TO 'trash';
+         INSERT INTO labelled VALUES (2, 'a casino')",
+    );
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(st::text, ' ' ORDER BY id) FROM labelled"),
+        "trash ok"
+    );
+}
