@@ -40,6 +40,7 @@ pub fn entry(policy: &Policy, verdict: Verdict, entries: &[Json]) -> Option<Json
         .collect();
     Some(json!({
         "policy": settings.name,
+        "_protection": first["_protection"],
         "relation": first["relation"],
         "row_key": first["row_key"],
         "submission_id": first["submission_id"],
@@ -51,12 +52,20 @@ pub fn entry(policy: &Policy, verdict: Verdict, entries: &[Json]) -> Option<Json
     }))
 }
 
+/// An edit of a row that waits for a moderator `again` is no news to those who were mailed about it. Before
+/// that, the latest entry is the one that is mailed.
 const QUEUE: &str =
     "INSERT INTO spamcheck._mail (policy, relation, row_key, submission_id, author, email, ip, excerpt, why)
      SELECT r.policy, r.relation, nullif(r.row_key, 'null'), r.submission_id, r.author, r.email, r.ip, r.excerpt, r.why
        FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-         AS r(policy text, relation text, row_key jsonb, submission_id bigint, author text, email text, ip inet,
-              excerpt text, why jsonb)";
+         AS r(policy text, _protection integer, relation text, row_key jsonb, submission_id bigint, author text, email text,
+              ip inet, excerpt text, why jsonb, again boolean)
+      WHERE r.again IS NOT TRUE
+         OR EXISTS (SELECT FROM spamcheck._mail q
+                     WHERE q.policy = r.policy AND q.relation = r.relation AND q.row_key = r.row_key)
+         OR NOT EXISTS (SELECT FROM spamcheck.spam_checklog l
+                         WHERE l._protection = r._protection AND l.row_key = r.row_key AND l.outcome = 'moderated'
+                           AND NOT l.reversed AND l.submission_id <> r.submission_id)";
 
 /// The version-1 calling convention's record for `spamcheck_mail_queued`.
 #[unsafe(no_mangle)]

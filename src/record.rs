@@ -151,7 +151,11 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     let checked = pending.asked.as_ref().and_then(|asked| {
         Some(checked::entry(&protection, row, row_key.as_ref()?, asked, &pending))
     });
-    let mail = mail::entry(&protection.policy, pending.judgement.verdict, &entries);
+    let mut mail = mail::entry(&protection.policy, pending.judgement.verdict, &entries);
+    if let (Some(mail), true) = (&mut mail, edited) {
+        let waits = pending.former.as_ref().is_some_and(|f| protection.status.was_moderate(f));
+        mail["again"] = waits.into();
+    }
     if entries.is_empty() && lookups.is_empty() && checked.is_none() {
         return;
     }

@@ -54,6 +54,10 @@ fn a_check_that_fails_has_errors_and_no_hits() {
     site.run("DELETE FROM spamcheck.list WHERE name = 'banned_words'");
     site.run("INSERT INTO comments (body) VALUES ('x'), ('y')");
     assert_eq!(check(&mut site, "content"), "0|0|0|0|0||2");
+    // What moderators say of the rows says nothing of a check that said nothing.
+    decide(&mut site, "x", true);
+    decide(&mut site, "y", false);
+    assert_eq!(check(&mut site, "content"), "0|0|0|0|0||2");
 }
 
 #[test]

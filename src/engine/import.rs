@@ -113,6 +113,8 @@ pub fn sift(kind: ListKind, text: &str) -> Result<Sifted, String> {
         }
         let fault = if entry.contains(char::REPLACEMENT_CHARACTER) {
             Err(Refusal::new(format!("{} is not valid UTF-8", Refusal::quote(entry))))
+        } else if entry.contains('\0') {
+            Err(Refusal::new(format!("{} has a NUL, which no text has", Refusal::quote(entry))))
         } else {
             one_line(entry).and_then(|()| validate_entry(kind, entry))
         };

@@ -36,11 +36,17 @@ impl BoundStatus {
 
     /// Whether a status that was noted, as an object of column to text or null, is one that verdicts write.
     pub fn is_ours(&self, noted: &serde_json::Value) -> bool {
-        let text = |column: Column| {
-            let (name, _) = self.columns.iter().find(|(_, c)| c.index == column.index)?;
-            noted[name].as_str().map(str::to_owned)
-        };
-        has(self.moderate.as_ref(), text) || has(self.spam.as_ref(), text)
+        self.was_moderate(noted) || has(self.spam.as_ref(), |column| self.noted(noted, column))
+    }
+
+    /// Whether one that was noted is that of moderated rows.
+    pub fn was_moderate(&self, noted: &serde_json::Value) -> bool {
+        has(self.moderate.as_ref(), |column| self.noted(noted, column))
+    }
+
+    fn noted(&self, noted: &serde_json::Value, column: Column) -> Option<String> {
+        let (name, _) = self.columns.iter().find(|(_, c)| c.index == column.index)?;
+        noted[name].as_str().map(str::to_owned)
     }
 }
 

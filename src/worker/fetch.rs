@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use spamcheck_engine::addresses;
@@ -156,8 +156,11 @@ fn get_one(
         return Err(Trouble::lasting(format!("port {} of {} is not visited", at.port, at.host)));
     }
     let agent = match &rules.proxy {
-        // Addresses are the proxy's business then.
-        Some(proxy) => Agent::from(config(rules, left, Some(proxy.clone())).build()),
+        // What a name means is the proxy's business then; an address speaks for itself.
+        Some(proxy) => {
+            check(rules, at, &plain_addresses(at))?;
+            Agent::from(config(rules, left, Some(proxy.clone())).build())
+        }
         None => {
             let found = checked_addresses(rules, at, left)?;
             let resolver = Fixed(found.iter().map(|ip| SocketAddr::new(*ip, at.port)).collect());
@@ -217,7 +220,25 @@ fn checked_addresses(rules: &Rules, at: &Location, left: Duration) -> Result<Vec
             Unresolved::Trouble(why) => Trouble::passing(format!("host {name}: {why}")),
         })?,
     };
-    if rules.secure && !at.https && !found.iter().all(|ip| ip.to_canonical().is_loopback()) {
+    check(rules, at, &found)?;
+    Ok(found)
+}
+
+/// The addresses of a host that nobody needs to be asked for.
+fn plain_addresses(at: &Location) -> Vec<IpAddr> {
+    match &at.host {
+        Host::Address(address) => vec![*address],
+        Host::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
+            vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]
+        }
+        Host::Name(_) => Vec::new(),
+    }
+}
+
+/// Whether a host with these addresses may be visited.
+fn check(rules: &Rules, at: &Location, found: &[IpAddr]) -> Result<(), Trouble> {
+    let here = !found.is_empty() && found.iter().all(|ip| ip.to_canonical().is_loopback());
+    if rules.secure && !at.https && !here {
         return Err(Trouble::lasting(format!("{at} is not https")));
     }
     let special = found.iter().find_map(|ip| Some((ip, addresses::special(*ip)?)));
@@ -231,7 +252,7 @@ fn checked_addresses(rules: &Rules, at: &Location, left: Duration) -> Result<Vec
                 "{host} an address that is {what}, and pg_spamcheck.allow_private_hosts is off"
             )))
         }
-        None => Ok(found),
+        None => Ok(()),
     }
 }
 

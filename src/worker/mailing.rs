@@ -3,6 +3,7 @@
 //! is open while a mail server is spoken to; rows leave the queue only once it has taken the mail, so a crash
 //! in between may send a mail twice, under the same Message-ID, and never loses one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use spamcheck_engine::mail::{Digest, MailServer, Waiting};
 
 use super::pool::{Bell, Pool};
 use super::presence::transaction;
+use super::settle;
 use super::smtp::{Login, Outgoing, Sent};
 use crate::secrets::Secrets;
 use crate::settings::Network;
@@ -56,6 +58,8 @@ struct Due {
 #[derive(Deserialize)]
 struct Row {
     id: i64,
+    /// The protection; None: the table is protected no longer, or has another name.
+    protection: Option<i32>,
     #[serde(flatten)]
     waiting: Waiting,
 }
@@ -245,6 +249,18 @@ const UNWANTED: &str =
              OR q.queued_at < clock_timestamp() - interval '1 day'
                 AND NOT EXISTS (SELECT FROM spamcheck.policy p WHERE p.name = q.policy)";
 
+/// A row's latest entry stands for all of them.
+const EARLIER: &str = "DELETE FROM spamcheck._mail q USING spamcheck._mail n
+          WHERE n.policy = q.policy AND n.relation = q.relation AND n.row_key = q.row_key AND n.id > q.id";
+
+/// What moderators have decided about, by whichever way, is not mailed.
+const DECIDED: &str = "DELETE FROM spamcheck._mail q
+          WHERE EXISTS (SELECT FROM spamcheck.spam_checklog l WHERE l.submission_id = q.submission_id AND l._decision IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM spamcheck.spam_checklog l WHERE l.submission_id = q.submission_id AND l._decision IS NULL)";
+
+/// A digest that came to nothing costs nobody a minute.
+const NOTHING: &str = "UPDATE spamcheck._mailing m SET next_at = clock_timestamp() WHERE m.policy = convert_from($1, 'UTF8')";
+
 /// The policy whose rows wait longest, of those that may be mailed now. Rows that some recipient has had
 /// already go in a digest of their own. The minute begins with the try, so that a crash does not cut it short.
 const CLAIM: &str =
@@ -263,7 +279,13 @@ const CLAIM: &str =
      SELECT convert_to(jsonb_build_object('policy', d.name, 'database', current_database(), 'mail_to', d.mail_to,
                 'recipients', d.recipients, 'without_texts', t.without_texts,
                 'system', (SELECT s.system_identifier::text FROM pg_control_system() s),
-                'rows', (SELECT jsonb_agg(jsonb_build_object('id', r.id, 'relation', r.relation, 'row_key', r.row_key,
+                'rows', (SELECT jsonb_agg(jsonb_build_object('id', r.id, 'relation', r.relation,
+                                    'protection', (SELECT p.id FROM spamcheck._protected_relation p
+                                                     JOIN pg_class c ON c.oid = p.relation JOIN pg_namespace s ON s.oid = c.relnamespace
+                                                    WHERE quote_ident(s.nspname) || '.' || quote_ident(c.relname) = r.relation LIMIT 1),
+                                    -- The log follows rows that get another key.
+                                    'row_key', coalesce((SELECT l.row_key FROM spamcheck.spam_checklog l
+                                                          WHERE l.submission_id = r.submission_id AND l.row_key IS NOT NULL LIMIT 1), r.row_key),
                                     'at', (extract(epoch FROM r.queued_at) * 1000000)::bigint,
                                     'author', r.author, 'excerpt', r.excerpt, 'why', r.why) ORDER BY r.id)
                            FROM (SELECT * FROM spamcheck._mail q
@@ -272,7 +294,9 @@ const CLAIM: &str =
        FROM due d JOIN taken t ON t.policy = d.name";
 
 fn claim() -> Option<Due> {
-    spi::write(UNWANTED, &[]);
+    for statement in [UNWANTED, EARLIER, DECIDED] {
+        spi::write(statement, &[]);
+    }
     let text = spi::write_returning(CLAIM, &[]).into_iter().next().flatten()?;
     match serde_json::from_str::<Due>(&text) {
         Ok(mut due) => {
@@ -285,9 +309,34 @@ fn claim() -> Option<Due> {
                     return None;
                 }
             }
+            leave_out(&mut due);
+            if due.rows.is_empty() {
+                spi::write(NOTHING, &[Arg::Text(&due.policy)]);
+                return None;
+            }
             Some(due)
         }
         Err(error) => pgrx::error!("pg_spamcheck could not understand its own queue: {error}"),
+    }
+}
+
+/// Rows that are gone by now, or have another status, need no moderator.
+fn leave_out(due: &mut Due) {
+    let mut by_table: BTreeMap<i32, Vec<&Row>> = BTreeMap::new();
+    for row in &due.rows {
+        if let (Some(protection), Json::Object(_)) = (row.protection, &row.waiting.row_key) {
+            by_table.entry(protection).or_default().push(row);
+        }
+    }
+    let mut moot = Vec::new();
+    for (protection, rows) in by_table {
+        let keys: Vec<&Json> = rows.iter().map(|row| &row.waiting.row_key).collect();
+        let waits_no_longer = settle::wait_no_longer(protection, &keys);
+        moot.extend(rows.iter().zip(waits_no_longer).filter(|(_, moot)| *moot).map(|(r, _)| r.id));
+    }
+    if !moot.is_empty() {
+        spi::write(SENT, &[Arg::Text(&json!(moot).to_string())]);
+        due.rows.retain(|row| !moot.contains(&row.id));
     }
 }
 

@@ -8,6 +8,7 @@ mod expiry;
 mod feeds;
 mod fetch;
 mod forgetting;
+mod giving_up;
 mod packing;
 mod http;
 mod lane;
@@ -48,6 +49,7 @@ use crate::shared::{self, Database, Shared};
 use expiry::Expiry;
 use feeds::Feeds;
 use forgetting::Forgetting;
+use giving_up::GivingUp;
 use lane::Lane;
 use mailing::Mailing;
 use packing::Packing;
@@ -76,6 +78,7 @@ struct Worker {
     pipeline: Pipeline,
     siteverify: Siteverify,
     forgetting: Forgetting,
+    giving_up: GivingUp,
     trackbacks: Trackbacks,
     expiry: Expiry,
     purging: Purging,
@@ -168,6 +171,7 @@ impl Worker {
             trackbacks: Trackbacks::new(database, bell.clone()),
             feeds: Feeds::new(database, bell),
             forgetting: Forgetting::new(),
+            giving_up: GivingUp::new(),
             spent: Spent::new(),
             expiry: Expiry::new(),
             purging: Purging::new(),
@@ -220,7 +224,13 @@ impl Worker {
                 return false;
             }
             // A key may have been put into its file.
-            let _ = self.lane.key(&self.network);
+            let keyed = self.lane.key(&self.network).is_some();
+            // With a key, the last claim said when the next one is due.
+            let queued =
+                self.database.lookups.load(Ordering::Acquire) || keyed && self.due.is_some();
+            if !self.giving_up.turn(self.lane.is_open(), queued) {
+                return false;
+            }
         }
         self.read_letters()
             && self.mailing.collect()

@@ -227,6 +227,31 @@ pub fn is_moot(lookup: &Claimed) -> bool {
     gone.unwrap_or(false)
 }
 
+/// Which rows of a protected table, by their keys, wait for no moderator any more: they are gone, or have
+/// another status. As many as can be looked at in a moment.
+pub fn wait_no_longer(protection: i32, keys: &[&Json]) -> Vec<bool> {
+    let looked = subtransaction::attempt_within(
+        LONGEST,
+        AssertUnwindSafe(|| {
+            let described = rights::as_extension(|| rulebook::describe(protection))?;
+            let (stored, policy) = stored(protection)?;
+            rights::as_owner_of(pg_sys::Oid::from(described.root), || {
+                writing::limit_locks();
+                if !writing::can_be_read(&described) {
+                    return None;
+                }
+                let started = Instant::now();
+                let looks = |key: &&Json| {
+                    started.elapsed() < LONGEST / 2
+                        && !writing::may_wait((&stored, &described, &policy), key)
+                };
+                Some(keys.iter().map(looks).collect())
+            })
+        }),
+    );
+    looked.ok().flatten().unwrap_or_else(|| vec![false; keys.len()])
+}
+
 /// Applies one verdict.
 pub fn settle_one(one: &Concluded) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };

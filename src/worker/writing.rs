@@ -172,12 +172,17 @@ impl Anew {
     }
 }
 
+/// Whether the table can be read without waiting for anybody: it is locked for that until the end of the
+/// transaction.
+pub fn can_be_read(described: &Described) -> bool {
+    let root = pg_sys::Oid::from(described.root);
+    // SAFETY: a lock, if it can be had at once.
+    unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::AccessShareLock as i32) }
+}
+
 /// Whether the row is surely not there any more; as the table's owner.
 pub fn is_gone(described: &Described, lookup: &Claimed) -> bool {
-    let root = pg_sys::Oid::from(described.root);
-    // SAFETY: a lock until the end of the transaction, if it can be had at once.
-    let free = unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::AccessShareLock as i32) };
-    if described.key.is_empty() || described.forced || !free {
+    if described.key.is_empty() || described.forced || !can_be_read(described) {
         return false;
     }
     let Some((condition, parameters)) = condition(described, &lookup.row_key) else { return false };
@@ -186,6 +191,36 @@ pub fn is_gone(described: &Described, lookup: &Claimed) -> bool {
     let args = as_texts(&parameters);
     Spi::connect(|client| {
         client.select(query.as_c_str(), Some(1), &args).is_ok_and(|found| found.is_empty())
+    })
+}
+
+/// Whether the row may still wait for a moderator: it is there, and has the status of moderated rows if there
+/// is one. As the table's owner; what cannot be told is true.
+pub fn may_wait(
+    (stored, described, policy): (&Stored, &Described, &Rc<Policy>),
+    row_key: &Json,
+) -> bool {
+    if described.key.is_empty() || described.forced {
+        return true;
+    }
+    let Some((condition, parameters)) = condition(described, row_key) else { return true };
+    let table = stored_row::table(described);
+    let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition}"));
+    let args = as_texts(&parameters);
+    Spi::connect(|client| {
+        let Ok(found) = client.select(query.as_c_str(), Some(1), &args) else { return true };
+        if found.is_empty() {
+            return false;
+        }
+        // SAFETY: as in `apply`.
+        unsafe {
+            let rows = pg_sys::SPI_tuptable;
+            let tupdesc = (*rows).tupdesc;
+            let bound = Protection::bind(stored, described, policy.clone(), tupdesc, None);
+            let Ok(protection) = bound else { return true };
+            let writes = protection.status.moderate.as_ref().is_some_and(|all| !all.is_empty());
+            !writes || protection.status.is_moderate(Row::of_tuple(*(*rows).vals, tupdesc))
+        }
     })
 }
 

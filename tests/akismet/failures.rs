@@ -216,6 +216,26 @@ fn what_waits_too_long_expires_and_can_be_retried() {
 }
 
 #[test]
+fn what_waits_too_long_expires_also_while_nobody_is_asked() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"give_up_after": "2 seconds"}"#);
+    world.akismet.always(Endpoint::CommentCheck.any(), Reply::text("invalid"));
+    for n in 0..20 {
+        site.comment(&format!("nobody answers {n}"));
+    }
+    let expired = "SELECT count(*) FROM spamcheck.lookup WHERE state = 'expired'";
+    site.until(expired, "20");
+    assert!(site.requests().len() < 20, "one at a time is asked, later and later");
+    // Without a key not even one is.
+    world.cluster.set("pg_spamcheck.secrets_file", "");
+    site.until("SELECT akismet FROM spamcheck.stat_worker", "no key");
+    let asked = site.requests().len();
+    site.comment("nobody is asked");
+    site.until(expired, "21");
+    assert_eq!(site.requests().len(), asked);
+}
+
+#[test]
 fn white_space_and_chunks_and_any_case_of_headers_do_not_hide_a_verdict() {
     let mut site = hasty().site("{}");
     let replies = [

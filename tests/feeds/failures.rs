@@ -3,6 +3,7 @@
 
 use support::cluster::{Cluster, ClusterOptions};
 use support::http::{Reply, Server};
+use support::proxy::Proxy;
 use support::wait;
 
 use crate::site::{SOON, Site, domains};
@@ -167,6 +168,44 @@ fn a_list_that_changes_while_it_is_fetched_is_let_alone() {
     site.run("DELETE FROM spamcheck.list WHERE name = 'second'");
     site.fetch_every("NULL");
     site.until("SELECT string_agg(list, ' ') FROM spamcheck._source", "url_block");
+}
+
+#[test]
+fn a_proxy_is_no_way_around_the_rules() {
+    let proxy = Proxy::start();
+    let source = Server::start(|_| Reply::status(302).header("Location", "http://192.0.2.1/list"));
+    for (private, error) in [("off", "allow_private_hosts is off"), ("on", "is not https")] {
+        let cluster = Cluster::start(
+            ClusterOptions::default()
+                .with("pg_spamcheck.http_proxy", proxy.url())
+                .with("pg_spamcheck.allow_private_hosts", private),
+        );
+        let database = cluster.database();
+        let mut client = database.client();
+        let url = source.url();
+        let set = "UPDATE spamcheck.list SET source_url = $1 WHERE name = 'url_block'";
+        client.execute(set, &[&format!("{url}/list.txt")]).unwrap();
+        let said = wait::poll(SOON, || {
+            let said = "SELECT last_error FROM spamcheck.list WHERE name = 'url_block'";
+            client.query_one(said, &[]).unwrap().get::<_, Option<String>>(0)
+        });
+        assert!(said.as_ref().is_some_and(|said| said.contains(error)), "{said:?}");
+        let asked = proxy.asked();
+        assert!(asked.iter().all(|asked| !asked.contains("192.0.2.1")), "{asked:?}");
+        assert!(private == "on" || asked.is_empty(), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_line_with_a_nul_is_left_out_like_other_junk() {
+    let mut site = Site::new(Reply::text("plain words\nA\0B\ncaf\u{e9} pills\n"));
+    let url = site.source.url();
+    site.run(&format!(
+        "UPDATE spamcheck.list SET source_url = '{url}/words.txt' WHERE name = 'banned_words'"
+    ));
+    site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'banned_words'", "2");
+    let said = site.get("SELECT last_error FROM spamcheck.list WHERE name = 'banned_words'");
+    assert!(said.contains("1 of 3 lines") && said.contains("NUL"), "{said}");
 }
 
 #[test]

@@ -152,3 +152,54 @@ fn a_wave_fits_into_few_mails_and_every_row_is_named() {
     assert_eq!(missing, Vec::<i32>::new());
     site.until_sent();
 }
+
+#[test]
+fn each_row_that_still_waits_is_mailed_about_once() {
+    let mut site = World::shared().site();
+    site.moderated("first");
+    site.letter(1);
+    site.until_sent();
+    // In the minute after: edited, decided in each way, deleted, given another key.
+    for name in ["twice", "approved", "reported", "updated", "deleted", "moved", "edited to spam"] {
+        site.run(&format!("INSERT INTO comments (author, body) VALUES ('{name}', 'casino')"));
+    }
+    site.run(
+        "UPDATE comments SET body = 'casino, the newest' WHERE author = 'twice';
+         SELECT spamcheck.approve('comments', id::text) FROM comments WHERE author = 'approved';
+         SELECT spamcheck.report_spam('comments', id::text) FROM comments WHERE author = 'reported';
+         UPDATE comments SET status = 'approved' WHERE author = 'updated';
+         DELETE FROM comments WHERE author = 'deleted';
+         UPDATE comments SET id = 1000 WHERE author = 'moved';
+         UPDATE comments SET body = 'now spam', ip = '10.0.0.1' WHERE author = 'edited to spam'",
+    );
+    assert_eq!(site.ask("SELECT status FROM comments WHERE author = 'edited to spam'"), "spam");
+    site.time_passes();
+    let letter = site.letter(2);
+    let body = letter.body();
+    assert!(letter.header("Subject").starts_with("3 submissions"), "{body}");
+    let parts = ["by    twice", "text  casino, the newest", "{\"id\":1000}", "casino time passed"];
+    assert!(parts.iter().all(|part| body.contains(part)), "{body}");
+    assert_eq!(body.matches("by    twice").count(), 1, "{body}");
+    site.until_sent();
+    // Who was mailed about a row is not mailed about its edits, unless it was released meanwhile.
+    site.run("UPDATE comments SET body = 'casino, edited later' WHERE author = 'twice'");
+    assert_eq!(site.waiting(), "0");
+    site.run("UPDATE comments SET status = 'approved' WHERE author = 'twice'");
+    site.run("UPDATE comments SET body = 'casino, once more' WHERE author = 'twice'");
+    assert_eq!(site.waiting(), "1");
+}
+
+#[test]
+fn a_digest_that_comes_to_nothing_is_not_sent_and_costs_no_minute() {
+    let mut site = World::shared().site();
+    site.moderated("first");
+    site.letter(1);
+    site.until_sent();
+    site.moderated("second");
+    site.run("DELETE FROM comments; UPDATE spamcheck._mailing SET next_at = now()");
+    site.run("INSERT INTO comments (body) VALUES ('fine')");
+    site.run("BEGIN; INSERT INTO comments (body) VALUES ('casino'); DELETE FROM comments; COMMIT");
+    site.until_sent();
+    site.moderated("third");
+    assert!(site.letter(2).body().contains("casino third"));
+}
