@@ -116,10 +116,10 @@ pub fn follow(protection: &Protection, trigger: &Trigger, moved: &RefCell<Moved>
     let Some(before) = key::of_row(protection, old) else { return };
     if decided {
         checked::decided_by_statement(protection.id, &before, &mut moved.borrow_mut().checked);
+        if !applies_what_was_decided() {
+            note(protection, trigger, old, new, &before);
+        }
         lookups::decided(protection.id, &before, &moved.borrow());
-    }
-    if decided && !applies_what_was_decided() {
-        note(protection, trigger, old, new, &before);
     }
     if renamed && let Some(after) = key::of_row(protection, new) {
         checked::rename_row(protection.id, &before, &after, &mut moved.borrow_mut().checked);
@@ -173,7 +173,8 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
     }
     let submission = submission::whole(protection, whole);
     if spam {
-        let former = lookups::status(protection, old);
+        let waits = lookups::status_before_hold(protection.id, row_key);
+        let former = waits.or_else(|| lookups::status(protection, old));
         let about = findings::About { protection, row_key, former: former.as_ref() };
         findings::mark_spam(&about, &known, "set its status to spam", &submission);
     }

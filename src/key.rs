@@ -26,14 +26,15 @@ fn value(key: &KeyColumn, row: Row<'_>) -> Json {
         (_, pg_sys::NUMERICOID) => serde_json::from_str(&text).unwrap_or(Json::String(text)),
         // Rare types in a key: the server itself says what to_jsonb makes of them.
         _ => {
-            let text = row::with_portable_output(|| row.text(key.column)).unwrap_or_default();
+            // A key is the same key in every session, whatever its time zone.
             let query = format!(
                 "SELECT convert_to(to_jsonb(convert_from($1, 'UTF8')::{})::text, 'UTF8')",
                 key.type_name
             );
-            // One key has one name, in whatever time zone a session is.
-            let name = row::with_portable_output(|| spi::json_once(&query, &[Arg::Text(&text)]));
-            name.unwrap_or(Json::Null)
+            row::with_portable_output(|| {
+                let text = row.text(key.column).unwrap_or_default();
+                spi::json_once(&query, &[Arg::Text(&text)]).unwrap_or(Json::Null)
+            })
         }
     }
 }

@@ -244,6 +244,18 @@ pub struct Moved {
     pub checked: checked::Moved,
 }
 
+/// A row's own status, if it is moderated until a lookup is answered.
+pub fn status_before_hold(protection: i32, row_key: &Json) -> Option<Json> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(l._former::text, 'UTF8') FROM spamcheck.lookup l
+              WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb AND l._held AND l._former IS NOT NULL
+              ORDER BY l.id LIMIT 1",
+            &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+        )
+    })
+}
+
 /// A human decided about a row: nobody needs an answer about it any more. What Akismet is still to be told
 /// stays.
 pub fn decided(protection: i32, row_key: &Json, moved: &Moved) {

@@ -401,11 +401,12 @@ impl<'a> Row<'a> {
 
 /// Runs `work` with settings under which output functions write what input functions read anywhere.
 pub fn with_portable_output<T>(work: impl FnOnce() -> T) -> T {
-    const PORTABLE: [(&CStr, &CStr); 4] = [
-        (c"timezone", c"UTC"),
+    const PORTABLE: [(&CStr, &CStr); 5] = [
         (c"datestyle", c"ISO, YMD"),
         (c"intervalstyle", c"postgres"),
         (c"extra_float_digits", c"3"),
+        (c"timezone", c"UTC"),
+        (c"bytea_output", c"hex"),
     ];
     // SAFETY: a GUC nest level is opened and closed; on an error the abort closes it.
     unsafe {

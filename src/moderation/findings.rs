@@ -248,10 +248,33 @@ pub struct About<'a> {
 pub fn mark_spam(about: &About<'_>, known: &[Finding], did: &str, submission: &Json) {
     let submission_id = known.first().map(|one| one.submission_id);
     let id = submission_id.unwrap_or_else(checklog::next_submission_id);
-    if !known.iter().any(|one| one.check_name == STAFF) {
-        log(about, id, did, submission);
+    match known.iter().find(|one| one.check_name == STAFF) {
+        None => log(about, id, did, submission),
+        Some(one) if one.reversed => find_again(about, one.id, did),
+        Some(_) => {}
     }
     confirm(id);
+}
+
+/// What staff said was taken back, and is said again: of the row as it is now, by who says it now.
+fn find_again(about: &About<'_>, id: i64, did: &str) {
+    let by = rights::session_user();
+    let former = about.former.map(Json::to_string).unwrap_or_default();
+    rights::as_extension(|| {
+        spi::write_returning(
+            "UPDATE spamcheck.spam_checklog l
+                SET why = convert_from($2, 'UTF8'), detail = convert_from($3, 'UTF8')::jsonb,
+                    _former = coalesce(nullif(convert_from($4, 'UTF8'), '')::jsonb, l._former)
+              WHERE l.id = $1
+             RETURNING NULL::bytea",
+            &[
+                Arg::Big(id),
+                Arg::Text(&format!("{by} {did}")),
+                Arg::Text(&json!({ "by": by }).to_string()),
+                Arg::Text(&former),
+            ],
+        )
+    });
 }
 
 fn log(about: &About<'_>, submission_id: i64, did: &str, submission: &Json) {

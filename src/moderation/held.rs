@@ -13,7 +13,6 @@ use super::findings::{self, Finding};
 use super::place::Place;
 use crate::protection::{self, Protection, Writes};
 use crate::row::{Row, to_server};
-use crate::spi::{self, Arg};
 use crate::stored_row::{self, as_texts, condition, constraints_at_once};
 use crate::subscription::Subscription;
 use crate::whole_row::{self, Values};
@@ -147,20 +146,7 @@ impl Held {
                 return own;
             }
         }
-        let held = self.status_before_hold();
-        held.or(own)
-    }
-
-    /// The row's own status, if it is moderated until a lookup is answered.
-    fn status_before_hold(&self) -> Option<Json> {
-        rights::as_extension(|| {
-            spi::json_now(
-                "SELECT convert_to(l._former::text, 'UTF8') FROM spamcheck.lookup l
-                  WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb AND l._held AND l._former IS NOT NULL
-                  ORDER BY l.id LIMIT 1",
-                &[Arg::Int(self.protection.id), Arg::Text(&self.row_key.to_string())],
-            )
-        })
+        lookups::status_before_hold(self.protection.id, &self.row_key).or(own)
     }
 
     /// Whether a status that was noted is one that verdicts write.

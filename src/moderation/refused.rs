@@ -42,7 +42,10 @@ pub fn insert(place: &Place, values: &Values) -> Held {
 /// edited is not there any more, and it is left as it is.
 pub fn edit(place: &Place, held: &Held, values: &Values, edit: &Json) -> Option<Held> {
     let was = edit["was"].as_object()?;
-    if was.iter().any(|(name, was)| held.values.get(name).map(fingerprint).as_ref() != Some(was)) {
+    // What is not the submission's may have moved on: a count, the time of the last change.
+    let watched = held.protection.watched.iter().filter_map(|(name, _)| was.get_key_value(name));
+    let same = |name, was| held.values.get(name).map(fingerprint).as_ref() == Some(was);
+    if !watched.into_iter().all(|(name, was)| same(name, was)) {
         return None;
     }
     let (condition, mut parameters) = condition(&place.described, &held.row_key)?;

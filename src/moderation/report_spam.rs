@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::findings::{self, About};
 use super::held;
 use super::place::Place;
+use crate::lookups;
 
 /// Makes the row with a key spam.
 pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
@@ -38,11 +39,10 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     if let Some(spam) = held.protection.status.spam.as_ref().filter(|_| !held.is_spam) {
         held.write(&place, spam);
     }
-    let about = About {
-        protection: &held.protection,
-        row_key: &held.row_key,
-        former: held.status.as_ref(),
-    };
+    // While it waits for an answer, its own status is the one that it waits to get back.
+    let former = lookups::status_before_hold(place.id(), &held.row_key).or(held.status.clone());
+    let about =
+        About { protection: &held.protection, row_key: &held.row_key, former: former.as_ref() };
     findings::mark_spam(&about, &latest, "reported it as spam", &held.submission);
     place.decided(&held.row_key);
     let (status, message) = match (was_spam, keeps) {

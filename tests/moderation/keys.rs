@@ -86,6 +86,24 @@ fn characters_of_a_fixed_number_and_a_status_of_such() {
 }
 
 #[test]
+fn a_time_a_number_and_bytes_are_the_same_in_every_session() {
+    let mut site = site(
+        "at timestamptz, ratio float8, bytes bytea, span interval, PRIMARY KEY (at, ratio, bytes, span)",
+    );
+    site.run("SET timezone = 'Asia/Kolkata'; SET bytea_output = 'escape'; SET extra_float_digits = 0; SET intervalstyle = 'iso_8601'");
+    site.run("INSERT INTO posts VALUES ('2024-02-03 10:00+00', 0.1::float8 + 0.2, '\\x00ff', '1 day 2 hours', 'casino', 'approved')");
+    site.run("RESET ALL; SET timezone = 'UTC'");
+    assert_eq!(site.ask("SELECT status FROM posts"), "spam");
+    site.run("UPDATE posts SET status = 'approved'");
+    assert_eq!(outcomes(&mut site), "content not_spam by postgres");
+    assert_eq!(call(&mut site, "delete_spam(1)"), "already|unchanged");
+    site.run("UPDATE posts SET status = 'spam'");
+    site.run("SET timezone = 'America/New_York'; SET bytea_output = 'escape'; SET extra_float_digits = 0");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(site.ask("SELECT status FROM posts"), "approved");
+}
+
+#[test]
 fn several_columns() {
     round(
         &mut site("a int, \"B c\" text, d date, PRIMARY KEY (a, \"B c\", d)"),

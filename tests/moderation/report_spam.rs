@@ -91,3 +91,45 @@ fn a_table_without_a_status_has_it_in_the_log() {
     assert_eq!(call(&mut site, "report_spam('notes', '1')"), "already|unchanged");
     assert_eq!(outcomes(&mut site), "staff suppressed");
 }
+
+#[test]
+fn reported_again_a_row_gets_back_what_it_had_the_last_time() {
+    for again in
+        ["SELECT spamcheck.report_spam('comments', '1')", "UPDATE comments SET status = 'spam'"]
+    {
+        let mut site = site();
+        site.run(
+            "ALTER TABLE comments DROP CONSTRAINT comments_status_check; INSERT INTO comments (body) VALUES ('fine');
+             SELECT spamcheck.report_spam('comments', '1'); SELECT spamcheck.not_spam(1);
+             UPDATE comments SET status = 'hidden'",
+        );
+        let role = site.role("second");
+        site.run(&format!("ALTER ROLE {role} SUPERUSER; SET SESSION AUTHORIZATION {role}; {again}; RESET SESSION AUTHORIZATION"));
+        assert_eq!(
+            site.ask("SELECT why LIKE 'second_%', count(*) OVER () FROM spamcheck.spam_checklog"),
+            "t|1",
+            "{again}"
+        );
+        assert_eq!(call(&mut site, "not_spam(1)"), "done|restored", "{again}");
+        assert_eq!(site.statuses(), "1 hidden", "{again}");
+    }
+}
+
+#[test]
+fn a_row_that_waits_for_an_answer_gets_its_own_status_back() {
+    let mut site = site();
+    // Without a key nobody is asked, so no answer comes.
+    site.check(
+        "akismet",
+        "enabled = true, options = '{\"blog\": \"https://blog.example/\", \"mode\": \"hold\"}'",
+    );
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_status_check;
+         INSERT INTO comments (body, ip, status) VALUES ('a', '192.0.2.1', 'hidden'), ('b', '192.0.2.1', 'hidden')",
+    );
+    assert_eq!(site.statuses(), "1 pending\n2 pending");
+    site.run("SELECT spamcheck.report_spam('comments', '1'); UPDATE comments SET status = 'spam' WHERE id = 2");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(call(&mut site, "not_spam(2)"), "done|restored");
+    assert_eq!(site.statuses(), "1 hidden\n2 hidden");
+}
