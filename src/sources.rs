@@ -76,7 +76,7 @@ pub fn next() -> Option<Source> {
                       CROSS JOIN LATERAL (SELECT greatest('1970-01-01', coalesce(n.next_at,
                             CASE WHEN l.refreshed_at IS NULL THEN '-infinity'
                                  WHEN l.refresh IS NULL THEN 'infinity'
-                                 ELSE l.refreshed_at + l.refresh END)) AS at) w
+                                 ELSE least(l.refreshed_at, clock_timestamp()) + l.refresh END)) AS at) w
                       WHERE l.source_url IS NOT NULL AND isfinite(w.at)
                       ORDER BY w.at LIMIT 1) d",
             &[],

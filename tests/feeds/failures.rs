@@ -280,3 +280,15 @@ fn a_renamed_list_keeps_its_entries_and_its_source() {
     );
     assert_eq!(site.source.counts().requests, 2);
 }
+
+#[test]
+fn a_list_that_says_it_was_fetched_in_the_far_future_stops_no_worker() {
+    let mut site = Site::new(Reply::text("bad.example"));
+    let url = site.source.url();
+    site.run(&format!(
+        "INSERT INTO spamcheck.list (name, kind, source_url, refresh, refreshed_at)
+         VALUES ('later', 'domain', '{url}/later.txt', '10 years', '294276-12-31')"
+    ));
+    site.fetch_every("'1 day'");
+    site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'url_block'", "1");
+}
