@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::json;
+use spamcheck_engine::Refusal;
 use spamcheck_engine::import::Sifted;
 use spamcheck_engine::lists::ListKind;
 
@@ -17,6 +18,9 @@ use crate::spi::{self, Arg};
 
 /// The fewest fetched entries for which a shrink is worth a person's look.
 const FEW: usize = 10;
+
+/// Lines that were left out and are shown.
+const SHOWN: usize = 3;
 
 /// A list's source was set, or it is to be fetched again. In a restore its entries are still to come: who
 /// fetched now would write them first.
@@ -72,7 +76,7 @@ pub fn next() -> Option<Source> {
                       CROSS JOIN LATERAL (SELECT greatest('1970-01-01', coalesce(n.next_at,
                             CASE WHEN l.refreshed_at IS NULL THEN '-infinity'
                                  WHEN l.refresh IS NULL THEN 'infinity'
-                                 ELSE l.refreshed_at + l.refresh END)) AS at) w
+                                 ELSE least(l.refreshed_at, clock_timestamp()) + l.refresh END)) AS at) w
                       WHERE l.source_url IS NOT NULL AND isfinite(w.at)
                       ORDER BY w.at LIMIT 1) d",
             &[],
@@ -130,13 +134,40 @@ pub fn settle(source: &Source, outcome: Outcome) {
                 note(source, None, true, 0, (etag, modified));
             }
             Outcome::Failed(why) => fail(source, &stored, &why),
-            Outcome::Fetched { sifted, etag, last_modified } => {
-                match take(source, &stored, &sifted.entries) {
+            Outcome::Fetched { mut sifted, etag, last_modified } => {
+                leave_out_misfits(&mut sifted);
+                let taken = if sifted.entries.len() > sifted.junk {
+                    take(source, &stored, &sifted.entries)
+                } else {
+                    Err(left_out(&sifted).unwrap_or_default())
+                };
+                match taken {
                     Err(why) => fail(source, &stored, &why),
                     Ok(()) => note(source, left_out(&sifted), true, 0, (etag, last_modified)),
                 }
             }
         }
+    });
+}
+
+/// Texts that the database's encoding lacks are no entries: what is stored instead of such characters would
+/// be another word, or a pattern of question marks.
+fn leave_out_misfits(sifted: &mut Sifted) {
+    let Sifted { entries, junk, examples } = sifted;
+    let all = entries.join("\n");
+    if row::fitting(&all) == all {
+        return;
+    }
+    entries.retain(|entry| {
+        let fits = row::fitting(entry) == entry.as_str();
+        if !fits {
+            *junk += 1;
+            if examples.len() < SHOWN {
+                let entry = row::fitting(&Refusal::quote(entry)).into_owned();
+                examples.push(format!("{entry} has characters that the database's encoding lacks"));
+            }
+        }
+        fits
     });
 }
 

@@ -139,7 +139,7 @@ impl Questions {
             Verdict::Ham { guid } => {
                 Some(json!({ "spam": false, "detail": { "guid": guid } }).to_string())
             }
-            // The lookup that follows asks again when it is time.
+            // The lookup that follows asks again when it is time, be it that there was no verdict.
             Verdict::Provisional { .. } | Verdict::None(_) | Verdict::Taken => None,
         };
         let forgotten = letter.reply(reply.as_deref().map(str::as_bytes));
@@ -150,9 +150,7 @@ impl Questions {
             let verdict = verdict.of(lookup.id);
             return Some((lookup, verdict));
         }
-        if !matches!(verdict, Verdict::None(_)) {
-            self.keep(content, verdict);
-        }
+        self.keep(content, verdict);
         None
     }
 
@@ -202,6 +200,7 @@ impl Verdict {
         };
         match self {
             Self::Provisional { again, guid } => Self::Provisional { again: sooner(again), guid },
+            Self::None(postponed) => Self::None(sooner(postponed)),
             other => other,
         }
     }

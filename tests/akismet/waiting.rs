@@ -158,6 +158,24 @@ fn an_error_of_the_service_ends_the_wait_and_is_asked_again() {
 }
 
 #[test]
+fn what_was_asked_without_a_verdict_is_not_asked_again_at_once() {
+    let mut site = World::shared().site(PATIENT);
+    site.answer("breaks once", Reply::status(500));
+    site.answer("lacks", Reply::text("Missing required field: blog."));
+    site.comment("breaks once");
+    site.until("SELECT attempts || ' ' || (last_error LIKE '%500%') || ' ' || (next_at > now()) FROM spamcheck.lookup WHERE state = 'queued'", "1 true true");
+    assert_eq!(site.requests_about("breaks once").len(), 1);
+    site.run("SELECT spamcheck.retry_lookups()");
+    site.until_asked("breaks once", 2);
+    let asked = site.requests_about("breaks once");
+    assert_eq!(asked[1].param("recheck_reason").as_deref(), Some("retry"));
+    // What no try makes better fails at the first.
+    site.comment("lacks a field");
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE state = 'failed'", "1");
+    assert_eq!(site.requests_about("lacks a field").len(), 1);
+}
+
+#[test]
 fn a_provisional_ham_goes_in_and_is_asked_about_again() {
     let mut site = World::shared().site(PATIENT);
     let provisional =

@@ -209,6 +209,30 @@ fn a_line_with_a_nul_is_left_out_like_other_junk() {
 }
 
 #[test]
+fn what_the_databases_encoding_lacks_is_left_out_and_never_another_pattern() {
+    let mut site = Site::new(Reply::text("viagra\\d\na\u{65e5}\nm\u{fc}ll\n"));
+    let name = format!("latin_{}", site.database.name());
+    site.run(&format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"));
+    let mut client = site.database.cluster().connect(&name, "postgres");
+    let url = site.source.url();
+    client
+        .batch_execute(&format!(
+            "CREATE EXTENSION pg_spamcheck;
+             INSERT INTO spamcheck.list (name, kind, source_url) VALUES ('patterns', 'regex', '{url}/patterns.txt')"
+        ))
+        .unwrap();
+    let said = wait::poll(SOON, || {
+        let said = "SELECT last_error FROM spamcheck.list WHERE name = 'patterns'";
+        client.query_one(said, &[]).unwrap().get::<_, Option<String>>(0)
+    });
+    assert!(said.as_ref().is_some_and(|s| s.contains("1 of 3") && s.contains("lacks")), "{said:?}");
+    let entries = "SELECT string_agg(value, ' ' ORDER BY value) FROM spamcheck.list_entry WHERE list = 'patterns'";
+    assert_eq!(client.query_one(entries, &[]).unwrap().get::<_, String>(0), "m\u{fc}ll viagra\\d");
+    drop(client);
+    site.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
+}
+
+#[test]
 fn a_list_that_somebody_edits_keeps_no_log_entry_waiting() {
     let mut site = Site::new(Reply::text("bad.example"));
     site.run(
@@ -255,4 +279,16 @@ fn a_renamed_list_keeps_its_entries_and_its_source() {
         "1"
     );
     assert_eq!(site.source.counts().requests, 2);
+}
+
+#[test]
+fn a_list_that_says_it_was_fetched_in_the_far_future_stops_no_worker() {
+    let mut site = Site::new(Reply::text("bad.example"));
+    let url = site.source.url();
+    site.run(&format!(
+        "INSERT INTO spamcheck.list (name, kind, source_url, refresh, refreshed_at)
+         VALUES ('later', 'domain', '{url}/later.txt', '10 years', '294276-12-31')"
+    ));
+    site.fetch_every("'1 day'");
+    site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'url_block'", "1");
 }
