@@ -22,32 +22,33 @@ use crate::arguments::{given, preloaded};
 use crate::report;
 use crate::row;
 use crate::stored_row;
+use answer::Answer;
 use findings::Finding;
 
 #[pg_extern(sql = false)]
 fn not_spam(log_id: Option<i64>) -> AnyElement {
     begin();
-    not_spam::not_spam(given(log_id, "log_id")).into_jsonb()
+    end(not_spam::not_spam(given(log_id, "log_id")))
 }
 
 #[pg_extern(sql = false)]
 fn report_spam(relation: Option<pg_sys::Oid>, key: Option<&[u8]>) -> AnyElement {
     begin();
     let key = row::from_server(given(key, "key"));
-    report_spam::report_spam(given(relation, "relation"), &key).into_jsonb()
+    end(report_spam::report_spam(given(relation, "relation"), &key))
 }
 
 #[pg_extern(sql = false)]
 fn approve(relation: Option<pg_sys::Oid>, key: Option<&[u8]>) -> AnyElement {
     begin();
     let key = row::from_server(given(key, "key"));
-    approve::approve(given(relation, "relation"), &key).into_jsonb()
+    end(approve::approve(given(relation, "relation"), &key))
 }
 
 #[pg_extern(sql = false)]
 fn delete_spam(log_id: Option<i64>) -> AnyElement {
     begin();
-    delete_spam::delete_spam(given(log_id, "log_id")).into_jsonb()
+    end(delete_spam::delete_spam(given(log_id, "log_id")))
 }
 
 #[pg_extern(sql = false)]
@@ -66,7 +67,7 @@ fn block_from_log(
 fn resubscribe(subscriber: Option<&[u8]>, restore_rows: Option<bool>) -> AnyElement {
     begin();
     let subscriber = row::from_server(given(subscriber, "subscriber"));
-    resubscribe::resubscribe(&subscriber, restore_rows.unwrap_or(false)).into_jsonb()
+    end(resubscribe::resubscribe(&subscriber, restore_rows.unwrap_or(false)))
 }
 
 #[pg_extern(sql = false)]
@@ -79,6 +80,12 @@ fn subscriber_status(subscriber: Option<&[u8]>) -> Option<Vec<u8>> {
 fn begin() {
     preloaded();
     stored_row::constraints_at_once();
+}
+
+/// What comes after in the caller's transaction may be put off as ever.
+fn end(answer: Answer) -> AnyElement {
+    stored_row::constraints_as_declared();
+    answer.into_jsonb()
 }
 
 /// The finding with an id, as a moderator names it.

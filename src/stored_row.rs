@@ -9,6 +9,7 @@ use spamcheck_engine::mapping::StatusValue;
 
 use crate::key;
 use crate::protection::{self, Described};
+use crate::rights;
 use crate::row::{Column, to_server};
 use crate::spi::{self, quoted};
 
@@ -89,5 +90,30 @@ pub fn constraints_at_once() {
         if let Err(error) = client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]) {
             pgrx::error!("constraints could not be made immediate: {error}");
         }
+    });
+}
+
+/// After [`constraints_at_once`], in a transaction that is the caller's: its constraints are as their tables declare
+/// them, so what may be put off can be put off again. What it has set itself is not known to anybody.
+pub fn constraints_as_declared() {
+    let names: Option<Vec<String>> = rights::as_extension(|| {
+        // A name that a constraint of another kind has, too, cannot be set.
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT format('%I.%I', n.nspname, c.conname)), '[]')::text, 'UTF8')
+               FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+              WHERE c.condeferred AND NOT pg_is_other_temp_schema(n.oid)
+                AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.connamespace = c.connamespace AND x.conname = c.conname AND NOT x.condeferrable)",
+            &[],
+        )
+    });
+    let names = names.filter(|names| !names.is_empty());
+    let Some(names) = names else { return };
+    let statement = to_server(&format!("SET CONSTRAINTS {} DEFERRED", names.join(", ")));
+    rights::as_extension(|| {
+        Spi::connect_mut(|client| {
+            if let Err(error) = client.update(statement.as_c_str(), None, &[]) {
+                pgrx::error!("constraints could not be deferred again: {error}");
+            }
+        });
     });
 }

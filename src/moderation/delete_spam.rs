@@ -36,6 +36,10 @@ pub fn delete_spam(log_id: i64) -> Answer {
             "The row that was found is gone already: the one that has its key now says something else, and was left as it is. The log notes that the other was spam.",
         ),
         (None, Some(_)) => ("gone", "The row is gone already; the log notes that it was spam."),
+        (None, None) if !findings::were_rejected(&findings) => (
+            "unchanged",
+            "The table had no primary key to find the row by; the log notes that it is spam.",
+        ),
         (None, None) => {
             ("gone", "The submission was rejected and has no row; the log notes that it is spam.")
         }

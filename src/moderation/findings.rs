@@ -311,6 +311,14 @@ fn log(about: &About<'_>, submission_id: i64, did: &str, submission: &Json) {
     checklog::log(entries);
 }
 
+/// Whether the submission of these findings was refused, and never stored. Rows without a key have none in the
+/// log either.
+pub fn were_rejected(findings: &[Finding]) -> bool {
+    let refused =
+        |one: &Finding| one.is("rejected") || one.is("challenged") || one.submission.is_some();
+    findings.iter().all(|one| one.row_key.is_none()) && findings.iter().any(refused)
+}
+
 /// The submission as the log has it, for a row that is gone.
 pub fn submission_of(findings: &[Finding]) -> Json {
     let Some(one) = findings.first() else { return Json::Null };

@@ -66,13 +66,13 @@ pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
     }));
     held.unwrap_or_else(|failure| {
         let class = failure.code as i32 & 0xFFF;
-        let refusal = Refusal::new(failure.message).with_hint(format!(
-            "The key asked for is {row_key}. See the columns of {} with \\d.",
-            place.relation()
-        ));
+        let refusal = Refusal::new(failure.message);
         // Class 22, data exceptions: the key is none of that type.
         if class == DATA_EXCEPTION {
-            report::refuse_value(refusal);
+            report::refuse_value(refusal.with_hint(format!(
+                "The key asked for is {row_key}. See the columns of {} with \\d.",
+                place.relation()
+            )));
         }
         report::refuse(failure.code, refusal)
     })

@@ -67,7 +67,7 @@ pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
     let Some(one) = findings.last() else {
         return Answer::new("already", "There is nothing to take back.");
     };
-    let was_rejected = one.row_key.is_none();
+    let was_rejected = findings::were_rejected(findings);
     let (word, message, held) = match held {
         Some(held) if was_rejected => edit(place, held, findings),
         Some(held) => {
@@ -82,9 +82,15 @@ pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
             "The row that was found is gone: the one that has its key now says something else, and was left as it is. Only the log was changed.".to_owned(),
             None,
         ),
+        None if one.row_key.is_none() && !was_rejected => (
+            "unchanged",
+            "The table had no primary key to find the row by, so only the log was changed.".to_owned(),
+            None,
+        ),
         None => ("gone", "The row is gone, so only the log was changed.".to_owned(), None),
     };
     let row_key = held.as_ref().map(|held| held.row_key.clone()).or_else(|| one.row_key.clone());
+    let row_key = row_key.filter(|key| !key.is_null());
     let inserted = row_key.as_ref().filter(|_| was_rejected).map(|key| (place.id(), key));
     findings::reverse(findings, inserted);
     if let (Some(held), "restored" | "released") = (&held, word) {

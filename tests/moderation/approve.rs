@@ -55,3 +55,29 @@ fn without_a_value_for_ham_it_says_so() {
         "{error:?}"
     );
 }
+
+#[test]
+fn what_follows_in_the_transaction_can_be_put_off_as_before() {
+    let mut site = site();
+    site.run(
+        "CREATE SCHEMA \"O'ther\"; CREATE TABLE \"O'ther\".parents (id int PRIMARY KEY);
+         CREATE TABLE \"O'ther\".children (id int CONSTRAINT \"of a\" REFERENCES \"O'ther\".parents DEFERRABLE INITIALLY DEFERRED,
+             nr int UNIQUE DEFERRABLE INITIALLY IMMEDIATE, CONSTRAINT same UNIQUE (id) DEFERRABLE INITIALLY DEFERRED);
+         CREATE TABLE \"O'ther\".others (id int CONSTRAINT same CHECK (id > 0));
+         INSERT INTO comments (body) VALUES ('casino')",
+    );
+    let moderator = site.role("moderator");
+    site.run(&format!("SELECT spamcheck.grant_access('{moderator}', 'moderator')"));
+    for call in [
+        "approve('comments', '1')",
+        "report_spam('comments', '1')",
+        "not_spam(1)",
+        "delete_spam(1)",
+    ] {
+        site.run(&format!(
+            "BEGIN; SET LOCAL ROLE {moderator}; SELECT spamcheck.{call}; RESET ROLE;
+             INSERT INTO \"O'ther\".children VALUES (7); INSERT INTO \"O'ther\".parents VALUES (7); COMMIT;
+             TRUNCATE \"O'ther\".children, \"O'ther\".parents"
+        ));
+    }
+}

@@ -152,3 +152,17 @@ fn a_row_that_is_not_there_is_an_answer_and_no_error() {
     }
     assert_eq!(outcomes(&mut site), "");
 }
+
+#[test]
+fn of_a_row_without_a_key_only_the_log_is_changed_and_the_answer_says_so() {
+    let mut site = site("id int");
+    site.run("INSERT INTO posts VALUES (1, 'casino'), (2, 'casino')");
+    let answer =
+        site.ask("SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam(1) AS a) x");
+    assert!(answer.starts_with("unchanged|") && answer.contains("no primary key"), "{answer}");
+    assert_eq!(call(&mut site, "delete_spam(2)"), "done|unchanged");
+    site.run("UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
+    refused(&mut site.client, "INSERT INTO posts VALUES (3, 'casino')");
+    assert_eq!(call(&mut site, "not_spam(3)"), "done|inserted");
+    assert_eq!(site.ask("SELECT row_key IS NULL FROM spamcheck.spam_checklog WHERE id = 3"), "t");
+}
