@@ -813,12 +813,12 @@ CREATE VIEW spamcheck.stat_check AS
            COALESCE(l.errors, 0) AS errors, t.time
       FROM spamcheck.checks c
       LEFT JOIN (SELECT i.check_name,
-                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error') AS hits,
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error') AS hits,
                         pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
-                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error' AND i.reversed) AS reversed,
-                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error' AND NOT i.reversed
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error' AND i.reversed) AS reversed,
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error' AND NOT i.reversed
                                                       AND i._decision OPERATOR(pg_catalog.=) 'spam') AS confirmed,
-                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.=) 'error') AS errors
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'error') AS errors
                    FROM spamcheck.spam_checklog i
                   WHERE i.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
                   GROUP BY i.check_name) l ON l.check_name OPERATOR(pg_catalog.=) c.name
@@ -1120,8 +1120,8 @@ SELECT spamcheck._call_worker();
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/health.rs
--- pg_spamcheck::health::worker_state
+-- src/worker_state.rs
+-- pg_spamcheck::worker_state::worker_state
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
