@@ -17,7 +17,10 @@ const RIGHT: &str = "falseapproved truespam";
 #[test]
 fn keys_of_every_usual_type_find_their_row() {
     let mut site = World::shared().bare_site("{}");
-    site.run("CREATE TYPE colour AS ENUM ('red', 'dark ''red\"'); CREATE DOMAIN code AS text; SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'; SET bytea_output = 'escape'; SET IntervalStyle = 'sql_standard'");
+    site.run("CREATE TYPE colour AS ENUM ('red', 'dark ''red\"'); CREATE DOMAIN code AS text");
+    let odd = "SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'; SET bytea_output = 'escape'; SET IntervalStyle = 'sql_standard'";
+    // A key has one name in all sessions: as to_jsonb gives it where nothing of the kind is set.
+    let plain = "SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET bytea_output = 'hex'; SET IntervalStyle = 'postgres'";
     let mut lost = Vec::new();
     for (n, (key_type, spam, ham)) in [
         (
@@ -65,7 +68,9 @@ fn keys_of_every_usual_type_find_their_row() {
         let insert = format!(
             "INSERT INTO {table} VALUES ({ham}, 'ham', 'approved'), ({spam}, 'akismet-guaranteed-spam', 'approved')"
         );
+        site.run(odd);
         let found = verdicts(&mut site, &table, &insert);
+        site.run(plain);
         let logged = format!(
             "SELECT l.row_key = to_jsonb(t) - '{{body,status}}'::text[]
                FROM spamcheck.spam_checklog l, {table} t
