@@ -74,6 +74,7 @@ mod transaction;
 mod calls;
 mod subtransaction;
 mod rights;
+mod nest_level;
 mod spi;
 
 mod whole_row;

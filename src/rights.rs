@@ -8,6 +8,7 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 
 use crate::calls;
+use crate::nest_level;
 
 /// Runs `work` as the owner of the extension's tables.
 pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
@@ -23,18 +24,7 @@ pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
 /// nest level.
 fn by_index() {
     // SAFETY: a plain setting, in the nest level that as_role has begun.
-    unsafe {
-        pg_sys::set_config_option(
-            c"enable_seqscan".as_ptr(),
-            c"off".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
+    unsafe { nest_level::set(c"enable_seqscan", c"off") };
 }
 
 /// Runs `work`, which only reads, as the owner of a table, with no other names in reach than the
@@ -73,30 +63,20 @@ fn path_of(relation: pg_sys::Oid) -> CString {
 
 fn as_role<T>(role: pg_sys::Oid, search_path: &std::ffi::CStr, work: impl FnOnce() -> T) -> T {
     // SAFETY: the pattern of ri_triggers.c and of REINDEX: switch, run, switch back; settings changed
-    // meanwhile end with the nest level.
+    // meanwhile end with the level.
     unsafe {
         let mut user = pg_sys::Oid::INVALID;
         let mut context = 0;
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let restricted =
             (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
-        let level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            search_path.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-        if calls::is_worker() {
-            act_as_session(role);
-        }
-        pg_sys::SetUserIdAndSecContext(role, context | restricted);
-        let result = work();
-        pg_sys::AtEOXact_GUC(false, level);
+        let result = nest_level::within(&[(c"search_path", search_path)], || {
+            if calls::is_worker() {
+                act_as_session(role);
+            }
+            pg_sys::SetUserIdAndSecContext(role, context | restricted);
+            work()
+        });
         pg_sys::SetUserIdAndSecContext(user, context);
         result
     }
@@ -111,16 +91,7 @@ unsafe fn act_as_session(role: pg_sys::Oid) {
     // SAFETY: a plain setting; the server itself sets it so.
     unsafe {
         let value = if pg_sys::superuser_arg(role) { c"on" } else { c"off" };
-        pg_sys::set_config_option(
-            c"is_superuser".as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_INTERNAL,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        nest_level::set_as(pg_sys::GucContext::PGC_INTERNAL, c"is_superuser", value);
     }
 }
 

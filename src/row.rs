@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use pgrx::pg_sys;
 use spamcheck_engine::{Field, Value, json_text};
 
+use crate::nest_level;
+
 const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
 const SQL_ASCII: i32 = pg_sys::pg_enc::PG_SQL_ASCII as i32;
 
@@ -408,25 +410,7 @@ pub fn with_portable_output<T>(work: impl FnOnce() -> T) -> T {
         (c"timezone", c"UTC"),
         (c"bytea_output", c"hex"),
     ];
-    // SAFETY: a GUC nest level is opened and closed; on an error the abort closes it.
-    unsafe {
-        let level = pg_sys::NewGUCNestLevel();
-        for (name, value) in PORTABLE {
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
-        let result = work();
-        pg_sys::AtEOXact_GUC(false, level);
-        result
-    }
+    nest_level::within(&PORTABLE, work)
 }
 
 /// Whether the database's encoding has every character there is.

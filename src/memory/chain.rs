@@ -10,6 +10,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use crate::nest_level;
 use crate::rights;
 use crate::row::{self, EPOCH_OFFSET};
 use crate::spi::{self, Arg, Found};
@@ -28,18 +29,7 @@ pub fn by_index<T>(work: impl FnOnce() -> T) -> T {
     rights::as_extension(|| {
         for name in OFF {
             // SAFETY: a plain setting, inside the nest level of as_extension, which takes it back.
-            unsafe {
-                pg_sys::set_config_option(
-                    name.as_ptr(),
-                    c"off".as_ptr(),
-                    pg_sys::GucContext::PGC_USERSET,
-                    pg_sys::GucSource::PGC_S_SESSION,
-                    pg_sys::GucAction::GUC_ACTION_SAVE,
-                    true,
-                    0,
-                    false,
-                );
-            }
+            unsafe { nest_level::set(name, c"off") };
         }
         work()
     })

@@ -10,6 +10,7 @@ use spamcheck_engine::policy::Mode;
 use spamcheck_engine::{Facts, Field, FieldSet, Policy, Verdict};
 
 use crate::lookups::{self, Claimed};
+use crate::nest_level;
 use crate::protection::{self, Bound, Described, Protection, Stored};
 use crate::row::{Column, Row, to_server};
 use crate::settings;
@@ -20,18 +21,7 @@ use crate::subscription::Subscription;
 /// Limits for what the table's own triggers and other sessions' locks may take.
 pub fn limit_locks() {
     // SAFETY: a plain setting for the rest of the subtransaction's nest level.
-    unsafe {
-        pg_sys::set_config_option(
-            c"lock_timeout".as_ptr(),
-            c"200ms".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
+    unsafe { nest_level::set(c"lock_timeout", c"200ms") };
 }
 
 /// What an answer changes about a row.
