@@ -382,17 +382,7 @@ impl Database {
         self.lane.store(Lane::Open as u32, Ordering::Relaxed);
         self.alert.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
-        for counter in [
-            &self.answered,
-            &self.unanswered,
-            &self.applied,
-            &self.logged,
-            &self.unlogged,
-            &self.unfiled,
-            &self.unreadable_ips,
-        ] {
-            counter.store(0, Ordering::Relaxed);
-        }
+        self.unreadable_ips.store(0, Ordering::Relaxed);
         self.reset_counters();
         self.oid.store(0, Ordering::Release);
     }
