@@ -7,7 +7,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use spamcheck_engine::Refusal;
 
 use crate::report;
-use crate::row;
+use crate::row::{self, Column};
 use crate::stash::Address;
 
 /// The version-1 calling convention's record, the same for every function.
@@ -148,6 +148,29 @@ impl Trigger {
     /// What a BEFORE trigger returns to leave the row as it is.
     pub fn unchanged(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.new_tuple())
+    }
+
+    /// What a BEFORE trigger returns to have these columns changed; None: to NULL.
+    pub fn changed(&self, columns: &[(Column, Option<pg_sys::Datum>)]) -> pg_sys::Datum {
+        if columns.is_empty() {
+            return self.unchanged();
+        }
+        let mut numbers: Vec<i32> = columns.iter().map(|(c, _)| c.index as i32 + 1).collect();
+        let mut nulls: Vec<bool> = columns.iter().map(|(_, value)| value.is_none()).collect();
+        let mut values: Vec<pg_sys::Datum> =
+            columns.iter().map(|(_, value)| value.unwrap_or(pg_sys::Datum::null())).collect();
+        // SAFETY: the three arrays have the same length; the tuple is of the relation's row type.
+        unsafe {
+            let tuple = pg_sys::heap_modify_tuple_by_cols(
+                self.new_tuple(),
+                self.tupdesc(),
+                numbers.len() as i32,
+                numbers.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+            pg_sys::Datum::from(tuple)
+        }
     }
 
     /// The new row as `row_to_json` gives it.

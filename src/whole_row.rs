@@ -88,31 +88,10 @@ pub fn put_back(trigger: &Trigger, wanted: &Values) -> pg_sys::Datum {
     // SAFETY: as in `of`.
     let now =
         unsafe { values(Row::of_slot(trigger.new_slot(), trigger.columns()), trigger.tupdesc()) };
-    let (mut numbers, mut datums, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, column) in columns(trigger.tupdesc()) {
-        let Some(value) = wanted.get(&name).filter(|value| now.get(&name) != Some(value)) else {
-            continue;
-        };
-        numbers.push(column.index as i32 + 1);
-        nulls.push(value.is_null());
-        datums.push(match value.as_str() {
-            Some(text) => row::input(column.type_oid, column.modifier, text),
-            None => pg_sys::Datum::null(),
-        });
-    }
-    if numbers.is_empty() {
-        return trigger.unchanged();
-    }
-    // SAFETY: the three arrays have the same length; the tuple is of the relation's row type.
-    unsafe {
-        let tuple = pg_sys::heap_modify_tuple_by_cols(
-            trigger.new_tuple(),
-            trigger.tupdesc(),
-            numbers.len() as i32,
-            numbers.as_mut_ptr(),
-            datums.as_mut_ptr(),
-            nulls.as_mut_ptr(),
-        );
-        pg_sys::Datum::from(tuple)
-    }
+    let columns = columns(trigger.tupdesc()).into_iter().filter_map(|(name, column)| {
+        let value = wanted.get(&name).filter(|value| now.get(&name) != Some(value))?;
+        let datum = value.as_str().map(|text| row::input(column.type_oid, column.modifier, text));
+        Some((column, datum))
+    });
+    trigger.changed(&columns.collect::<Vec<_>>())
 }

@@ -62,8 +62,8 @@ pub fn follow(
     };
     let former = own.or_else(|| former_status(trigger, protection));
     let tuple = match writes {
-        Some(writes) if !writes.is_empty() => mark(trigger, writes),
-        _ => trigger.unchanged(),
+        Some(writes) => mark(trigger, writes),
+        None => trigger.unchanged(),
     };
     let edited = trigger.event == Event::Update;
     let protection = protection.clone();
@@ -108,27 +108,13 @@ pub fn former_status(trigger: &Trigger, protection: &Protection) -> Option<serde
 
 /// The row with the verdict in its status columns.
 fn mark(trigger: &Trigger, writes: &[(Column, StatusValue)]) -> pg_sys::Datum {
-    let mut numbers: Vec<i32> = writes.iter().map(|(c, _)| c.index as i32 + 1).collect();
-    let mut nulls: Vec<bool> = writes.iter().map(|(_, v)| *v == StatusValue::Null).collect();
-    let mut values: Vec<pg_sys::Datum> =
-        writes.iter().map(|(column, value)| status_datum(*column, value)).collect();
-    // SAFETY: the three arrays have the same length; the tuple is of the relation's row type.
-    unsafe {
-        let tuple = pg_sys::heap_modify_tuple_by_cols(
-            trigger.new_tuple(),
-            trigger.tupdesc(),
-            numbers.len() as i32,
-            numbers.as_mut_ptr(),
-            values.as_mut_ptr(),
-            nulls.as_mut_ptr(),
-        );
-        pg_sys::Datum::from(tuple)
-    }
+    let columns = writes.iter().map(|(column, value)| (*column, status_datum(*column, value)));
+    trigger.changed(&columns.collect::<Vec<_>>())
 }
 
-fn status_datum(column: Column, value: &StatusValue) -> pg_sys::Datum {
+fn status_datum(column: Column, value: &StatusValue) -> Option<pg_sys::Datum> {
     let text = match value {
-        StatusValue::Null => return pg_sys::Datum::null(),
+        StatusValue::Null => return None,
         StatusValue::Text(text) => row::to_server(text),
         // SAFETY: returns a C string in static memory, copied at once.
         StatusValue::Now => unsafe {
@@ -136,5 +122,5 @@ fn status_datum(column: Column, value: &StatusValue) -> pg_sys::Datum {
             std::ffi::CStr::from_ptr(pg_sys::timestamptz_to_str(now)).to_owned()
         },
     };
-    row::input_c(column.type_oid, column.modifier, &text)
+    Some(row::input_c(column.type_oid, column.modifier, &text))
 }
