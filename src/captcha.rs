@@ -15,12 +15,12 @@ use serde_json::Value as Json;
 use spamcheck_engine::captcha::When;
 use spamcheck_engine::policy::{self, CaptchaSetting, Mode};
 use spamcheck_engine::verdict::{Action, Judgement, Verdict};
-use spamcheck_engine::{Facts, Field, FieldSet, LookupKind, Lookups};
+use spamcheck_engine::{Facts, LookupKind, Lookups};
 
 use crate::protection::Protection;
 use crate::row::Row;
-use crate::submission::{self, Elsewhere};
-use crate::{calls, settings, shared};
+use crate::submission;
+use crate::{calls, shared};
 
 use answers::given;
 pub use answers::{Asked, Tried, tried_dry};
@@ -160,11 +160,7 @@ impl<'a> Asking<'a> {
         answers::tried(&asked, of_refusal)
     }
 
-    fn with_facts<T>(&self, work: impl FnOnce(&Facts<'_>) -> T) -> T {
-        let row = (self.whole)();
-        let elsewhere = Elsewhere::new(self.protection, row);
-        let all = FieldSet::of(&Field::ALL);
-        let submission = submission::read(self.protection, row, all, &elsewhere);
-        work(&Facts::new(&submission, settings::max_checked_chars(), submission::now()))
+    fn with_facts<T>(&self, work: impl for<'e> FnOnce(&'e Facts<'e>) -> T) -> T {
+        submission::with_facts(self.protection, (self.whole)(), submission::now(), work)
     }
 }

@@ -71,11 +71,21 @@ pub fn read<'a>(
     submission
 }
 
-/// The submission in a stored row as the log and a lookup keep it.
-pub fn whole(protection: &Protection, row: Row<'_>) -> serde_json::Value {
+/// Runs `work` on all that a row says; `now` in microseconds.
+pub fn with_facts<T>(
+    protection: &Protection,
+    row: Row<'_>,
+    now: i64,
+    work: impl for<'e> FnOnce(&'e Facts<'e>) -> T,
+) -> T {
     let elsewhere = Elsewhere::new(protection, row);
     let submission = read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
-    Facts::new(&submission, settings::max_checked_chars(), now()).to_json()
+    work(&Facts::new(&submission, settings::max_checked_chars(), now))
+}
+
+/// The submission in a stored row as the log and a lookup keep it.
+pub fn whole(protection: &Protection, row: Row<'_>) -> serde_json::Value {
+    with_facts(protection, row, now(), |facts| facts.to_json())
 }
 
 fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row: Row<'a>) {

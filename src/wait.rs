@@ -11,14 +11,14 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::akismet::Mode;
 use spamcheck_engine::policy::{self, AkismetSetting};
 use spamcheck_engine::verdict::{Judgement, Verdict};
-use spamcheck_engine::{Facts, Field, FieldSet, LookupKind, Lookups};
+use spamcheck_engine::{Field, LookupKind, Lookups};
 
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::shared::{self, Database, Lane};
 use crate::stash::Depth;
-use crate::submission::{self, Elsewhere};
-use crate::{calls, mailbox, settings};
+use crate::submission;
+use crate::{calls, mailbox};
 
 #[derive(Clone, Deserialize)]
 struct Answer {
@@ -87,10 +87,7 @@ fn ask(
     if deadline <= Instant::now() || !database.runs() || closed {
         return None;
     }
-    let elsewhere = Elsewhere::new(protection, row);
-    let submission = submission::read(protection, row, FieldSet::of(&Field::ALL), &elsewhere);
-    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-    let asked = facts.to_json();
+    let asked = submission::whole(protection, row);
     // The UPDATE of an INSERT … ON CONFLICT is about the same text.
     let before = LAST.take();
     if let Some(last) = before.filter(|last| edited && last.is(protection.id, &asked)) {

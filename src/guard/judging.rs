@@ -97,7 +97,7 @@ pub fn judge(
         return Decision::Pass(trigger.unchanged());
     }
     let claim = around.claim.take();
-    follow(trigger, protection, judgement, Beside { asked, own, claim, challenge })
+    follow(trigger, protection, judgement, Beside { asked, own, held, claim, challenge })
 }
 
 /// Has an edit remembered that is not judged.

@@ -25,6 +25,8 @@ pub struct Beside {
     pub asked: Option<Asked>,
     /// The row's own status, if it was held and is no longer.
     pub own: Option<serde_json::Value>,
+    /// The lookups until whose answers the row is moderated.
+    pub held: Lookups,
     /// The right to log a block of the rate limit.
     pub claim: Option<Claim>,
     /// The captcha to be solved.
@@ -37,7 +39,7 @@ pub fn follow(
     mut judgement: Judgement,
     beside: Beside,
 ) -> Decision {
-    let Beside { asked, own, claim, challenge } = beside;
+    let Beside { asked, own, held, claim, challenge } = beside;
     let settings = &protection.policy.settings;
     let enforced = settings.mode == Mode::Enforce;
     if judgement.verdict == Verdict::Challenge {
@@ -51,7 +53,6 @@ pub fn follow(
     if enforced && judgement.verdict == Verdict::Reject {
         return reject(trigger, protection, &judgement, asked.as_ref(), claim);
     }
-    let held = held(protection, &judgement);
     let released = own.as_ref().map(|own| status_of(protection, own));
     let writes = match judgement.verdict {
         _ if !enforced => None,

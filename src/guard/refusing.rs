@@ -6,7 +6,6 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use spamcheck_engine::policy::OnReject;
 use spamcheck_engine::verdict::{Action, Judgement};
-use spamcheck_engine::{Facts, FieldSet, Submission};
 
 use super::Decision;
 use crate::checklog::About;
@@ -14,11 +13,11 @@ use crate::protection::Protection;
 use crate::rate::Claim;
 use crate::report::{self, Ground, Rejection};
 use crate::row::Row;
-use crate::submission::{self, Elsewhere};
+use crate::submission;
 use crate::trigger::Trigger;
 use crate::wait::Asked;
 use crate::whole_row::WholeRow;
-use crate::{key, record, settings, shared};
+use crate::{key, record, shared};
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no
 /// rollback, so its entry is written in the transaction.
@@ -66,10 +65,6 @@ pub fn flag_block(
 ) {
     // SAFETY: the slot holds the new row; all its columns are read now.
     let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-    let elsewhere = Elsewhere::new(protection, row);
-    let submission: Submission<'_> =
-        submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
-    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let row_key = key::of_row(protection, row);
     let about = About {
         protection: protection.id,
@@ -78,7 +73,9 @@ pub fn flag_block(
         former,
         whole_row: None,
     };
-    record::log_block(protection, &facts, judgement, &about, claim);
+    submission::with_facts(protection, row, submission::now(), |facts| {
+        record::log_block(protection, facts, judgement, &about, claim);
+    });
 }
 
 /// A refusal by rate_limit ends the judgement, so it is the last finding.
@@ -103,21 +100,17 @@ pub fn log_refused(
 ) {
     // SAFETY: the slot holds the new row; all its columns are read now.
     let row = unsafe { Row::of_slot(trigger.new_slot(), trigger.columns()) };
-    let elsewhere = Elsewhere::new(protection, row);
-    let submission: Submission<'_> =
-        submission::read(protection, row, FieldSet::of(&spamcheck_engine::Field::ALL), &elsewhere);
-    let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
     let whole_row = WholeRow::of(trigger, protection);
-    match (claim, on_reject) {
+    submission::with_facts(protection, row, submission::now(), |facts| match (claim, on_reject) {
         (Some(claim), _) => {
             let about = About::rejected(protection, whole_row);
-            record::log_block(protection, &facts, judgement, &about, claim);
+            record::log_block(protection, facts, judgement, &about, claim);
         }
         (None, OnReject::Drop) => {
-            record::log_dropped(protection, &facts, judgement, asked, whole_row);
+            record::log_dropped(protection, facts, judgement, asked, whole_row);
         }
         (None, OnReject::Error) => {
-            record::log_rejected(protection, &facts, judgement, asked, whole_row);
+            record::log_rejected(protection, facts, judgement, asked, whole_row);
         }
-    }
+    });
 }

@@ -7,15 +7,14 @@ use pgrx::{Spi, pg_sys};
 use serde_json::Value as Json;
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
-use spamcheck_engine::{Facts, Field, FieldSet, Policy, Verdict};
+use spamcheck_engine::{Policy, Verdict};
 
 use crate::lookups::{self, Claimed};
 use crate::nest_level;
 use crate::protection::{self, Bound, Described, Protection, Stored};
 use crate::row::{Column, Row, to_server};
-use crate::settings;
 use crate::stored_row::{self, as_texts, condition, update};
-use crate::submission::{self, Elsewhere, hash_of};
+use crate::submission::{self, hash_of};
 use crate::subscription::Subscription;
 
 /// Limits for what the table's own triggers and other sessions' locks may take.
@@ -141,11 +140,8 @@ pub fn apply(
 
 impl Anew {
     fn of(protection: &Protection, row: Row<'_>, before: &Json) -> Anew {
-        let elsewhere = Elsewhere::new(protection, row);
-        let all = FieldSet::of(&Field::ALL);
-        let present = submission::read(protection, row, all, &elsewhere);
-        let facts = Facts::new(&present, settings::max_checked_chars(), submission::wall_clock());
-        let present = facts.to_json();
+        let now = submission::wall_clock();
+        let present = submission::with_facts(protection, row, now, |facts| facts.to_json());
         // What came from the session's settings came with the row; the session is not here.
         let mut submission = before.clone();
         if let Some(fields) = submission.as_object_mut() {
