@@ -27,6 +27,7 @@ mod custom;
 mod memory;
 mod decisions;
 mod stash;
+mod gathered;
 mod nesting;
 mod report;
 mod record;

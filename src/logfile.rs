@@ -16,7 +16,8 @@ use std::time::Duration;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::Value as Json;
 
-use crate::{calls, report, settings, shared, stash};
+use crate::gathered::Gathered;
+use crate::{calls, report, settings, shared};
 
 /// Bytes of lines that one transaction may keep waiting; what comes after goes to the table.
 const MOST_WAITING: usize = 64 << 20;
@@ -58,14 +59,13 @@ const COLUMNS: [&str; 25] = [
 
 /// A finding that waits for its commit.
 struct Waiting {
-    subtransaction: pg_sys::SubTransactionId,
     line: String,
     /// The entry, if it is nowhere but here: it goes to the table when the file cannot be had.
     only: Option<Json>,
 }
 
 thread_local! {
-    static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
+    static WAITING: RefCell<Gathered<Waiting>> = const { RefCell::new(Gathered::new()) };
     static BYTES: Cell<usize> = const { Cell::new(0) };
     /// Lines that there was no room for and whose findings are in the table.
     static MISSED: Cell<usize> = const { Cell::new(0) };
@@ -108,8 +108,7 @@ pub fn wait(entry: &Json, only: bool) -> bool {
         return false;
     }
     BYTES.set(BYTES.get() + line.len());
-    let waiting =
-        Waiting { subtransaction: stash::current(), line, only: only.then(|| entry.clone()) };
+    let waiting = Waiting { line, only: only.then(|| entry.clone()) };
     WAITING.with_borrow_mut(|all| all.push(waiting));
     true
 }
@@ -124,7 +123,7 @@ pub fn write_now(entries: &[&Json]) -> Result<(), String> {
 /// Just before the commit: opens the file. Gives the entries that have to go to the table instead.
 /// `prepared`: the commit comes from another session, if ever, so that all have to.
 pub fn before_commit(prepared: bool) -> Vec<Json> {
-    if WAITING.with_borrow(Vec::is_empty) {
+    if WAITING.with_borrow(Gathered::is_empty) {
         return Vec::new();
     }
     let why = if prepared {
@@ -138,8 +137,9 @@ pub fn before_commit(prepared: bool) -> Vec<Json> {
             Err(error) => error.to_string(),
         }
     };
+    let waiting = WAITING.with_borrow_mut(Gathered::take);
     let (only, both): (Vec<_>, Vec<_>) =
-        WAITING.take().into_iter().map(|waiting| waiting.only).partition(Option::is_some);
+        waiting.into_iter().map(|waiting| waiting.only).partition(Option::is_some);
     BYTES.set(0);
     lost(both.len() + MISSED.replace(0), &why);
     only.into_iter().flatten().collect()
@@ -149,7 +149,7 @@ pub fn before_commit(prepared: bool) -> Vec<Json> {
 pub fn committed() {
     lost(MISSED.replace(0), "the transaction had more than can wait for a commit");
     let Some(mut file) = OPENED.take() else { return };
-    let all = WAITING.take();
+    let all = WAITING.with_borrow_mut(Gathered::take);
     BYTES.set(0);
     let lines: String = all.iter().map(|waiting| waiting.line.as_str()).collect();
     if let Err(error) = append(&mut file, &lines) {
@@ -160,7 +160,7 @@ pub fn committed() {
 /// The transaction is rolled back.
 pub fn discard() {
     OPENED.set(None);
-    WAITING.with_borrow_mut(Vec::clear);
+    WAITING.with_borrow_mut(Gathered::clear);
     BYTES.set(0);
     MISSED.set(0);
 }
@@ -169,7 +169,7 @@ pub fn discard() {
 pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
     WAITING.with_borrow_mut(|all| {
         if !all.is_empty() {
-            all.retain(|waiting| waiting.subtransaction < subtransaction);
+            all.discard_from(subtransaction);
             BYTES.set(all.iter().map(|waiting| waiting.line.len()).sum());
         }
     });
@@ -177,11 +177,7 @@ pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
 
 /// A subtransaction became part of its parent.
 pub fn hand_up(subtransaction: pg_sys::SubTransactionId, parent: pg_sys::SubTransactionId) {
-    WAITING.with_borrow_mut(|all| {
-        for waiting in all.iter_mut().filter(|w| w.subtransaction == subtransaction) {
-            waiting.subtransaction = parent;
-        }
-    });
+    WAITING.with_borrow_mut(|all| all.hand_up(subtransaction, parent));
 }
 
 /// Why the file cannot be had now; None: it can. Makes it if it is not there.

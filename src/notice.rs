@@ -14,7 +14,8 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::policy::{Mode, Policy};
 use spamcheck_engine::verdict::Verdict;
 
-use crate::{calls, row, stash};
+use crate::gathered::Gathered;
+use crate::{calls, row};
 
 /// The server takes fewer bytes than this of a payload (NOTIFY_PAYLOAD_MAX_LENGTH in async.c, for pages of
 /// 8 kB).
@@ -86,25 +87,19 @@ fn notify(channel: &CStr, payload: &CStr) {
     unsafe { Async_Notify(channel.as_ptr(), payload.as_ptr()) };
 }
 
-struct Waiting {
-    subtransaction: pg_sys::SubTransactionId,
-    notice: Notice,
-}
-
 thread_local! {
-    static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
+    static WAITING: RefCell<Gathered<Notice>> = const { RefCell::new(Gathered::new()) };
 }
 
 /// Notifies once the transaction at hand is committed.
 pub fn at_commit(notice: Notice) {
     calls::register();
-    let waiting = Waiting { subtransaction: stash::current(), notice };
-    WAITING.with_borrow_mut(|all| all.push(waiting));
+    WAITING.with_borrow_mut(|all| all.push(notice));
 }
 
 /// The commit begins. `prepared`: it comes from another session, if ever, which knows nothing of this one.
 pub fn before_commit(prepared: bool) {
-    let waiting = WAITING.take();
+    let waiting = WAITING.with_borrow_mut(Gathered::take);
     if waiting.is_empty() {
         return;
     }
@@ -118,26 +113,22 @@ pub fn before_commit(prepared: bool) {
         .report(PgLogLevel::LOG);
         return;
     }
-    for one in &waiting {
-        one.notice.send();
+    for notice in &waiting {
+        notice.send();
     }
 }
 
 /// The transaction is rolled back.
 pub fn discard() {
-    WAITING.with_borrow_mut(Vec::clear);
+    WAITING.with_borrow_mut(Gathered::clear);
 }
 
 /// A subtransaction, and all inside it, is rolled back.
 pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
-    WAITING.with_borrow_mut(|all| all.retain(|waiting| waiting.subtransaction < subtransaction));
+    WAITING.with_borrow_mut(|all| all.discard_from(subtransaction));
 }
 
 /// A subtransaction became part of its parent.
 pub fn hand_up(subtransaction: pg_sys::SubTransactionId, parent: pg_sys::SubTransactionId) {
-    WAITING.with_borrow_mut(|all| {
-        for waiting in all.iter_mut().filter(|w| w.subtransaction == subtransaction) {
-            waiting.subtransaction = parent;
-        }
-    });
+    WAITING.with_borrow_mut(|all| all.hand_up(subtransaction, parent));
 }

@@ -13,6 +13,7 @@ use spamcheck_engine::verdict::{Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet};
 
 use crate::checklog::{self, About};
+use crate::gathered::Gathered;
 use crate::mailbox::{self, Unsettled};
 use crate::notice::{self, Notice};
 use crate::protection::Protection;
@@ -32,8 +33,8 @@ const AT_ONCE: usize = 500;
 /// Bytes of texts that are written at once at most.
 const BYTES_AT_ONCE: usize = 16 << 20;
 
-struct Gathered {
-    subtransaction: pg_sys::SubTransactionId,
+/// What is to be written about one row.
+struct Written {
     entries: Vec<Json>,
     mail: Option<Json>,
     lookups: Vec<Json>,
@@ -46,7 +47,7 @@ struct Gathered {
 }
 
 thread_local! {
-    static GATHERED: RefCell<Vec<Gathered>> = const { RefCell::new(Vec::new()) };
+    static GATHERED: RefCell<Gathered<Written>> = const { RefCell::new(Gathered::new()) };
 }
 
 /// The version-1 calling convention's record for `spamcheck_record`.
@@ -161,13 +162,11 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     }
     let unsubscribe = Subscription::to_end(&protection, row, pending.judgement.verdict)
         .map(|subscription| (subscription, submission_id));
-    let subtransaction = stash::current();
     let texts = lookups.iter().chain(&checked).map(|entry| text_bytes(&entry["submission"]));
     let bytes = entries.iter().map(checklog::bytes).sum::<usize>() + texts.sum::<usize>();
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Gathered { subtransaction, entries, mail, lookups, checked, unsubscribe, bytes });
-        let ours = all.iter().filter(|g| g.subtransaction == subtransaction);
-        let (count, bytes) = ours.fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
+        all.push(Written { entries, mail, lookups, checked, unsubscribe, bytes });
+        let (count, bytes) = all.here().fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
     });
     if full {
@@ -197,13 +196,7 @@ fn text_bytes(submission: &Json) -> usize {
 /// Writes what was gathered in this subtransaction. What an outer one gathered must not be written
 /// here: it would go with a rollback that does not concern its rows.
 fn flush() {
-    let here = stash::current();
-    let gathered: Vec<Gathered> = GATHERED.with_borrow_mut(|all| {
-        let (ours, others) =
-            std::mem::take(all).into_iter().partition(|g| g.subtransaction == here);
-        *all = others;
-        ours
-    });
+    let gathered = GATHERED.with_borrow_mut(Gathered::take_here);
     if gathered.is_empty() {
         return;
     }
@@ -264,21 +257,17 @@ fn with_snapshot(work: impl FnOnce()) {
 
 /// The transaction is rolled back.
 pub fn discard() {
-    GATHERED.with_borrow_mut(Vec::clear);
+    GATHERED.with_borrow_mut(Gathered::clear);
 }
 
 /// A subtransaction, and all inside it, is rolled back.
 pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
-    GATHERED.with_borrow_mut(|all| all.retain(|g| g.subtransaction < subtransaction));
+    GATHERED.with_borrow_mut(|all| all.discard_from(subtransaction));
 }
 
 /// A subtransaction became part of its parent.
 pub fn hand_up(subtransaction: pg_sys::SubTransactionId, parent: pg_sys::SubTransactionId) {
-    GATHERED.with_borrow_mut(|all| {
-        for one in all.iter_mut().filter(|g| g.subtransaction == subtransaction) {
-            one.subtransaction = parent;
-        }
-    });
+    GATHERED.with_borrow_mut(|all| all.hand_up(subtransaction, parent));
 }
 
 /// Logs a row that is silently not inserted; its transaction goes on.

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use pgrx::pg_sys::{self, SubTransactionId};
 use spamcheck_engine::captcha::{Proof, Purpose};
 
+use crate::gathered::Gathered;
 use crate::spi::{self, Arg};
-use crate::{calls, rights, shared, stash};
+use crate::{calls, rights, shared};
 
 /// Rows that one look of the worker deletes at most.
 const ROWS: i32 = 10_000;
@@ -17,11 +18,10 @@ const ROWS: i32 = 10_000;
 struct Own {
     challenge: [u8; 32],
     content: Purpose,
-    subtransaction: SubTransactionId,
 }
 
 thread_local! {
-    static OWN: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
+    static OWN: RefCell<Gathered<Own>> = const { RefCell::new(Gathered::new()) };
 }
 
 /// Uses an answer, for this transaction; false: it was used before. Waits for who is about to.
@@ -42,9 +42,7 @@ pub fn spend(proof: &Proof, content: Purpose, edited: bool) -> bool {
         return false;
     }
     calls::register();
-    let subtransaction = stash::current();
-    let challenge = proof.challenge;
-    OWN.with_borrow_mut(|all| all.push(Own { challenge, content, subtransaction }));
+    OWN.with_borrow_mut(|all| all.push(Own { challenge: proof.challenge, content }));
     // SAFETY: a static that is set for the life of the backend.
     let database = unsafe { pg_sys::MyDatabaseId };
     if let Some(entry) = shared::shared().and_then(|shared| shared.enlist(database)) {
@@ -90,19 +88,15 @@ pub fn forget_expired() -> (bool, Option<f64>) {
 
 /// The transaction is over.
 pub fn clear() {
-    OWN.with_borrow_mut(Vec::clear);
+    OWN.with_borrow_mut(Gathered::clear);
 }
 
 /// A subtransaction, and all inside it, is rolled back.
 pub fn forget_from(subtransaction: SubTransactionId) {
-    OWN.with_borrow_mut(|all| all.retain(|own| own.subtransaction < subtransaction));
+    OWN.with_borrow_mut(|all| all.discard_from(subtransaction));
 }
 
 /// A subtransaction became part of its parent.
 pub fn hand_up(subtransaction: SubTransactionId, parent: SubTransactionId) {
-    OWN.with_borrow_mut(|all| {
-        for own in all.iter_mut().filter(|own| own.subtransaction == subtransaction) {
-            own.subtransaction = parent;
-        }
-    });
+    OWN.with_borrow_mut(|all| all.hand_up(subtransaction, parent));
 }
