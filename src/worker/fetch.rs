@@ -175,13 +175,7 @@ fn get_one(
         request = request.header(*name, *value);
     }
     let mut response = request.call().map_err(|error| trouble(at, &error))?;
-    let headers: Vec<(String, String)> = response
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect();
+    let headers = http::headers(response.headers());
     let status = response.status().as_u16();
     let mut body = Vec::new();
     response

@@ -150,17 +150,18 @@ fn ask(agent: &Agent, request: &Request) -> Result<Response, String> {
         .content_type(spamcheck_engine::akismet::Request::CONTENT_TYPE)
         .send(request.body.as_str())
         .map_err(|e| why(&e))?;
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect();
+    let headers = headers(response.headers());
     let status = response.status().as_u16();
     let body =
         response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(|e| why(&e))?;
     Ok(Response { status, headers, body })
+}
+
+/// The headers of an answer, in order.
+pub fn headers(all: &ureq::http::HeaderMap) -> Vec<(String, String)> {
+    let text =
+        |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    all.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 /// Why there is no answer; what is wrong with a certificate says that it is about TLS.
