@@ -13,7 +13,7 @@ use pgrx::{AnyElement, FromDatum, pg_sys};
 use serde_json::{Map, Value as Json};
 
 use super::findings::Finding;
-use super::held::Held;
+use super::held::{self, Held};
 use super::place::Place;
 use crate::feedback;
 use crate::rights;
@@ -25,6 +25,20 @@ use crate::subtransaction::Failure;
 pub struct Answer(Map<String, Json>);
 
 impl Answer {
+    /// The row that a moderator names by its key, locked; or the answer that there is none.
+    pub fn or_row(relation: pg_sys::Oid, key: &str) -> Result<(Place, Held), Self> {
+        let place = Place::of(relation);
+        let row_key = place.read_key(key);
+        match held::hold(&place, &row_key) {
+            Some(held) => Ok((place, held)),
+            None => {
+                let message = format!("There is no row with this key in {}.", place.relation());
+                let answer = Self::new("gone", message).about(&place.relation(), Some(&row_key));
+                Err(answer.with("row", "gone"))
+            }
+        }
+    }
+
     /// What a call came to, as a word and a sentence.
     pub fn new(status: &str, message: impl Into<String>) -> Self {
         let mut answer = Self(Map::new());

@@ -6,19 +6,13 @@ use spamcheck_engine::Refusal;
 
 use super::answer::Answer;
 use super::findings;
-use super::held;
-use super::place::Place;
 use crate::report;
 
 /// Releases the row with a key.
 pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
-    let place = Place::of(relation);
-    let row_key = place.read_key(key);
-    let Some(held) = held::hold(&place, &row_key) else {
-        let message = format!("There is no row with this key in {}.", place.relation());
-        return Answer::new("gone", message)
-            .about(&place.relation(), Some(&row_key))
-            .with("row", "gone");
+    let (place, held) = match Answer::or_row(relation, key) {
+        Ok(found) => found,
+        Err(gone) => return gone,
     };
     let latest = findings::latest_of(place.id(), &held.row_key);
     if !held.is_kept_back() {

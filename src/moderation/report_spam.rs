@@ -7,19 +7,13 @@ use spamcheck_engine::policy::Mode;
 
 use super::answer::Answer;
 use super::findings::{self, About};
-use super::held;
-use super::place::Place;
 use crate::lookups;
 
 /// Makes the row with a key spam.
 pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
-    let place = Place::of(relation);
-    let row_key = place.read_key(key);
-    let Some(held) = held::hold(&place, &row_key) else {
-        let message = format!("There is no row with this key in {}.", place.relation());
-        return Answer::new("gone", message)
-            .about(&place.relation(), Some(&row_key))
-            .with("row", "gone");
+    let (place, held) = match Answer::or_row(relation, key) {
+        Ok(found) => found,
+        Err(gone) => return gone,
     };
     let latest = findings::latest_of(place.id(), &held.row_key);
     let stands = |decision: Option<&str>| decision == Some("spam");
