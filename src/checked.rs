@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::verdict::Verdict;
 
+use crate::key;
 use crate::lookups;
 use crate::protection::Protection;
 use crate::rights;
@@ -246,16 +247,8 @@ fn take(protection: i32, key: &str) -> Option<Json> {
 
 /// A column of a protected table was renamed: what is stored about its rows by column name follows.
 pub fn rename_column(protection: i32, old: &str, new: &str) {
-    spi::write(
-        "UPDATE spamcheck._checked c
-            SET row_key = CASE WHEN c.row_key ? n.old THEN c.row_key - n.old || jsonb_build_object(n.new, c.row_key -> n.old) ELSE c.row_key END,
-                fingerprint = CASE WHEN c.fingerprint ? n.old THEN c.fingerprint - n.old || jsonb_build_object(n.new, c.fingerprint -> n.old) ELSE c.fingerprint END,
-                status = CASE WHEN c.status ? n.old THEN c.status - n.old || jsonb_build_object(n.new, c.status -> n.old) ELSE c.status END,
-                former = CASE WHEN c.former ? n.old THEN c.former - n.old || jsonb_build_object(n.new, c.former -> n.old) ELSE c.former END
-           FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
-          WHERE c.protection = $1 AND (c.row_key ? n.old OR c.fingerprint ? n.old OR c.status ? n.old OR c.former ? n.old)",
-        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
-    );
+    let columns = ["row_key", "fingerprint", "status", "former"];
+    key::rename_column("_checked", "protection", &columns, protection, [old, new]);
 }
 
 /// Removes what is older than 15 days from a stretch of pages, and what belongs to no protection after a

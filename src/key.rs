@@ -103,3 +103,26 @@ fn part<'a>(key: &[KeyColumn], row_key: &'a Json, name: &str) -> Option<&'a Json
         found => found,
     }
 }
+
+/// A column of a protected table was renamed: what one of our tables keeps of its rows by column name, in
+/// `columns` of type jsonb, follows. `of` is the column that says whose row it is.
+pub fn rename_column(table: &str, of: &str, columns: &[&str], protection: i32, names: [&str; 2]) {
+    let renamed = |c: &&str| {
+        format!(
+            "{c} = CASE WHEN t.{c} ? n.old THEN t.{c} - n.old || jsonb_build_object(n.new, t.{c} -> n.old) ELSE t.{c} END"
+        )
+    };
+    let sets: Vec<String> = columns.iter().map(renamed).collect();
+    let named: Vec<String> = columns.iter().map(|c| format!("t.{c} ? n.old")).collect();
+    let [old, new] = names;
+    spi::write(
+        &format!(
+            "UPDATE spamcheck.{table} t SET {}
+               FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
+              WHERE t.{of} = $1 AND ({})",
+            sets.join(", "),
+            named.join(" OR ")
+        ),
+        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
+    );
+}

@@ -13,6 +13,7 @@ use spamcheck_engine::LookupKind;
 
 use crate::calls;
 use crate::checked;
+use crate::key;
 use crate::protection::Protection;
 use crate::references;
 use crate::report;
@@ -201,16 +202,8 @@ fn supersede(entries: &mut [Json]) {
 
 /// A column of a protected table was renamed: what is stored about its rows by column name follows.
 pub fn rename_column(protection: i32, old: &str, new: &str) {
-    spi::write(
-        "UPDATE spamcheck.lookup l
-            SET row_key = CASE WHEN l.row_key ? n.old THEN l.row_key - n.old || jsonb_build_object(n.new, l.row_key -> n.old) ELSE l.row_key END,
-                _fingerprint = CASE WHEN l._fingerprint ? n.old THEN l._fingerprint - n.old || jsonb_build_object(n.new, l._fingerprint -> n.old) ELSE l._fingerprint END,
-                _status = CASE WHEN l._status ? n.old THEN l._status - n.old || jsonb_build_object(n.new, l._status -> n.old) ELSE l._status END,
-                _former = CASE WHEN l._former ? n.old THEN l._former - n.old || jsonb_build_object(n.new, l._former -> n.old) ELSE l._former END
-           FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
-          WHERE l._protection = $1 AND (l.row_key ? n.old OR l._fingerprint ? n.old OR l._status ? n.old OR l._former ? n.old)",
-        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
-    );
+    let columns = ["row_key", "_fingerprint", "_status", "_former"];
+    key::rename_column("lookup", "_protection", &columns, protection, [old, new]);
 }
 
 /// A table is not protected any more: nobody will settle its lookups.

@@ -8,6 +8,7 @@ use spamcheck_engine::verdict::{self, Action, Judgement, Outcome, Verdict};
 use spamcheck_engine::{Facts, Lookups, Submission};
 
 use crate::checklog::{self, sha256};
+use crate::key;
 use crate::protection::Protection;
 use crate::rights;
 use crate::settings;
@@ -346,22 +347,13 @@ pub fn submission_of(findings: &[Finding]) -> Json {
 /// A column of a protected table was renamed: what the log has by column name follows, or a row could
 /// neither be found nor be given back what it had.
 pub fn rename_column(protection: i32, old: &str, new: &str) {
-    spi::write(
-        "UPDATE spamcheck.spam_checklog l
-            SET row_key = CASE WHEN l.row_key ? n.old THEN l.row_key - n.old || jsonb_build_object(n.new, l.row_key -> n.old) ELSE l.row_key END,
-                _former = CASE WHEN l._former ? n.old THEN l._former - n.old || jsonb_build_object(n.new, l._former -> n.old) ELSE l._former END,
-                submission = CASE WHEN l.submission -> 'row' ? n.old
-                                  THEN jsonb_set(l.submission, '{row}', (l.submission -> 'row') - n.old || jsonb_build_object(n.new, l.submission -> 'row' -> n.old))
-                                  ELSE l.submission END
-           FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new) n
-          WHERE l._protection = $1 AND (l.row_key ? n.old OR l._former ? n.old OR l.submission -> 'row' ? n.old)",
-        &[Arg::Int(protection), Arg::Text(old), Arg::Text(new)],
-    );
-    for part in ["key", "was"] {
+    let columns = ["row_key", "_former"];
+    key::rename_column("spam_checklog", "_protection", &columns, protection, [old, new]);
+    for part in ["{row}", "{edit,key}", "{edit,was}"] {
         spi::write(
             "UPDATE spamcheck.spam_checklog l
                 SET submission = jsonb_set(l.submission #- (n.part || n.old), n.part || n.new, l.submission #> (n.part || n.old))
-               FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new, ARRAY['edit', convert_from($4, 'UTF8')] AS part) n
+               FROM (SELECT convert_from($2, 'UTF8') AS old, convert_from($3, 'UTF8') AS new, convert_from($4, 'UTF8')::text[] AS part) n
               WHERE l._protection = $1 AND l.submission #> n.part ? n.old",
             &[Arg::Int(protection), Arg::Text(old), Arg::Text(new), Arg::Text(part)],
         );
