@@ -2,26 +2,27 @@
 //! judges submissions by precedence and thresholds. It must not know what a single check looks for.
 
 mod captcha;
+mod enabled_check;
 mod explained;
 mod settings;
 
 use std::rc::Rc;
 
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::akismet;
-use crate::checks::{self, Check, Compiled, LocalCheck};
+use crate::checks::{self, Check, Compiled};
 use crate::facts::{self, Facts};
 use crate::lists::List;
 use crate::lookup::{LookupKind, LookupSetting, Lookups, Said};
 use crate::options::OptionValues;
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
-use crate::surroundings::Memory;
 use crate::verdict::{Action, Finding, Judgement, Verdict};
 
 pub use captcha::{CaptchaSetting, asks};
+pub use enabled_check::EnabledCheck;
 pub use explained::Enabled;
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
@@ -83,84 +84,6 @@ impl AkismetSetting {
         }
         let score = if action == Action::Score { self.score } else { 0.0 };
         Finding { check: "akismet", action, score, why, detail, allowed: false }
-    }
-}
-
-/// An enabled check that answers by itself.
-pub struct EnabledCheck {
-    /// The check's name.
-    pub name: &'static str,
-    action: Action,
-    score: f32,
-    /// A check that could not be compiled says why, on every submission.
-    check: Result<Box<dyn LocalCheck>, String>,
-}
-
-impl EnabledCheck {
-    /// Why it cannot be made, if it cannot: then it fails on every submission.
-    #[must_use]
-    pub fn failure(&self) -> Option<&str> {
-        self.check.as_ref().err().map(String::as_str)
-    }
-
-    /// What its findings do, unless one says otherwise.
-    #[must_use]
-    pub const fn action(&self) -> Action {
-        self.action
-    }
-
-    /// What it needs to have remembered of earlier rows, if it asks for them.
-    #[must_use]
-    pub fn remembers(&self) -> Vec<Memory> {
-        self.check.as_ref().map_or_else(|_| Vec::new(), |check| check.remembers())
-    }
-
-    /// Has a row remembered that it is not asked about.
-    fn leave_traces(&self, facts: &Facts<'_>) {
-        if let Ok(check) = &self.check {
-            // What cannot be told of a row that is not judged is nobody's loss.
-            let _ = check.leave_traces(facts);
-        }
-    }
-
-    /// The fields that it looks at.
-    #[must_use]
-    pub fn reads(&self) -> FieldSet {
-        self.check.as_ref().map_or(FieldSet::of(&[]), |check| check.reads())
-    }
-
-    /// Its finding on a submission, if it hits or fails.
-    #[must_use]
-    pub fn ask(&self, facts: &Facts<'_>) -> Option<Finding> {
-        let failures = facts.failure_count();
-        let answer = match &self.check {
-            Ok(check) => check.ask(facts),
-            Err(failure) => Err(failure.clone()),
-        };
-        // A value that could not be fetched makes any answer worthless.
-        if let Some(failure) = facts.failures_since(failures) {
-            return Some(self.failed(failure));
-        }
-        let hit = match answer {
-            Ok(None) => return None,
-            Ok(Some(hit)) => hit,
-            Err(failure) => return Some(self.failed(failure)),
-        };
-        let mut action = hit.action.unwrap_or(self.action);
-        if self.action == Action::Log {
-            action = Action::Log;
-        }
-        // What the finding adds to the sum: the log's scores add up to its total.
-        let score = hit.score.unwrap_or(self.score);
-        let score = if action == Action::Score { score } else { 0.0 };
-        let (why, detail) = (hit.why, hit.detail);
-        Some(Finding { check: self.name, action, score, why, detail, allowed: false })
-    }
-
-    fn failed(&self, failure: String) -> Finding {
-        let detail = json!({ "error": failure });
-        let action = Action::Error;
-        Finding { check: self.name, action, score: 0.0, why: failure, detail, allowed: false }
     }
 }
 
