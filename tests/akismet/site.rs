@@ -91,15 +91,15 @@ impl<'w> Site<'w> {
         }
     }
 
-    /// The first column of a query's one row, as text; "-" for NULL.
+    /// The first column of a query's one row, as text; "-" for NULL, and where there is no row.
     #[track_caller]
     pub fn get(&mut self, query: &str) -> String {
         let text = format!(
             "SELECT coalesce((SELECT v.value FROM json_each_text(row_to_json(q)) v LIMIT 1), '-')
                FROM ({query}) q"
         );
-        match self.client.query_one(&text, &[]) {
-            Ok(row) => row.get(0),
+        match self.client.query_opt(&text, &[]) {
+            Ok(row) => row.map_or_else(|| "-".to_owned(), |row| row.get(0)),
             Err(error) => panic!("{query}: {error:?}"),
         }
     }
