@@ -1,10 +1,12 @@
 //! How fast the worker asks Akismet: lookups a second from a full queue at several latencies of the
-//! service and sizes of the window, what one costs in processor time and memory, and how long an
-//! idle worker takes from commit to verdict. The service is the stand-in. Sizes are in README.md.
+//! service and sizes of the window, what one costs in processor time and memory, and how long it takes
+//! from commit to verdict, both idle and behind a backlog. The service is the stand-in. Sizes are in
+//! README.md.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
+use postgres::{Client, Statement};
 use serde_json::{Value, json};
 use support::akismet::{Akismet, ENABLE, Endpoint, SPAM};
 use support::cluster::{Cluster, ClusterOptions, Database};
@@ -15,6 +17,8 @@ use support::wait;
 
 const LATENCIES_MS: [u64; 3] = [0, 50, 100];
 const WINDOWS: [u64; 2] = [64, 256];
+/// Lookups that wait while a fresh one is timed.
+const BACKLOG: u64 = 20_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 const TABLE: &str = "
@@ -53,10 +57,13 @@ fn main() {
     print_drains(&drains);
     let idles: Vec<Value> =
         LATENCIES_MS.into_iter().map(|latency| bench.idle(latency, probes)).collect();
-    print_idles(&idles);
+    print_times("From commit to verdict, idle worker", &idles);
+    let laden: Vec<Value> =
+        LATENCIES_MS.into_iter().map(|latency| bench.laden(latency, probes)).collect();
+    print_times("From commit to verdict, while 20,000 others wait", &laden);
     akismet.assert_no_problems();
 
-    let results = json!({"drain": drains, "idle": idles});
+    let results = json!({"drain": drains, "idle": idles, "laden": laden});
     println!("raw results: {}", environment.write_run("drain", &results).display());
 }
 
@@ -107,31 +114,33 @@ impl Bench<'_> {
     fn idle(&self, latency: u64, probes: usize) -> Value {
         self.akismet.set_latency(Duration::from_millis(latency));
         self.warm_up();
-        let mut client = self.database.client();
-        let insert =
-            "INSERT INTO comments (author, ip, body) VALUES ($1, '198.18.0.1', $2) RETURNING id";
-        let insert = client.prepare(insert).expect("the table is there");
-        let judged = client.prepare("SELECT status = 'spam' FROM comments WHERE id = $1");
-        let judged = judged.expect("the table is there");
-        let mut generator = Generator::new(latency);
-        let mut times = Vec::new();
-        for _ in 0..probes {
-            let body = generator.comment().body;
-            let id: i64 =
-                client.query_one(&insert, &[&SPAM, &body]).expect("it is inserted").get(0);
-            let start = Instant::now();
-            while !client.query_one(&judged, &[&id]).expect("it is there").get::<_, bool>(0) {
-                assert!(start.elapsed() < PATIENCE, "no verdict came");
-                thread::sleep(Duration::from_micros(200));
-            }
-            times.push(start.elapsed().as_secs_f64() * 1e3);
+        let mut probe = Probe::new(self.database, latency);
+        let times = (0..probes).map(|_| {
+            let time = probe.time();
             // Long enough for the worker to go back to sleep, at changing distances.
-            thread::sleep(Duration::from_millis(20 + generator.below(30) as u64));
+            thread::sleep(Duration::from_millis(20 + probe.generator.below(30) as u64));
+            time
+        });
+        summary(latency, &times.collect::<Vec<_>>())
+    }
+
+    /// The same while a backlog waits, and is worked at.
+    fn laden(&self, latency: u64, probes: usize) -> Value {
+        self.akismet.set_latency(Duration::from_millis(latency));
+        self.cluster.set("pg_spamcheck.max_in_flight", "256");
+        self.warm_up();
+        let mut probe = Probe::new(self.database, latency);
+        let (mut times, mut asked) = (Vec::new(), self.asked());
+        let mut filled = 0;
+        while times.len() < probes {
+            if asked + filled < self.asked() + BACKLOG {
+                (asked, filled) = (self.asked(), 3 * BACKLOG);
+                self.fill(filled as usize);
+            }
+            times.push(probe.time());
         }
-        json!({
-            "latency_ms": latency, "p50_ms": quantile(&times, 0.5), "p99_ms": quantile(&times, 0.99),
-            "most_ms": quantile(&times, 1.0), "probes_ms": times,
-        })
+        wait::until(PATIENCE, "an empty queue", || self.queue_is_empty());
+        summary(latency, &times)
     }
 
     /// Lets the worker open its connections and finish what is left.
@@ -162,6 +171,48 @@ impl Bench<'_> {
     }
 }
 
+/// Inserts single spam comments and waits for their verdicts.
+struct Probe {
+    client: Client,
+    insert: Statement,
+    judged: Statement,
+    generator: Generator,
+}
+
+impl Probe {
+    fn new(database: &Database<'_>, seed: u64) -> Self {
+        let mut client = database.client();
+        let insert =
+            "INSERT INTO comments (author, ip, body) VALUES ($1, '198.18.0.1', $2) RETURNING id";
+        let insert = client.prepare(insert).expect("the table is there");
+        let judged = client.prepare("SELECT status = 'spam' FROM comments WHERE id = $1");
+        let judged = judged.expect("the table is there");
+        Self { client, insert, judged, generator: Generator::new(seed) }
+    }
+
+    /// Milliseconds from the end of a commit to the change of the row's status.
+    fn time(&mut self) -> f64 {
+        let body = self.generator.comment().body;
+        let row = self.client.query_one(&self.insert, &[&SPAM, &body]).expect("it is inserted");
+        let (id, start): (i64, Instant) = (row.get(0), Instant::now());
+        loop {
+            let row = self.client.query_one(&self.judged, &[&id]).expect("it is there");
+            if row.get::<_, bool>(0) {
+                return start.elapsed().as_secs_f64() * 1e3;
+            }
+            assert!(start.elapsed() < PATIENCE, "no verdict came");
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+fn summary(latency: u64, times: &[f64]) -> Value {
+    json!({
+        "latency_ms": latency, "p50_ms": quantile(times, 0.5), "p99_ms": quantile(times, 0.99),
+        "most_ms": quantile(times, 1.0), "probes_ms": times,
+    })
+}
+
 fn print_drains(drains: &[Value]) {
     println!("Draining a full queue");
     let mut table = Table::new([
@@ -189,8 +240,8 @@ fn print_drains(drains: &[Value]) {
     println!("{table}");
 }
 
-fn print_idles(idles: &[Value]) {
-    println!("From commit to verdict, idle worker");
+fn print_times(title: &str, times: &[Value]) {
+    println!("{title}");
     let mut table = Table::new([
         Column::right("API ms"),
         Column::right("p50 ms"),
@@ -198,8 +249,8 @@ fn print_idles(idles: &[Value]) {
         Column::right("p50 beyond the API"),
         Column::right("p99 beyond the API"),
     ]);
-    for idle in idles {
-        let figure = |name: &str| idle[name].as_f64().unwrap();
+    for one in times {
+        let figure = |name: &str| one[name].as_f64().unwrap();
         let latency = figure("latency_ms");
         table.row([
             format!("{latency:.0}"),

@@ -62,14 +62,15 @@ pub struct Claimed {
     pub protection: i32,
     /// Why the request before gave no verdict, if there was one.
     pub last_error: Option<String>,
-    /// Hashes of the watched columns when it was queued, by name.
-    #[serde(rename = "_fingerprint")]
+    /// Hashes of the watched columns when it was queued, by name. This and the next two are read when the
+    /// answer is settled: hundreds of lookups are out at a time.
+    #[serde(skip)]
     pub fingerprint: Json,
     /// The status columns as they were stored.
-    #[serde(rename = "_status")]
+    #[serde(skip)]
     pub status: Option<Json>,
     /// The row's own status.
-    #[serde(rename = "_former")]
+    #[serde(skip)]
     pub former: Option<Json>,
     /// Whether the row is moderated only until the answer comes.
     #[serde(rename = "_held")]

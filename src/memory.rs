@@ -24,8 +24,8 @@ use crate::protection::Protection;
 use crate::row::Row;
 use crate::submission::{self, wall_clock};
 use crate::surroundings::Around;
-use crate::{calls, key, report};
-use chain::{Chain, PAGE, Seen, by_index};
+use crate::{calls, key, report, rights};
+use chain::{Chain, PAGE, Seen};
 use stored::{Look, Table};
 
 pub use unstored::{clear, forget_from, hand_up, stored, take_back, take_back_all};
@@ -80,7 +80,7 @@ pub fn earlier(
             join(chain, &Joining { key, at, since, edited: around.edited })
         }
         _ if wanted == 0 => return Ok(0),
-        _ => by_index(|| chain.below(i32::MAX)),
+        _ => rights::as_extension_by_index(|| chain.below(i32::MAX)),
     };
     if newest.is_empty() || wanted == 0 {
         return Ok(0);
@@ -102,7 +102,7 @@ pub fn earlier(
     let answer = count.all(chain, newest);
     if !around.dry && !count.gone.is_empty() {
         let gone = std::mem::take(&mut count.gone);
-        by_index(|| gone.iter().for_each(|(n, key)| chain.forget(*n, key)));
+        rights::as_extension_by_index(|| gone.iter().for_each(|(n, key)| chain.forget(*n, key)));
     }
     answer
 }
@@ -132,10 +132,10 @@ fn join_in_turn(chain: Chain, joining: &Joining<'_>) -> Vec<Seen> {
     let Joining { key, since, edited, .. } = *joining;
     let matters = |at: i64| since.is_none_or(|since| at > since);
     if !matters(joining.at) {
-        return by_index(|| chain.below(i32::MAX));
+        return rights::as_extension_by_index(|| chain.below(i32::MAX));
     }
     calls::remembered();
-    let (n, earlier) = by_index(|| {
+    let (n, earlier) = rights::as_extension_by_index(|| {
         loop {
             if chain.begin(joining.at, key) {
                 return (Some(0), Vec::new());
@@ -165,7 +165,7 @@ fn join_in_turn(chain: Chain, joining: &Joining<'_>) -> Vec<Seen> {
 pub fn rename(protection: &Protection, old: Row<'_>, new: Row<'_>) {
     let (key, to) = (key::compact(protection, old), key::compact(protection, new));
     let traces = remember::traces(protection, old, wall_clock());
-    by_index(|| {
+    rights::as_extension_by_index(|| {
         for hash in traces {
             Chain { hash, protection: protection.id }.rename(&key, &to);
         }
@@ -223,7 +223,7 @@ impl Count<'_> {
             let Some(last) = last.filter(|_| self.looked < MOST) else { break };
             pgrx::check_for_interrupts!();
             let before = if rest_is_old { 0 } else { last };
-            page = by_index(|| chain.below(before));
+            page = rights::as_extension_by_index(|| chain.below(before));
         }
         if self.hidden {
             return Err("row-level security may hide earlier rows from the table's owner".into());

@@ -3,7 +3,7 @@
 //! operation with a pinned search_path, so that nobody's trigger or function runs with more rights
 //! than its owner has. On an error the (sub)transaction's abort restores user and settings.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -14,17 +14,36 @@ use crate::nest_level;
 pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
     as_role(extension_owner(), c"pg_catalog, pg_temp", || {
         if calls::is_worker() {
-            by_index();
+            plan_by_index();
         }
         work()
     })
 }
 
-/// The worker's statements are planned while its queue is short and run when it is long. Ends with the
-/// nest level.
-fn by_index() {
-    // SAFETY: a plain setting, in the nest level that as_role has begun.
-    unsafe { nest_level::set(c"enable_seqscan", c"off") };
+/// [`as_extension`] with statements planned for indexes alone, in whichever process. A plan is kept for the
+/// life of a session, and one that was made for an empty table would read or sort all of it once it
+/// has grown.
+pub fn as_extension_by_index<T>(work: impl FnOnce() -> T) -> T {
+    as_extension(|| {
+        plan_by_index();
+        work()
+    })
+}
+
+/// Ends with the nest level. The worker's statements always are: they are planned while its queue is short
+/// and run when it is long.
+fn plan_by_index() {
+    const OFF: [&CStr; 5] = [
+        c"enable_seqscan",
+        c"enable_bitmapscan",
+        c"enable_sort",
+        c"enable_hashjoin",
+        c"enable_mergejoin",
+    ];
+    for name in OFF {
+        // SAFETY: a plain setting, in the nest level that as_role has begun.
+        unsafe { nest_level::set(name, c"off") };
+    }
 }
 
 /// Runs `work`, which only reads, as the owner of a table, with no other names in reach than the

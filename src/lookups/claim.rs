@@ -33,7 +33,7 @@ macro_rules! claim {
             $($picked)+,
             " UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
                WHERE l.id = ANY (ARRAY(SELECT p.id FROM picked p))
-              RETURNING convert_to((to_jsonb(l) || jsonb_build_object(
+              RETURNING convert_to((to_jsonb(l) - ARRAY['relation', 'state', 'next_at', '_fingerprint', '_status', '_former'] || jsonb_build_object(
                   'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
                   'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
                                       FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END)))::text, 'UTF8')"
@@ -50,15 +50,15 @@ macro_rules! claim_of {
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!($lane),
-            " AND l.next_at <= clock_timestamp()
-                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+            " AND l.next_at <= (SELECT clock_timestamp())
+                    AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))
                   ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
              oldest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!($lane),
-            " AND l.next_at <= clock_timestamp()
-                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+            " AND l.next_at <= (SELECT clock_timestamp())
+                    AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))
                   ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
              picked AS (SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o)"
         )
@@ -73,7 +73,7 @@ macro_rules! next_of {
               WHERE l.state = 'queued' AND ",
             of_lane!($lane),
             " AND l.next_at < 'infinity'
-                AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)"
+                AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))"
         )
     };
 }
@@ -99,8 +99,8 @@ pub fn claim_probe() -> Vec<Claimed> {
                  SELECT l.id, l.last_error, l.next_at FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!(akismet),
-            " AND l.next_at <= clock_timestamp()
-                    AND l._protection IN (SELECT r.id FROM spamcheck._protected_relation r)
+            " AND l.next_at <= (SELECT clock_timestamp())
+                    AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))
                   ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED),
              picked AS (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)"
         ),

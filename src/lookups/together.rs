@@ -14,6 +14,8 @@ use crate::spi::{self, Arg};
 pub struct Current {
     /// The row's key.
     pub row_key: Json,
+    /// The fields of the submission.
+    pub submission: Json,
     /// The submission's id in the log, if it has one.
     pub submission_id: Option<i64>,
     /// Hashes of the watched columns when it was queued, by name.

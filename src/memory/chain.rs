@@ -6,34 +6,10 @@
 //! A member that a follower has counted from is locked by it FOR KEY SHARE, and who forgets skips what
 //! is locked: otherwise a chain could begin anew beside one whose newest member is not committed yet.
 
-use std::ffi::CStr;
-
 use pgrx::pg_sys;
 
-use crate::nest_level;
-use crate::rights;
 use crate::row::{self, EPOCH_OFFSET};
 use crate::spi::{self, Arg, Found};
-
-/// Runs `work` as the extension, with statements on the memory planned for its index alone. A plan is
-/// kept for the life of a session, and one that was made for an empty table would read all of it, or
-/// a whole chain, for each row once it has grown.
-pub fn by_index<T>(work: impl FnOnce() -> T) -> T {
-    const OFF: [&CStr; 5] = [
-        c"enable_seqscan",
-        c"enable_bitmapscan",
-        c"enable_sort",
-        c"enable_hashjoin",
-        c"enable_mergejoin",
-    ];
-    rights::as_extension(|| {
-        for name in OFF {
-            // SAFETY: a plain setting, inside the nest level of as_extension, which takes it back.
-            unsafe { nest_level::set(name, c"off") };
-        }
-        work()
-    })
-}
 
 /// How many members are read at once.
 pub const PAGE: usize = 16;

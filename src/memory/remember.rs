@@ -10,7 +10,6 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::surroundings::{Earlier, Surroundings, Trace, TraceKind};
 use spamcheck_engine::{Field, Refusal};
 
-use super::chain::by_index;
 use super::{hash, stored};
 use crate::protection::Protection;
 use crate::row::Row;
@@ -342,7 +341,7 @@ fn write(protection: i32, new: &[New]) -> u64 {
         });
         let rows = rows.collect::<Json>().to_string();
         let args = [Arg::Text(&rows), Arg::Int(protection)];
-        left = by_index(|| {
+        left = rights::as_extension_by_index(|| {
             added += spi::write_returning(ADD, &args).len() as u64;
             spi::json_now(LEFT, &args).unwrap_or_default()
         });

@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 
 use pgrx::pg_sys::{self, SubTransactionId};
 
-use super::chain::{Chain, by_index};
+use super::chain::Chain;
+use crate::rights;
 use crate::stash::{self, Depth};
 
 struct Added {
@@ -74,7 +75,9 @@ fn take_back_those(over: impl Fn(&Added) -> bool) {
     });
     forget_gone();
     if !gone.is_empty() {
-        by_index(|| gone.iter().for_each(|(chain, n, key)| chain.forget(*n, key)));
+        rights::as_extension_by_index(|| {
+            gone.iter().for_each(|(chain, n, key)| chain.forget(*n, key))
+        });
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use spamcheck_engine::akismet::Answer;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
@@ -50,6 +51,12 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+impl Response {
+    fn is_plain(&self) -> bool {
+        Answer { status: self.status, headers: &self.headers, body: &self.body }.is_plain()
+    }
+}
+
 impl Job for Sent {
     type Done = Done;
 
@@ -59,6 +66,11 @@ impl Job for Sent {
 
     fn failed(&self, why: String) -> Done {
         Done { id: self.request.id, answer: Err(why) }
+    }
+
+    /// A service that fails or refuses is asked no more before the lane has read why.
+    fn gives_pause(done: &Done) -> bool {
+        !done.answer.as_ref().is_ok_and(Response::is_plain)
     }
 }
 
@@ -80,9 +92,29 @@ impl Http {
         Ok(())
     }
 
-    /// Sends a request.
+    /// Sends a request, or has it wait for one that is out.
     pub fn send(&self, request: Request) {
         self.pool.send(Sent { agent: self.agent.clone(), request });
+    }
+
+    /// As [`Http::send`], before those that wait.
+    pub fn send_first(&self, request: Request) {
+        self.pool.send_first(Sent { agent: self.agent.clone(), request });
+    }
+
+    /// How many requests may be out at the same time.
+    pub fn limit(&self, most: usize) {
+        self.pool.limit(most);
+    }
+
+    /// Which lookups still wait to be asked about: their requests are not made now.
+    pub fn recall(&self) -> Vec<i64> {
+        self.pool.recall(|sent| sent.request.id > 0).iter().map(|sent| sent.request.id).collect()
+    }
+
+    /// The answers were read: requests that wait may go out.
+    pub fn go_on(&self) {
+        self.pool.go_on();
     }
 
     /// The answers that are there.

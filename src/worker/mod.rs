@@ -365,7 +365,7 @@ impl Worker {
     fn answers(&mut self) -> bool {
         self.siteverify.answer();
         let key = self.lane.key(&self.network);
-        self.pipeline.collect(&mut self.lane, key.as_ref());
+        self.pipeline.collect(&mut self.lane, key.as_ref(), &self.network);
         match &key {
             Some(key) if self.lane.is_open() => {
                 self.pipeline.send(&mut self.lane, key, &self.network);

@@ -2,7 +2,7 @@
 //! Claims and settlements are transactions, so both are done for many at once: a window's worth is
 //! claimed ahead, and answers wait a few milliseconds for company while other requests are out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ const LOCKED: Duration = Duration::from_millis(100);
 const UNASKED: Duration = Duration::from_secs(10);
 /// Answers that are settled without waiting any longer.
 const ENOUGH: usize = 128;
+/// Lookups that are claimed, or answers that are settled, in one transaction: a fresh row waits for its end.
+const LOT: usize = 128;
 /// Answers that may wait to be settled while further lookups are claimed.
 const MOST: usize = 1024;
 
@@ -51,6 +53,8 @@ pub struct Pipeline {
     bell: Bell,
     http: Option<Http>,
     ready: VecDeque<Ready>,
+    /// Requests that are out, and half a window of those that go out as soon as these are answered: a
+    /// slot must not stay empty while the worker writes rows.
     out: HashMap<i64, Claimed>,
     answered: Vec<Answered>,
     /// What Akismet said, to be kept.
@@ -118,9 +122,9 @@ impl Pipeline {
             // The lane is closed, or tries one.
             return room.saturating_sub(self.out.len() + self.ready.len());
         }
-        let space = (2 * window).saturating_sub(self.out.len() + self.ready.len());
+        let space = (2 * window).saturating_sub(self.out.len() + self.ready.len()).min(LOT);
         match space {
-            _ if space * 2 >= window => space,
+            _ if space * 2 >= window.min(LOT) => space,
             _ if fresh => space.max(window / 8).max(1),
             _ => 0,
         }
@@ -128,6 +132,7 @@ impl Pipeline {
 
     /// Takes claimed lookups; in the transaction that claimed them. The newest go first.
     pub fn take(&mut self, claimed: Vec<Claimed>) {
+        let moot = settle::moot(&claimed);
         for mut lookup in claimed {
             if let Some(answer) = lookup.answer.take() {
                 let spam = answer["spam"].as_bool().unwrap_or(false);
@@ -143,7 +148,7 @@ impl Pipeline {
                 }
                 Known::Asked => continue,
             };
-            if settle::is_moot(&lookup) {
+            if moot.contains(&lookup.id) {
                 self.gather().taken.push(lookup.id);
                 continue;
             }
@@ -170,50 +175,71 @@ impl Pipeline {
                 }
             }
         }
-        if let Some(http) = &self.http {
-            // These ask whether the lane can be open.
-            self.calls.send(|request| http.send(request), key, network);
-        }
+        let Some(http) = &self.http else { return };
+        let window = network.max_in_flight;
+        http.limit(window);
+        // These ask whether the lane can be open.
+        self.calls.send(|request| http.send_first(request), key, network);
         // Somebody sits and waits for these, so they go first.
-        while self.is_out() < lane.room(network.max_in_flight)
-            && let (Some(http), Some(question)) = (&self.http, self.questions.next())
+        while self.may_ask(lane, window)
+            && let Some(question) = self.questions.next()
         {
             let request =
                 akismet::request(&question.lookup, &question.options, key.clone(), network);
             // Only a decision is refused, and nobody waits for one.
             if let Ok(request) = request {
-                http.send(request);
+                http.send_first(request);
             }
         }
         while let Some(next) = self.ready.front() {
-            if next.options.is_some()
-                && (lane.room(network.max_in_flight) <= self.is_out()
-                    || self.is_out() >= network.max_in_flight)
-            {
+            if next.options.is_some() && !self.may_send(lane, window) {
                 break;
             }
-            let Some(Ready { lookup, options }) = self.ready.pop_front() else { break };
+            let Some(Ready { mut lookup, options }) = self.ready.pop_front() else { break };
             let Some(options) = options else {
-                let postponed = expire(&lookup, unasked(&lookup));
-                self.gather().postponed.push(postponed);
+                self.since.get_or_insert_with(Instant::now);
+                self.postponed.push(expire(&lookup, unasked(&lookup)));
                 continue;
             };
             match akismet::request(&lookup, &options, key.clone(), network) {
                 Ok(request) => {
                     self.blog = Some(akismet::blog(&options, &lookup));
-                    if let Some(http) = &self.http {
-                        http.send(request);
-                    }
+                    http.send(request);
+                    // Read again when a verdict is settled: hundreds of texts are out at a time.
+                    lookup.submission = Json::Null;
                     self.out.insert(lookup.id, lookup);
                 }
-                Err(failed) => self.gather().postponed.push(failed),
+                Err(failed) => {
+                    self.since.get_or_insert_with(Instant::now);
+                    self.postponed.push(failed);
+                }
             }
         }
-        self.count();
+        self.count(window);
+    }
+
+    fn may_ask(&self, lane: &Lane, window: usize) -> bool {
+        let room = lane.room(window);
+        if room < window { self.is_out() < room } else { self.questions.out() < window }
+    }
+
+    fn may_send(&self, lane: &Lane, window: usize) -> bool {
+        let room = lane.room(window);
+        self.is_out() < if room < window { room } else { window + window / 2 }
+    }
+
+    /// Requests that nobody has begun are not made, and their lookups go back into the queue.
+    fn recall(&mut self) {
+        for id in self.http.as_ref().map(Http::recall).unwrap_or_default() {
+            if let Some(lookup) = self.out.remove(&id) {
+                self.gather().postponed.push(put_back(&lookup, None));
+            }
+        }
     }
 
     /// Takes new network settings.
     pub fn configure(&mut self, network: &Network) {
+        self.recall();
         if let Some(http) = &mut self.http
             && let Err(why) = http.configure(network, &akismet::user_agent())
         {
@@ -227,7 +253,7 @@ impl Pipeline {
     }
 
     /// Reads the answers that came in. Without a key nobody can tell what they mean.
-    pub fn collect(&mut self, lane: &mut Lane, key: Option<&Key>) {
+    pub fn collect(&mut self, lane: &mut Lane, key: Option<&Key>, network: &Network) {
         let Some(http) = &self.http else { return };
         for Done { id, answer } in http.collect() {
             if Calls::owns(id) {
@@ -258,7 +284,13 @@ impl Pipeline {
         if lane.doubts() {
             self.calls.doubt(self.blog.clone());
         }
-        self.count();
+        if key.is_none() || !lane.is_open() {
+            self.recall();
+        }
+        if let Some(http) = &self.http {
+            http.go_on();
+        }
+        self.count(network.max_in_flight);
     }
 
     fn take_verdict(&mut self, lookup: Claimed, verdict: Verdict) {
@@ -289,7 +321,7 @@ impl Pipeline {
         }
     }
 
-    /// Requests that are out.
+    /// Requests that are out or about to go out.
     fn is_out(&self) -> usize {
         self.out.len() + self.questions.out()
     }
@@ -314,11 +346,15 @@ impl Pipeline {
         if gathered == 0 || !due {
             return Some(false);
         }
-        self.since = None;
+        let since = self.since.take();
+        let later = self.answered.split_off(self.answered.len().min(LOT));
         let answered = std::mem::take(&mut self.answered);
         let postponed = std::mem::take(&mut self.postponed);
         let taken = std::mem::take(&mut self.taken);
-        let said = std::mem::take(&mut self.said);
+        let said_later = later.iter().map(|one| one.lookup.id).collect::<HashSet<_>>();
+        let (said_later, said): (Vec<_>, Vec<_>) = std::mem::take(&mut self.said)
+            .into_iter()
+            .partition(|said| said_later.contains(&said.lookup));
         let database = self.database;
         let (again, pause, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
@@ -347,6 +383,11 @@ impl Pipeline {
             self.since = Some(Instant::now());
             self.not_before = Some(Instant::now() + pause);
         }
+        if !later.is_empty() {
+            self.since = since;
+            self.answered.extend(later);
+            self.said.extend(said_later);
+        }
         Some(again)
     }
 
@@ -355,8 +396,9 @@ impl Pipeline {
         self
     }
 
-    fn count(&self) {
-        self.database.in_flight.store(self.is_out() as u32, Ordering::Relaxed);
+    fn count(&self, window: usize) {
+        let in_flight = self.is_out().min(window);
+        self.database.in_flight.store(in_flight as u32, Ordering::Relaxed);
     }
 }
 

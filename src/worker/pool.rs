@@ -12,6 +12,9 @@ use std::time::Duration;
 const IDLE: Duration = Duration::from_secs(30);
 /// A request needs little stack; hundreds of threads need little memory then.
 const STACK: usize = 256 * 1024;
+/// How far threads give way to the server's processes where the processor is short: a third of their share.
+#[cfg(target_os = "linux")]
+const NICE: std::ffi::c_int = 5;
 
 /// Becomes readable when something came back, whoever it is for.
 #[derive(Clone)]
@@ -63,13 +66,34 @@ pub trait Job: Send + 'static {
 
     /// What comes back when it cannot be done for reasons of ours, each a sentence.
     fn failed(&self, why: String) -> Self::Done;
+
+    /// Whether no other job is to begin until the lane has seen this: it may want to recall them.
+    fn gives_pause(_done: &Self::Done) -> bool {
+        false
+    }
 }
 
 struct Desk<J: Job> {
     jobs: VecDeque<J>,
     done: Vec<J::Done>,
+    /// How many may be worked on at the same time.
+    most: usize,
+    at_work: usize,
+    /// What was done last is to be seen first.
+    paused: bool,
     threads: usize,
     idle: usize,
+}
+
+impl<J: Job> Desk<J> {
+    fn next(&mut self) -> Option<J> {
+        if self.paused || self.at_work >= self.most {
+            return None;
+        }
+        let job = self.jobs.pop_front()?;
+        self.at_work += 1;
+        Some(job)
+    }
 }
 
 struct Office<J: Job> {
@@ -78,7 +102,8 @@ struct Office<J: Job> {
     bell: Bell,
 }
 
-/// The pool of threads: as many as there are jobs at the same time, which its lane limits.
+/// The pool of threads: as many as there are jobs at the same time, which its lane limits. Jobs that wait for
+/// a thread begin the moment another ends, be the worker busy or not.
 pub struct Pool<J: Job> {
     office: Arc<Office<J>>,
 }
@@ -86,15 +111,32 @@ pub struct Pool<J: Job> {
 impl<J: Job> Pool<J> {
     /// A pool without threads yet.
     pub fn new(bell: Bell) -> Self {
-        let desk = Desk { jobs: VecDeque::new(), done: Vec::new(), threads: 0, idle: 0 };
+        let desk = Desk {
+            jobs: VecDeque::new(),
+            done: Vec::new(),
+            most: usize::MAX,
+            at_work: 0,
+            paused: false,
+            threads: 0,
+            idle: 0,
+        };
         Self { office: Arc::new(Office { desk: Mutex::new(desk), work: Condvar::new(), bell }) }
     }
 
     /// Has a job done.
     pub fn send(&self, job: J) {
+        self.post(|jobs| jobs.push_back(job));
+    }
+
+    /// Has a job done before those that wait.
+    pub fn send_first(&self, job: J) {
+        self.post(|jobs| jobs.push_front(job));
+    }
+
+    fn post(&self, put: impl FnOnce(&mut VecDeque<J>)) {
         let mut desk = self.office.lock();
-        desk.jobs.push_back(job);
-        if desk.idle < desk.jobs.len() {
+        put(&mut desk.jobs);
+        if desk.idle < desk.jobs.len() && desk.threads < desk.most {
             desk.threads += 1;
             if let Err(error) = spawn(self.office.clone()) {
                 desk.threads -= 1;
@@ -115,6 +157,33 @@ impl<J: Job> Pool<J> {
     pub fn collect(&self) -> Vec<J::Done> {
         std::mem::take(&mut self.office.lock().done)
     }
+
+    /// How many jobs may be worked on at the same time from now on.
+    pub fn limit(&self, most: usize) {
+        let mut desk = self.office.lock();
+        if desk.most != most {
+            desk.most = most;
+            drop(desk);
+            self.office.work.notify_all();
+        }
+    }
+
+    /// The jobs that nobody has begun and that are `unwanted`.
+    pub fn recall(&self, unwanted: impl Fn(&J) -> bool) -> Vec<J> {
+        let mut desk = self.office.lock();
+        let (recalled, kept) = std::mem::take(&mut desk.jobs).into_iter().partition(unwanted);
+        desk.jobs = kept;
+        recalled.into()
+    }
+
+    /// What came back was seen: other jobs may begin.
+    pub fn go_on(&self) {
+        let mut desk = self.office.lock();
+        if std::mem::take(&mut desk.paused) {
+            drop(desk);
+            self.office.work.notify_all();
+        }
+    }
 }
 
 impl<J: Job> Office<J> {
@@ -126,11 +195,13 @@ impl<J: Job> Office<J> {
     fn serve(&self) {
         let mut desk = self.lock();
         loop {
-            if let Some(job) = desk.jobs.pop_front() {
+            if let Some(job) = desk.next() {
                 drop(desk);
                 let done = std::panic::catch_unwind(AssertUnwindSafe(|| job.run()));
                 let done = done.unwrap_or_else(|_| job.failed("the request panicked".into()));
                 desk = self.lock();
+                desk.at_work -= 1;
+                desk.paused |= J::gives_pause(&done);
                 desk.done.push(done);
                 // One ring for many answers: whoever finds the list empty rings.
                 if desk.done.len() == 1 {
@@ -164,8 +235,21 @@ fn spawn<J: Job>(office: Arc<Office<J>>) -> std::io::Result<()> {
     let spawned = std::thread::Builder::new()
         .name("spamcheck network".into())
         .stack_size(STACK)
-        .spawn(move || office.serve());
+        .spawn(move || {
+            give_way();
+            office.serve();
+        });
     // SAFETY: as above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
     spawned.map(drop)
+}
+
+/// Hundreds of threads whose answers come at the same time must not keep sessions waiting, nor the worker
+/// itself, which has rows to write.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a setting of this thread alone, on this system.
+    unsafe {
+        libc::nice(NICE);
+    }
 }

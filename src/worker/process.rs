@@ -36,11 +36,14 @@ unsafe extern "C-unwind" fn note_and_die(signal: c_int) {
 
 /// Sets the signals up.
 pub fn start() {
-    // Hundreds of threads with an arena each would keep many times what they use.
+    // Hundreds of threads with an arena each would keep many times what they use; and a lot of lookups, which is
+    // big for a moment, is to go back to the system afterwards.
     #[cfg(target_env = "gnu")]
-    // SAFETY: a setting of the C library, before there are threads.
+    // SAFETY: settings of the C library, before there are threads.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 * 1024);
     }
     // SAFETY: the handler does what the server's own for this signal does; it is installed before signals are
     // unblocked, which attach_signal_handlers does.

@@ -2,6 +2,7 @@
 //! as the table's owner. A row that was edited, decided by a human, moved or deleted meanwhile keeps
 //! what it has. Row, log and queue change in one transaction; how a row is written is writing.rs's.
 
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -204,27 +205,33 @@ fn cannot_write(one: &Concluded, error: String) -> Postponed {
     }
 }
 
-/// Whether a lookup has waited for so long that its row may be gone, and it is: nobody is to be told of a
-/// text that its author has taken back.
-pub fn is_moot(lookup: &Claimed) -> bool {
-    let waited = lookup.attempts > 1 || lookup.age > RECENT;
-    let asks = LookupKind::from_name(&lookup.kind).is_some();
-    if !waited || !asks {
-        return false;
+/// Of lookups that were claimed together, those that have waited for so long that their rows may be gone,
+/// and are: nobody is to be told of a text that its author has taken back.
+pub fn moot(claimed: &[Claimed]) -> HashSet<i64> {
+    let mut waited: HashMap<i32, Vec<&Claimed>> = HashMap::new();
+    for lookup in claimed {
+        let asks = LookupKind::from_name(&lookup.kind).is_some();
+        if asks && (lookup.attempts > 1 || lookup.age > RECENT) {
+            waited.entry(lookup.protection).or_default().push(lookup);
+        }
     }
+    waited.into_iter().flat_map(|(protection, lookups)| gone(protection, &lookups)).collect()
+}
+
+/// Of lookups about rows of one table, those whose rows are gone; none if that cannot be found out in a
+/// moment.
+fn gone(protection: i32, lookups: &[&Claimed]) -> Vec<i64> {
     let gone = subtransaction::attempt_within(
         SLOW,
         AssertUnwindSafe(|| {
-            let described = rights::as_extension(|| rulebook::describe(lookup.protection));
-            described.is_some_and(|described| {
-                rights::as_owner_of(pg_sys::Oid::from(described.root), || {
-                    writing::limit_locks();
-                    writing::is_gone(&described, lookup)
-                })
-            })
+            let described = rights::as_extension(|| rulebook::describe(protection))?;
+            Some(rights::as_owner_of(pg_sys::Oid::from(described.root), || {
+                writing::limit_locks();
+                writing::gone(&described, lookups)
+            }))
         }),
     );
-    gone.unwrap_or(false)
+    gone.ok().flatten().unwrap_or_default()
 }
 
 /// Which rows of a protected table, by their keys, wait for no moderator any more: they are gone, or have
@@ -257,6 +264,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
     let lookup = Claimed {
         row_key: now.row_key,
+        submission: now.submission,
         submission_id: now.submission_id,
         fingerprint: now.fingerprint,
         status: now.status,

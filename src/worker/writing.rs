@@ -13,6 +13,7 @@ use crate::lookups::{self, Claimed};
 use crate::nest_level;
 use crate::protection::{self, Bound, Described, Protection, Stored};
 use crate::row::{Column, Row, to_server};
+use crate::spi::{self, Arg};
 use crate::stored_row::{self, as_texts, condition, update};
 use crate::submission::{self, hash_of};
 use crate::subscription::Subscription;
@@ -166,17 +167,25 @@ pub fn can_be_read(described: &Described) -> bool {
     unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::AccessShareLock as i32) }
 }
 
-/// Whether the row is surely not there any more; as the table's owner.
-pub fn is_gone(described: &Described, lookup: &Claimed) -> bool {
+/// Those lookups whose rows are surely not there any more; as the table's owner.
+pub fn gone(described: &Described, lookups: &[&Claimed]) -> Vec<i64> {
     if described.key.is_empty() || described.forced || !can_be_read(described) {
-        return false;
+        return Vec::new();
     }
-    let Some((condition, parameters)) = condition(described, &lookup.row_key) else { return false };
     let table = stored_row::table(described);
-    let query = to_server(&format!("SELECT FROM {table} t WHERE {condition}"));
-    let args = as_texts(&parameters);
-    Spi::connect(|client| {
-        client.select(query.as_c_str(), Some(1), &args).is_ok_and(|found| found.is_empty())
+    // A plan that was made while the table was small would read all of it once it has grown.
+    nest_level::within(&[(c"enable_seqscan", c"off")], || {
+        let gone = lookups.iter().filter(|lookup| {
+            let Some((condition, key)) = condition(described, &lookup.row_key) else {
+                return false;
+            };
+            let query = format!("SELECT FROM {table} t WHERE {condition}");
+            let key: Vec<Arg<'_>> = key.iter().map(|part| Arg::Value(part)).collect();
+            let mut there = false;
+            spi::repeatedly(&query, |run| run(&key, &mut |_| there = true));
+            !there
+        });
+        gone.map(|lookup| lookup.id).collect()
     })
 }
 

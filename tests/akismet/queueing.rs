@@ -138,6 +138,7 @@ fn prepared_transactions_are_served_when_they_are_committed() {
     let mut other = site.database.client();
     other.batch_execute("COMMIT PREPARED 'two'").expect("it commits");
     site.until_asked("prepared as two", 1);
+    site.until_all_answered();
     other.batch_execute("ROLLBACK PREPARED 'three'").expect("it rolls back");
     world.cluster.restart();
     site.client = site.database.client();

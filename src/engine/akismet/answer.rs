@@ -177,6 +177,15 @@ impl Answer<'_> {
         Some(Notice { code, message: message.unwrap_or_default(), degraded })
     }
 
+    /// Whether it is the plain word that was hoped for, be it to a question or to a decision: nothing in
+    /// it speaks against the next request.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.status == 200
+            && self.header("X-akismet-error").is_none()
+            && matches!(self.text(), Some("true" | "false" | THANKS))
+    }
+
     /// What an answer means that is not the word that was hoped for.
     fn failure(&self, key: &Key, now: i64) -> Reading {
         let reason = self.reason(key);
