@@ -119,9 +119,11 @@ impl Options {
             Refusal::new(format!(
                 "option \"background\" of check captcha takes \"red,green,blue\", each from 0 to 255, \
                  not {}",
-                Refusal::quote(&colour)
+                if options.is_off("background") { "null".to_owned() } else { Refusal::quote(&colour) }
             ))
-            .with_hint("Write for example \"255,255,255\" for white.")
+            .with_hint(
+                "Write for example \"200,220,255\" for light blue, or leave it out for white.",
+            )
         })?;
         let style = Style::from_name(&word("style")).unwrap_or(Style::Plain);
         let drawn = [
