@@ -24,7 +24,7 @@ use crate::{calls, shared};
 
 use answers::given;
 pub use answers::{Asked, Tried, tried_dry};
-pub use keys::altcha as altcha_key;
+pub use keys::{SHORTEST, altcha as altcha_key, is_short};
 pub use used::{clear, forget_expired, forget_from, hand_up, stored, take_back, take_back_all};
 
 /// The captcha of one row.

@@ -181,3 +181,28 @@ fn a_background_of_null_is_refused_as_null() {
     );
     assert!(error.hint().is_some_and(|hint| hint.contains("leave it out for white")));
 }
+
+#[test]
+fn a_key_that_can_be_guessed_is_warned_of() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site("{}");
+    let health = "SELECT concat(state, ' ', message, ' ', hint) FROM spamcheck.health() WHERE item = 'captcha'";
+    let mut said = |secret: &str, options: &str| {
+        world.cluster.write_secrets(&serde_json::json!({ "altcha": secret }));
+        site.captcha(options);
+        site.get(health)
+    };
+    for (options, name) in [("{}", "altcha"), (r#"{"provider": "image"}"#, "image")] {
+        for short in ["x", "0123456789abcdef0123456789abcde"] {
+            let said = said(short, options);
+            assert!(said.starts_with(&format!("warning {name}: the secret \"altcha\"")), "{said}");
+            assert!(
+                said.contains("32 characters") && said.contains("openssl rand -hex 32"),
+                "{said}"
+            );
+            assert!(!said.contains("0123456789abc"), "{said}");
+        }
+        let long = said("0123456789abcdef0123456789abcdef", options);
+        assert_eq!(long, format!("ok answers can be verified: {name} "));
+    }
+}
