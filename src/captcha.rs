@@ -7,6 +7,7 @@
 
 mod answers;
 mod challenges;
+mod image;
 mod keys;
 mod tried;
 mod used;

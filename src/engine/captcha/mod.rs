@@ -5,7 +5,6 @@
 pub mod altcha;
 pub mod image;
 mod keyed;
-mod png;
 mod purpose;
 pub mod siteverify;
 
@@ -81,7 +80,7 @@ words!(When: Always = "always", Suspicious = "suspicious");
 pub enum Style {
     /// Letters in a row.
     Plain,
-    /// Turned and bent, with pixels scattered over them (Serendipity's scrambled captchas).
+    /// Bent, with lines, dots and noise over them (Serendipity's scrambled captchas).
     Scrambled,
 }
 
