@@ -56,7 +56,7 @@ impl Chances {
     /// How a wave goes through the image: how often, and how many pixels far.
     fn wave(&self, place: usize) -> Wave {
         let far = self.between(place + 1, 5.0, 8.0);
-        let far = if self.0[place + 2] % 2 == 0 { far } else { -far };
+        let far = if self.0[place + 2] < 128 { far } else { -far };
         Wave::new(self.between(place, 2.0, 3.5), far)
     }
 
