@@ -2,11 +2,12 @@
 //! challenge if not. Owns when an answer is looked at and what follows; what proves what is the engine's,
 //! and what was used before is known by the files beneath.
 //!
-//! An answer is spent in the transaction that stores its row: rolled back, it may be used again, and of two
-//! sessions with the same one the later waits for the earlier.
+//! An answer is spent in the transaction that stores its row: rolled back or not stored, it may be used again,
+//! and of two sessions with the same one the later waits for the earlier.
 
 mod answers;
 mod challenges;
+mod image;
 mod keys;
 mod tried;
 mod used;
@@ -24,8 +25,8 @@ use crate::{calls, shared};
 
 use answers::given;
 pub use answers::{Asked, Tried, tried_dry};
-pub use keys::altcha as altcha_key;
-pub use used::{clear, forget_expired, forget_from, hand_up};
+pub use keys::{SHORTEST, altcha as altcha_key, is_short};
+pub use used::{clear, forget_expired, forget_from, hand_up, stored, take_back, take_back_all};
 
 /// The captcha of one row.
 pub struct Asking<'a> {
@@ -152,6 +153,7 @@ impl<'a> Asking<'a> {
         let asked = answers::Asked {
             options: &self.setting.options,
             relation: &self.protection.relation,
+            protection: self.protection.id,
             facts,
             edited: self.edited,
             // A trial keeps nobody waiting.

@@ -278,6 +278,7 @@ fn captcha_said(
     let asked = Asked {
         options: &captcha.options,
         relation: &protection.relation,
+        protection: protection.id,
         facts,
         edited: false,
         trial: false,

@@ -18,7 +18,7 @@ use crate::report::{self, Rejection};
 use crate::row::Row;
 use crate::rulebook::{self, Unusable};
 use crate::trigger::{Event, Trigger};
-use crate::{decisions, memory, settings, shared, stash, submission};
+use crate::{captcha, decisions, memory, settings, shared, stash, submission};
 use judging::{judge, leave_traces};
 
 /// What a call comes to. Rejections are raised outside of all Rust frames.
@@ -80,7 +80,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     };
     if arrived.is_none() {
         stash::begin(id);
-        memory::take_back();
+        take_back(&trigger);
     }
     // Where nothing is judged, decisions and new keys are followed all the same.
     if decisions::is_ours(id) {
@@ -107,7 +107,7 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
         }
         Some(_) => {
             stash::begin(id);
-            memory::take_back();
+            take_back(&trigger);
         }
         None => {}
     }
@@ -135,6 +135,14 @@ fn guard(fcinfo: pg_sys::FunctionCallInfo) -> Decision {
     }
     let edited = trigger.event == Event::Update || arrived.is_some();
     judge(&trigger, protection, row, edited)
+}
+
+/// Takes back what rows have left behind that were judged before this one and never stored. An upsert stores
+/// the row that it has judged by editing another one.
+fn take_back(trigger: &Trigger) {
+    memory::take_back();
+    let edits = trigger.event == Event::Update;
+    captcha::take_back(edits.then_some(trigger.protection_id()));
 }
 
 /// The protection, looked up once a statement.

@@ -28,6 +28,7 @@ mod memory;
 mod decisions;
 mod stash;
 mod gathered;
+mod unstored;
 mod nesting;
 mod report;
 mod record;

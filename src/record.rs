@@ -25,7 +25,9 @@ use crate::subscription::Subscription;
 use crate::trigger::{Event, Trigger, VERSION_1};
 use crate::wait::Asked;
 use crate::whole_row::WholeRow;
-use crate::{checked, key, logfile, lookups, mail, memory, report, rulebook, settings, shared};
+use crate::{
+    captcha, checked, key, logfile, lookups, mail, memory, report, rulebook, settings, shared,
+};
 
 /// Entries that are written at once at most, so that a COPY of millions stays small.
 const AT_ONCE: usize = 500;
@@ -80,6 +82,7 @@ pub unsafe extern "C-unwind" fn spamcheck_judged(
         let tid = args[2].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
         let address = Address::new(table, *tid);
         memory::stored(protection);
+        captcha::stored(protection);
         pg_sys::Datum::from(stash::stored(protection, address))
     }
 }

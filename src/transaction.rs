@@ -32,10 +32,12 @@ unsafe extern "C-unwind" fn at_transaction(
     match event {
         XACT_EVENT_PRE_COMMIT => {
             memory::take_back_all();
+            captcha::take_back_all();
             record::flush_leftovers(false);
         }
         XACT_EVENT_PRE_PREPARE => {
             memory::take_back_all();
+            captcha::take_back_all();
             record::flush_leftovers(true);
         }
         XACT_EVENT_COMMIT => {

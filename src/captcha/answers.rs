@@ -44,6 +44,8 @@ pub struct Asked<'a, 'f> {
     pub options: &'a Options,
     /// The table.
     pub relation: &'a str,
+    /// The protection that it is under.
+    pub protection: i32,
     /// The whole submission.
     pub facts: &'a Facts<'f>,
     /// Whether the row was there before.
@@ -94,7 +96,7 @@ pub fn tried(asked: &Asked<'_, '_>, of_refusal: bool) -> Option<Tried> {
         }
         tried::release(image);
     }
-    Some(if used::spend(&read.proof, read.content, asked.edited) {
+    Some(if used::spend(&read.proof, read.content, asked.edited, Some(asked.protection)) {
         Tried::Solved
     } else {
         Tried::Wrong(USED.to_owned())
@@ -164,8 +166,9 @@ fn ask_service(asked: &Asked<'_, '_>, token: &str) -> Tried {
         of_refusal: false,
     };
     let content = Purpose::for_content(&keys::image(), asked.relation, asked.facts);
-    // Used before it is asked about: of two sessions with one token, one asks.
-    if !used::spend(&proof, content, asked.edited) {
+    // Used before it is asked about: of two sessions with one token, one asks. And once it was asked about,
+    // it is used up at the service, whatever becomes of the row.
+    if !used::spend(&proof, content, asked.edited, None) {
         return Tried::Wrong(USED.to_owned());
     }
     let unverified =

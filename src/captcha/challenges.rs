@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::{Value as Json, json};
-use spamcheck_engine::captcha::image::Look;
 use spamcheck_engine::captcha::{LIFE, Options, Provider, Purpose, Style, altcha, image};
 use spamcheck_engine::{Facts, Refusal};
 
+use super::image::{Look, draw};
 use super::keys;
 use crate::arguments::preloaded;
 use crate::submission::wall_clock;
@@ -49,18 +49,9 @@ fn make(
         challenge["provider"] = name.into();
         return Ok(challenge);
     }
-    // Noise needs many numbers and no secrecy: one draw of the server's for each kilobyte of them.
-    let mut numbers: Vec<u32> = Vec::new();
-    let mut random = || {
-        if numbers.is_empty() {
-            let bytes: [u8; 1_024] = keys::random();
-            let four = bytes.chunks_exact(4);
-            numbers = four.map(|b| b.iter().fold(0, |n, b| (n << 8) | u32::from(*b))).collect();
-        }
-        numbers.pop().unwrap_or_default()
-    };
-    let image = image::draw(&key, &purpose, expires, look, &mut random);
-    Ok(json!({ "provider": name, "id": image.id, "png": STANDARD.encode(image.png) }))
+    let challenge = image::challenge(&key, &purpose, expires, &keys::random());
+    let png = draw(&challenge.letters, look)?;
+    Ok(json!({ "provider": name, "id": challenge.id, "png": STANDARD.encode(png) }))
 }
 
 #[pg_extern(sql = false)]
@@ -89,7 +80,11 @@ fn captcha_new(provider: Option<&[u8]>, relation: Option<pg_sys::Oid>) -> JsonB 
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Refusal::new("no captcha can be made").with_detail(sentence(&why)).with_hint(
-                "Put {\"altcha\": \"A LONG RANDOM TEXT\"} into a file of mode 0600 that belongs to the server's user and name it in pg_spamcheck.secrets_file.",
+                if provider == Provider::Altcha {
+                    "Put {\"altcha\": \"A LONG RANDOM TEXT\"} into a file of mode 0600 that belongs to the server's user and name it in pg_spamcheck.secrets_file."
+                } else {
+                    "Call it again. If that does not help either, please report it."
+                },
             ),
         )
     }))

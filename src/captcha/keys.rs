@@ -16,6 +16,16 @@ pub fn altcha() -> Result<Key, String> {
     }
 }
 
+/// Characters that the secret "altcha" should have at least: a shorter one is weaker than the hash (RFC 2104,
+/// section 3), and one of a few letters is found by trying.
+pub const SHORTEST: usize = 32;
+
+/// Whether challenges are signed with a secret that is shorter than [`SHORTEST`].
+pub fn is_short() -> bool {
+    let secret = secrets::secret("altcha").ok().flatten();
+    secret.is_some_and(|secret| secret.trim().len() < SHORTEST)
+}
+
 /// The key of images: ALTCHA's where there is one, so that servers that share it take each other's. Else
 /// one that the server made up when it started.
 pub fn image() -> Key {

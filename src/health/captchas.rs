@@ -33,6 +33,21 @@ pub fn captchas(entry: Option<&Database>) -> Item {
     }
 }
 
+/// A key that can be guessed.
+fn short(name: &str) -> Item {
+    let least = captcha::SHORTEST;
+    bad(
+        "captcha",
+        "warning",
+        format!(
+            "{name}: the secret \"altcha\" has fewer than {least} characters; whoever finds it by trying can sign challenges that he has solved"
+        ),
+        format!(
+            "Put a random text of {least} characters or more into the secrets file, such as the command \"openssl rand -hex 32\" prints. Challenges that were not answered yet end with the old one."
+        ),
+    )
+}
+
 /// What stands against a captcha's provider.
 fn captcha_fault(name: &str, entry: Option<&Database>) -> Option<Item> {
     let provider = Provider::from_name(name)?;
@@ -46,13 +61,14 @@ fn captcha_fault(name: &str, entry: Option<&Database>) -> Option<Item> {
             ),
         )
     };
-    if provider == Provider::Altcha {
-        return captcha::altcha_key().err().map(|why| {
-            missing(&format!("altcha: {why}; on_error of the policy decides about submissions"))
-        });
-    }
     if !provider.is_service() {
-        return None;
+        // Images do without it.
+        let fault = captcha::altcha_key().err().filter(|_| provider == Provider::Altcha);
+        return fault
+            .map(|why| {
+                missing(&format!("altcha: {why}; on_error of the policy decides about submissions"))
+            })
+            .or_else(|| captcha::is_short().then(|| short(name)));
     }
     match secrets::secret(name) {
         Ok(Some(_)) => {}

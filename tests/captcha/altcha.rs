@@ -52,6 +52,25 @@ fn an_answer_counts_once() {
 }
 
 #[test]
+fn both_forms_of_a_challenge_are_one() {
+    let mut site = World::shared().site("{}");
+    let solved = |challenge: &Value| (solve(challenge), solve_v2(&challenge["v2"]));
+    let refusal = solved(&site.challenge("A fine day"));
+    let (v2, v1) = solved(&site.challenge("A fine day"));
+    for (first, second) in [refusal, (v1, v2)] {
+        site.comment("A fine day", Some(&first)).expect("it goes in");
+        site.comment("A fine day", Some(&second)).expect_err("it is the same challenge");
+        assert_eq!(site.log(), ["captcha challenge challenged: the answer was used before"]);
+    }
+    // One that was made for a form is no other.
+    let new = site.get("SELECT spamcheck.captcha_new()::text AS c");
+    let (v1, v2) = solved(&serde_json::from_str(&new).expect("JSON"));
+    site.comment("Another day", Some(&v2)).expect("it goes in");
+    site.comment("Yet another", Some(&v1)).expect_err("it is the same challenge");
+    assert_eq!(site.get("SELECT count(*) FROM comments"), "3");
+}
+
+#[test]
 fn an_answer_is_for_its_table() {
     let mut site = World::shared().site("{}");
     site.run(

@@ -167,3 +167,42 @@ fn options_are_checked_when_they_are_set() {
         assert!(message.contains(&format!("\"{word}\"")), "{message}");
     }
 }
+
+#[test]
+fn a_background_of_null_is_refused_as_null() {
+    let mut site = World::shared().site("{}");
+    let update = r#"UPDATE spamcheck.check_setting SET options = '{"provider": "image", "background": null}'
+                     WHERE check_name = 'captcha'"#;
+    let error = site.client.batch_execute(update).expect_err("it is refused");
+    let error = error.as_db_error().expect("the server says so");
+    assert_eq!(
+        error.message(),
+        "option \"background\" of check captcha takes \"red,green,blue\", each from 0 to 255, not null"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("leave it out for white")));
+}
+
+#[test]
+fn a_key_that_can_be_guessed_is_warned_of() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site("{}");
+    let health = "SELECT concat(state, ' ', message, ' ', hint) FROM spamcheck.health() WHERE item = 'captcha'";
+    let mut said = |secret: &str, options: &str| {
+        world.cluster.write_secrets(&serde_json::json!({ "altcha": secret }));
+        site.captcha(options);
+        site.get(health)
+    };
+    for (options, name) in [("{}", "altcha"), (r#"{"provider": "image"}"#, "image")] {
+        for short in ["x", "0123456789abcdef0123456789abcde"] {
+            let said = said(short, options);
+            assert!(said.starts_with(&format!("warning {name}: the secret \"altcha\"")), "{said}");
+            assert!(
+                said.contains("32 characters") && said.contains("openssl rand -hex 32"),
+                "{said}"
+            );
+            assert!(!said.contains("0123456789abc"), "{said}");
+        }
+        let long = said("0123456789abcdef0123456789abcdef", options);
+        assert_eq!(long, format!("ok answers can be verified: {name} "));
+    }
+}

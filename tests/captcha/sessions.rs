@@ -117,3 +117,111 @@ fn used_answers_are_forgotten_once_they_have_expired() {
     });
     assert_eq!(site.get("SELECT encode(challenge, 'hex') FROM spamcheck._captcha_used"), "01");
 }
+
+/// An INSERT of Ann's comment with an answer that stores nothing, since there is such an id.
+fn of_nothing(body: &str, answer: &str) -> String {
+    format!(
+        "INSERT INTO comments (id, author, body, captcha) VALUES (1000, 'Ann', '{body}', '{answer}')
+         ON CONFLICT DO NOTHING"
+    )
+}
+
+#[test]
+fn a_row_that_is_not_stored_has_used_nothing() {
+    let mut site = World::shared().site("{}");
+    let first = solve(&site.challenge("The first day"));
+    site.run(&of_nothing("The first day", &first));
+    // Now the id is taken. In one transaction, and in the next one.
+    let answer = solve(&site.challenge("A fine day"));
+    let nothing = of_nothing("A fine day", &answer);
+    site.run(&format!(
+        "BEGIN; {nothing}; {nothing};
+         INSERT INTO comments (author, body, captcha) VALUES ('Ann', 'A fine day', '{answer}'); COMMIT"
+    ));
+    assert!(site.client.batch_execute(&nothing).is_err(), "it is used up now");
+    let answer = solve(&site.challenge("A fine evening"));
+    site.run(&of_nothing("A fine evening", &answer));
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck._captcha_used"), "2");
+    site.comment("A fine evening", Some(&answer)).expect("it goes in");
+    site.comment("A fine evening", Some(&answer)).expect_err("it was used");
+    assert_eq!(site.get("SELECT count(*) FROM comments"), "3");
+}
+
+#[test]
+fn whoever_waits_for_a_row_that_is_not_stored_gets_in_and_nobody_after_him() {
+    let mut site = World::shared().site("{}");
+    let first = solve(&site.challenge("The first day"));
+    site.run(&of_nothing("The first day", &first));
+    let answer = solve(&site.challenge("A fine day"));
+    let mut theirs = site.database.client();
+    theirs
+        .batch_execute(&format!("BEGIN; {}", of_nothing("A fine day", &answer)))
+        .expect("it runs");
+    let insert = "INSERT INTO comments (author, body, captcha) VALUES ('Ann', 'A fine day', $1)";
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let (mut client, answer) = (site.database.client(), answer.clone());
+            std::thread::spawn(move || usize::from(client.execute(insert, &[&answer]).is_ok()))
+        })
+        .collect();
+    site.until(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'",
+        "3",
+    );
+    theirs.batch_execute("COMMIT").expect("it is committed");
+    let passed: usize = waiting.into_iter().map(|one| one.join().expect("it ends")).sum();
+    assert_eq!(passed, 1);
+    assert_eq!(site.get("SELECT count(*) FROM comments"), "2");
+}
+
+#[test]
+fn what_a_savepoint_took_back_is_taken_back_again_after_it() {
+    let mut site = World::shared().site("{}");
+    let first = solve(&site.challenge("The first day"));
+    site.run(&of_nothing("The first day", &first));
+    let (one, other) = (solve(&site.challenge("One")), solve(&site.challenge("Other")));
+    site.run(&format!(
+        "BEGIN; {}; SAVEPOINT a; INSERT INTO comments (author, body, captcha) VALUES ('Ann', 'Other', '{other}');
+         ROLLBACK TO a; COMMIT",
+        of_nothing("One", &one)
+    ));
+    site.comment("One", Some(&one)).expect("it goes in");
+    site.comment("Other", Some(&other)).expect("it goes in");
+    for (body, answer) in [("One", one), ("Other", other)] {
+        site.comment(body, Some(&answer)).expect_err("it was used");
+    }
+}
+
+#[test]
+fn a_row_that_another_trigger_keeps_out_has_used_nothing() {
+    let mut site = World::shared().site("{}");
+    site.run(
+        "CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER zzzzz_last BEFORE INSERT ON comments FOR EACH ROW EXECUTE FUNCTION keep_out()",
+    );
+    let answer = solve(&site.challenge("A fine day"));
+    site.comment("A fine day", Some(&answer)).expect("it runs");
+    assert_eq!(site.get("SELECT count(*) FROM comments"), "0");
+    site.run("DROP TRIGGER zzzzz_last ON comments");
+    site.comment("A fine day", Some(&answer)).expect("it goes in");
+    site.comment("A fine day", Some(&answer)).expect_err("it was used");
+}
+
+#[test]
+fn an_upsert_that_edits_a_row_uses_its_answer_up() {
+    let mut site = World::shared().site("{}");
+    let first = solve(&site.challenge("The first day"));
+    site.run(&of_nothing("The first day", &first));
+    let answer = solve(&site.challenge("A fine day"));
+    let upsert = format!(
+        "INSERT INTO comments (id, author, body, captcha) VALUES (1000, 'Ann', 'A fine day', '{answer}')
+         ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+    );
+    // Not where its condition does not hold.
+    site.run(&format!("{upsert} WHERE comments.author = 'Bob'"));
+    assert_eq!(site.get("SELECT body FROM comments"), "The first day");
+    site.run(&upsert);
+    assert_eq!(site.get("SELECT body FROM comments"), "A fine day");
+    site.comment("A fine day", Some(&answer)).expect_err("it was used");
+    assert!(site.client.batch_execute(&upsert).is_err());
+}

@@ -110,8 +110,7 @@ pub fn picture(base64: &str) -> Picture {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().expect("a PNG");
-    let size = reader.output_buffer_size().expect("it is small");
-    let mut buffer = vec![0; size];
+    let mut buffer = vec![0; reader.output_buffer_size()];
     let info = reader.next_frame(&mut buffer).expect("a whole PNG");
     reader.finish().expect("a PNG with an end");
     let pixels = buffer[..info.buffer_size()].chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();

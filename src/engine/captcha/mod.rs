@@ -5,7 +5,6 @@
 pub mod altcha;
 pub mod image;
 mod keyed;
-mod png;
 mod purpose;
 pub mod siteverify;
 
@@ -81,7 +80,7 @@ words!(When: Always = "always", Suspicious = "suspicious");
 pub enum Style {
     /// Letters in a row.
     Plain,
-    /// Turned and bent, with pixels scattered over them (Serendipity's scrambled captchas).
+    /// Bent, with lines, dots and noise over them (Serendipity's scrambled captchas).
     Scrambled,
 }
 
@@ -119,9 +118,11 @@ impl Options {
             Refusal::new(format!(
                 "option \"background\" of check captcha takes \"red,green,blue\", each from 0 to 255, \
                  not {}",
-                Refusal::quote(&colour)
+                if options.is_off("background") { "null".to_owned() } else { Refusal::quote(&colour) }
             ))
-            .with_hint("Write for example \"255,255,255\" for white.")
+            .with_hint(
+                "Write for example \"200,220,255\" for light blue, or leave it out for white.",
+            )
         })?;
         let style = Style::from_name(&word("style")).unwrap_or(Style::Plain);
         let drawn = [

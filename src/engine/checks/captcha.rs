@@ -65,7 +65,7 @@ impl Check for Captcha {
                 name: "style",
                 kind: OptionKind::OneOf(&["plain", "scrambled"]),
                 default: "\"plain\"",
-                meaning: "How an image is drawn; scrambled is bent, with pixels scattered over it",
+                meaning: "How an image is drawn; scrambled is bent, with lines and noise over it",
             },
             OptionSpec {
                 name: "background",

@@ -15,11 +15,13 @@ use super::{Key, LONGEST_ANSWER, Proof, Purpose};
 /// Random bytes that a challenge takes.
 pub const RANDOM: usize = 48;
 
-/// A challenge as JSON: v1's members, and v2's whole challenge as `v2`.
+/// A challenge as JSON: v1's members, and v2's whole challenge as `v2`. They are one challenge: an answer to
+/// either uses up both.
 #[must_use]
 pub fn challenge(key: &Key, purpose: &Purpose, expires: i64, random: &[u8; RANDOM]) -> Json {
     let mut challenge = v1::challenge(key, purpose, expires, &random[..16]);
-    challenge["v2"] = v2::challenge(key, purpose, expires, &random[16..]);
+    let first = challenge["signature"].as_str().unwrap_or_default();
+    challenge["v2"] = v2::challenge(key, purpose, expires, &random[16..], first);
     challenge
 }
 

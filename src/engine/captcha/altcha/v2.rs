@@ -16,6 +16,9 @@ const PREFIX: &str = "00";
 
 /// No challenge, whoever signed it, takes more rounds than this: a few milliseconds.
 const MOST: u64 = 20_000;
+/// The parameter that names v1's challenge of the same refusal, by its signature.
+const FIRST: &str = "spamcheck_v1";
+
 /// Bytes of a derived key: one block of SHA-256.
 const KEY_LENGTH: u64 = 32;
 
@@ -39,16 +42,22 @@ struct Solution {
     derived_key: String,
 }
 
-/// A challenge; takes 32 random bytes.
-pub(super) fn challenge(key: &Key, purpose: &Purpose, expires: i64, random: &[u8]) -> Json {
+/// A challenge, the other form of v1's with the signature `first`; takes 32 random bytes.
+pub(super) fn challenge(
+    key: &Key,
+    purpose: &Purpose,
+    expires: i64,
+    random: &[u8],
+    first: &str,
+) -> Json {
     let (nonce, salt) = random.split_at(16);
-    let data: Map<String, Json> =
-        purpose.parameters().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    let mut parameters = json!({ "algorithm": ALGORITHM, "cost": COST, "keyLength": KEY_LENGTH,
-        "keyPrefix": PREFIX, "nonce": hex(nonce), "salt": hex(salt), "expiresAt": expires });
-    if !data.is_empty() {
-        parameters["data"] = data.into();
-    }
+    let data: Map<String, Json> = purpose
+        .parameters()
+        .chain([(FIRST, first.to_owned())])
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let parameters = json!({ "algorithm": ALGORITHM, "cost": COST, "keyLength": KEY_LENGTH,
+        "keyPrefix": PREFIX, "nonce": hex(nonce), "salt": hex(salt), "expiresAt": expires, "data": data });
     let signature = hex(&key.sign(&[canonical(&parameters).as_bytes()]));
     json!({ "parameters": parameters, "signature": signature })
 }
@@ -106,7 +115,9 @@ pub(super) fn verify(
     }
     let data = parameters.get("data").unwrap_or(&Json::Null);
     let of_refusal = Purpose::of_parameters(|name| data[name].as_str()).fits(submission)?;
-    Ok(proof(&signature, expires, of_refusal))
+    // Under the name of the other form, so that one answer is all there is; an app's own has none.
+    let first = data[FIRST].as_str().and_then(unhex).filter(|name| name.len() == 32);
+    Ok(proof(first.as_deref().unwrap_or(&signature), expires, of_refusal))
 }
 
 fn bytes(parameters: &Map<String, Json>, name: &str) -> Result<Vec<u8>, String> {
