@@ -29,7 +29,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.policy, spamcheck.check_setting, spamcheck.list, spamcheck.list_entry",
             "SELECT ON spamcheck.spam_checklog, spamcheck.lookup, spamcheck.recent, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.stat_check, spamcheck.stat_table, spamcheck.stat_daily",
-            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.stat_reset(), spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck.akismet_verify_key(), spamcheck.akismet_usage(), spamcheck.captcha_new(text, regclass), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
+            "EXECUTE ON FUNCTION spamcheck.protect(regclass, text, jsonb, jsonb, jsonb, jsonb, boolean), spamcheck.unprotect(regclass), spamcheck.create_policy(text, text), spamcheck.drop_policy(text), spamcheck.retry_lookups(text), spamcheck.stat_reset(), spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck.akismet_verify_key(), spamcheck.akismet_usage(), spamcheck.akismet_webhook(jsonb), spamcheck.captcha_new(text, regclass), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
             MODERATION,
             "SELECT ON spamcheck.subscription_history",
             // Who administers says who else does. All that can be given is in this table.
@@ -42,7 +42,7 @@ const LEVELS: &[Level] = &[
         grants: &[
             "SELECT ON spamcheck.spam_checklog, spamcheck.recent, spamcheck.lookup, spamcheck.protected_table, spamcheck.checks, spamcheck.stat_worker, spamcheck.stat_check, spamcheck.stat_table, spamcheck.stat_daily, spamcheck.policy, spamcheck.check_setting",
             "SELECT, INSERT, UPDATE, DELETE ON spamcheck.list, spamcheck.list_entry",
-            "EXECUTE ON FUNCTION spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
+            "EXECUTE ON FUNCTION spamcheck.explain(regclass, jsonb), spamcheck.privacy_report(regclass), spamcheck.erase_subject(text, inet), spamcheck.public_view(regclass, text), spamcheck.import_list(text, text, text), spamcheck.health(), spamcheck.captcha_new(text, regclass), spamcheck._catalogue(), spamcheck._worker_state(), spamcheck._check_times()",
             MODERATION,
             "SELECT ON spamcheck.subscription_history",
         ],

@@ -64,27 +64,56 @@ pub struct Original {
     pub guid: Option<String>,
     /// What it was asked about.
     pub submission: Json,
+    /// Hashes of the row's columns then; none of a rejected one.
+    fingerprint: Json,
+    /// The submission, of a rejected one.
+    submission_id: Option<i64>,
 }
 
-/// The check of a row, or of a rejected submission.
-pub fn original(
+impl Original {
+    /// Whether it was about the row that has this content, by the columns that are there as they were then.
+    pub fn is_of_row(&self, fingerprint: &Json, submission: &Json) -> bool {
+        let then = self.fingerprint.as_object();
+        let then = then.into_iter().flatten();
+        let mut both =
+            then.filter_map(|(name, hash)| Some((hash, fingerprint.get(name)?))).peekable();
+        if both.peek().is_some() {
+            return both.all(|(then, now)| then == now);
+        }
+        let texts = ["author", "email", "url", "title", "body", "fields"];
+        texts.iter().all(|field| self.submission[field] == submission[field])
+    }
+
+    /// Whether it was about this submission, which was rejected.
+    pub fn is_of(&self, submission_id: Option<i64>) -> bool {
+        submission_id.is_some() && self.submission_id == submission_id
+    }
+}
+
+/// What is known of a row, and of submissions that were rejected before it was stored, the latest first.
+/// Another row may have had the key: callers see whether they are about theirs.
+pub fn originals(
     protection: i32,
     row_key: Option<&Json>,
     submission_id: Option<i64>,
-) -> Option<Original> {
+) -> Vec<Original> {
     let row_key = row_key.unwrap_or(&Json::Null).to_string();
     rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(jsonb_build_object('result', c.result, 'guid', c.guid, 'submission', c.submission)::text, 'UTF8')
+            "SELECT convert_to(coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.checked_at DESC), '[]')::text, 'UTF8')
                FROM (SELECT c.* FROM spamcheck._checked c
                       WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
                      UNION ALL
                      SELECT c.* FROM spamcheck._checked c
-                      WHERE c.protection = $1 AND c.row_key IS NULL AND c.submission_id = $3) c
-              ORDER BY c.checked_at DESC LIMIT 1",
+                      WHERE c.protection = $1 AND c.row_key IS NULL
+                        AND c.submission_id IN (
+                                SELECT $3
+                                 UNION SELECT l.submission_id FROM spamcheck.spam_checklog l
+                                        WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb)) c",
             &[Arg::Int(protection), Arg::Text(&row_key), Arg::Big(submission_id.unwrap_or(-1))],
         )
     })
+    .unwrap_or_default()
 }
 
 const KEEP_INSERTED: &str =

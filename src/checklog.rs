@@ -9,18 +9,19 @@ use pgrx::{IntoDatum, pg_sys};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::policy::{Keep, LogTo, Mode};
 use spamcheck_engine::verdict::{Finding, Judgement};
-use spamcheck_engine::{Facts, Field, Keeper, Policy, Value, time};
+use spamcheck_engine::{Facts, Field, Keeper, Policy, Submission, Value, time};
 
 use crate::checked;
 use crate::logfile;
 use crate::protection::Protection;
 use crate::rights;
+use crate::settings;
 use crate::spi::{self, Arg};
 use crate::submission::wall_clock;
 use crate::whole_row::{Values, WholeRow};
 
 /// Characters of a text that policies with `keep = excerpt` log (interface section 5).
-const EXCERPT: usize = 200;
+pub const EXCERPT: usize = 200;
 
 /// The row that a judgement is about, as the log names it.
 pub struct About<'a> {
@@ -232,6 +233,13 @@ fn comment<'f>(facts: &'f Facts<'_>) -> Option<(String, Cow<'f, str>)> {
     }
     let texts: Vec<&str> = fields.iter().map(|(_, t)| t.as_ref()).collect();
     (!texts.is_empty()).then(|| (Field::Fields.name().to_owned(), texts.join("\n").into()))
+}
+
+/// [`comment`] of a submission as lookups keep it.
+pub fn comment_of(submission: &Json) -> Option<String> {
+    let submission = Submission::from_json(submission).ok()?;
+    let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
+    comment(&facts).map(|(_, text)| text.into_owned())
 }
 
 /// The hash of a text in UTF-8, as hexadecimal digits.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use serde_json::Value as Json;
 
+use crate::feedback::{self, Word};
 use crate::lookups::Moved;
 use crate::moderation::findings;
 use crate::protection::Protection;
@@ -16,7 +17,7 @@ use crate::row::Row;
 use crate::stash::Depth;
 use crate::trigger::Trigger;
 use crate::whole_row::{self, Values};
-use crate::{calls, checked, feedback, key, lookups, memory, restore, rights, submission};
+use crate::{calls, checked, key, lookups, memory, restore, rights, submission};
 
 thread_local! {
     static APPLYING: Cell<bool> = const { Cell::new(false) };
@@ -172,16 +173,26 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
         return;
     }
     let submission = submission::whole(protection, whole);
+    let mut submission_id = known.first().map(|one| one.submission_id);
     if spam {
         let waits = lookups::status_before_hold(protection.id, row_key);
         let former = waits.or_else(|| lookups::status(protection, old));
         let about = findings::About { protection, row_key, former: former.as_ref() };
-        findings::mark_spam(&about, &known, "set its status to spam", &submission);
+        let did = "set its status to spam";
+        submission_id = Some(findings::mark_spam(&about, &known, did, &submission));
     }
     if told {
-        let submission_id = known.first().map(|one| one.submission_id);
-        let (id, relation) = (protection.id, &protection.relation);
-        let by = rights::session_user();
-        feedback::queue(id, relation, Some(row_key), spam, submission_id, submission, Some(&by));
+        let fingerprint = submission::fingerprints(protection, whole);
+        let (content, by) = (submission.clone(), rights::session_user());
+        let word = Word {
+            protection: protection.id,
+            relation: &protection.relation,
+            row_key: Some(row_key),
+            is_spam: spam,
+            submission_id,
+            submission,
+            reporter: Some(&by),
+        };
+        feedback::queue(word, |original| original.is_of_row(&fingerprint, &content));
     }
 }

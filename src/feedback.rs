@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::Refusal;
 use spamcheck_engine::akismet::reportable;
 
-use crate::checked;
+use crate::checked::{self, Original};
 use crate::rights;
 use crate::rulebook;
 use crate::spi;
@@ -34,6 +34,24 @@ impl Queued {
             Queued::Refused(refusal) => json!(format!("refused: {}", refusal.message)),
         }
     }
+}
+
+/// What somebody says of a submission.
+pub struct Word<'a> {
+    /// The protection of its table.
+    pub protection: i32,
+    /// The table.
+    pub relation: &'a str,
+    /// The row; None: it was rejected.
+    pub row_key: Option<&'a Json>,
+    /// Whether it is spam.
+    pub is_spam: bool,
+    /// The submission's id in the log.
+    pub submission_id: Option<i64>,
+    /// Its fields, as [`spamcheck_engine::Facts::to_json`] gives them.
+    pub submission: Json,
+    /// The moderator's name: personal data, which option `anonymize` keeps back.
+    pub reporter: Option<&'a str>,
 }
 
 /// The same word about the same row waits already, as far as it is not to be tried again anyway.
@@ -68,23 +86,16 @@ const QUEUE: &str =
 /// Queues the word that a row of this protection is spam (or ham), in the moderator's transaction: a
 /// lookup of kind `submit_spam` or `submit_ham`. The same word again changes nothing; the opposite takes
 /// the one that waits back. What Akismet is told are the values that it was asked about, where they are
-/// known, or else `submission`, the row's fields as [`spamcheck_engine::Facts::to_json`] gives them.
-/// `reporter` is the moderator's name: personal data, which option `anonymize` keeps back.
-pub fn queue(
-    protection: i32,
-    relation: &str,
-    row_key: Option<&Json>,
-    is_spam: bool,
-    submission_id: Option<i64>,
-    submission: Json,
-    reporter: Option<&str>,
-) -> Queued {
+/// known and, as `fits` says, what the word is about; or else the word's own.
+pub fn queue(word: Word<'_>, fits: impl Fn(&Original) -> bool) -> Queued {
+    let Word { protection, relation, row_key, is_spam, submission_id, submission, reporter } = word;
     let stored = rights::as_extension(|| rulebook::stored(protection));
     let Some(policy) = stored.and_then(|stored| rulebook::policy(&stored.policy)) else {
         return Queued::NotAsked;
     };
     let Some(akismet) = policy.akismet() else { return Queued::NotAsked };
-    let original = checked::original(protection, row_key, submission_id);
+    let originals = checked::originals(protection, row_key, submission_id);
+    let original = originals.into_iter().find(fits);
     let reconstructed = original.is_none();
     let (submission, guid, said_spam) = match original {
         Some(original) => (original.submission, original.guid, Some(original.result == "spam")),

@@ -41,6 +41,7 @@ mod lookups;
 mod checked;
 mod feedback;
 mod stored_row;
+mod constraints;
 mod subscription;
 mod mailbox;
 mod wait;

@@ -21,34 +21,32 @@ use spamcheck_engine::Refusal;
 use crate::arguments::{given, preloaded};
 use crate::report;
 use crate::row;
-use crate::stored_row;
-use answer::Answer;
 use findings::Finding;
 
 #[pg_extern(sql = false)]
 fn not_spam(log_id: Option<i64>) -> AnyElement {
-    begin();
-    end(not_spam::not_spam(given(log_id, "log_id")))
+    preloaded();
+    not_spam::not_spam(given(log_id, "log_id")).into_jsonb()
 }
 
 #[pg_extern(sql = false)]
 fn report_spam(relation: Option<pg_sys::Oid>, key: Option<&[u8]>) -> AnyElement {
-    begin();
+    preloaded();
     let key = row::from_server(given(key, "key"));
-    end(report_spam::report_spam(given(relation, "relation"), &key))
+    report_spam::report_spam(given(relation, "relation"), &key).into_jsonb()
 }
 
 #[pg_extern(sql = false)]
 fn approve(relation: Option<pg_sys::Oid>, key: Option<&[u8]>) -> AnyElement {
-    begin();
+    preloaded();
     let key = row::from_server(given(key, "key"));
-    end(approve::approve(given(relation, "relation"), &key))
+    approve::approve(given(relation, "relation"), &key).into_jsonb()
 }
 
 #[pg_extern(sql = false)]
 fn delete_spam(log_id: Option<i64>) -> AnyElement {
-    begin();
-    end(delete_spam::delete_spam(given(log_id, "log_id")))
+    preloaded();
+    delete_spam::delete_spam(given(log_id, "log_id")).into_jsonb()
 }
 
 #[pg_extern(sql = false)]
@@ -65,27 +63,15 @@ fn block_from_log(
 
 #[pg_extern(sql = false)]
 fn resubscribe(subscriber: Option<&[u8]>, restore_rows: Option<bool>) -> AnyElement {
-    begin();
+    preloaded();
     let subscriber = row::from_server(given(subscriber, "subscriber"));
-    end(resubscribe::resubscribe(&subscriber, restore_rows.unwrap_or(false)))
+    resubscribe::resubscribe(&subscriber, restore_rows.unwrap_or(false)).into_jsonb()
 }
 
 #[pg_extern(sql = false)]
 fn subscriber_status(subscriber: Option<&[u8]>) -> Option<Vec<u8>> {
     let subscriber = row::from_server(given(subscriber, "subscriber"));
     resubscribe::subscriber_status(&subscriber).map(|text| row::to_server(&text).into_bytes())
-}
-
-/// What the caller has put off is done with the caller's own rights, before any of the owner's are taken.
-fn begin() {
-    preloaded();
-    stored_row::constraints_at_once();
-}
-
-/// What comes after in the caller's transaction may be put off as ever.
-fn end(answer: Answer) -> AnyElement {
-    stored_row::constraints_as_declared();
-    answer.into_jsonb()
 }
 
 /// The finding with an id, as a moderator names it.

@@ -18,7 +18,7 @@ use crate::row::{self, Column};
 use crate::settings;
 use crate::spi::quoted;
 use status::bind_status;
-pub use status::{BoundStatus, Writes};
+pub use status::{BoundStatus, Writes, holds};
 
 /// A protected table, bound to one relation.
 pub struct Protection {
@@ -116,7 +116,7 @@ pub struct Stored {
 }
 
 /// What the catalogs say about the protected table.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Described {
     /// OID of the protected table.
     pub root: u32,

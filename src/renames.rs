@@ -206,6 +206,9 @@ fn installed() -> bool {
 struct Hints {
     /// The protected table that the numbers are for.
     relation: u32,
+    /// Its name, as the log has it.
+    #[serde(default)]
+    name: String,
     /// Its columns by name, with their numbers.
     columns: BTreeMap<String, i16>,
     /// Other tables by name as it stands in SQL.
@@ -300,6 +303,8 @@ struct Renewed {
     hints: Hints,
     /// Own columns: old name and new.
     columns: Vec<(String, String)>,
+    /// The name that the table had.
+    was: Option<String>,
 }
 
 impl Renewed {
@@ -308,18 +313,20 @@ impl Renewed {
         let mut mapped = Mapped::read(row)?;
         let relation = row["relation"].as_u64().unwrap_or_default() as u32;
         let known: Hints = serde_json::from_value(row["hints"].clone()).unwrap_or_default();
-        let columns = match trusted && known.relation == relation {
-            true => rename(&mut mapped, &known),
-            false => Vec::new(),
-        };
+        let followed = trusted && known.relation == relation;
+        let columns = if followed { rename(&mut mapped, &known) } else { Vec::new() };
+        let name = display(relation).unwrap_or_default();
+        let renamed = followed && !known.name.is_empty() && known.name != name;
+        let was = renamed.then(|| known.name.clone());
         let tables = mapped.tables();
         let hints = Hints {
             relation,
+            name,
             columns: columns_of(relation),
             tables: tables.iter().filter_map(|t| Some((t.clone(), other_table(t)?))).collect(),
         };
         let id = row["id"].as_i64().unwrap_or_default() as i32;
-        (hints != known).then_some(Renewed { id, mapped, hints, columns })
+        (hints != known).then_some(Renewed { id, mapped, hints, columns, was })
     }
 
     fn write(&self) {
@@ -327,6 +334,9 @@ impl Renewed {
             lookups::rename_column(self.id, old, new);
             checked::rename_column(self.id, old, new);
             findings::rename_column(self.id, old, new);
+        }
+        if let Some(was) = &self.was {
+            rename_former(was, &self.hints.name);
         }
         write(self.id, &self.mapped, &self.hints);
     }
@@ -348,6 +358,20 @@ fn rename(mapped: &mut Mapped, known: &Hints) -> Vec<(String, String)> {
         }
     }
     own
+}
+
+/// What was made under protections of the table that are gone is found by its name alone, which has to follow.
+fn rename_former(was: &str, is: &str) {
+    for table in ["spam_checklog", "subscription_history"] {
+        spi::write(
+            &format!(
+                "UPDATE spamcheck.{table} t SET relation = convert_from($2, 'UTF8')
+                  WHERE t.relation = convert_from($1, 'UTF8')
+                    AND NOT EXISTS (SELECT FROM spamcheck._protection p WHERE p.id = t._protection)"
+            ),
+            &[Arg::Text(was), Arg::Text(is)],
+        );
+    }
 }
 
 /// Numbers that have another name now: old name and new.

@@ -401,14 +401,20 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Runs `work` with settings under which output functions write what input functions read anywhere.
+/// The setting that says how an amount of money is written, and read.
+pub const MONEY: (&CStr, &CStr) = (c"lc_monetary", c"C");
+
+/// Runs `work` with settings under which output functions write what input functions read anywhere: names of
+/// what is not the server's own with their schemas; money only under [`MONEY`].
 pub fn with_portable_output<T>(work: impl FnOnce() -> T) -> T {
-    const PORTABLE: [(&CStr, &CStr); 5] = [
+    const PORTABLE: [(&CStr, &CStr); 7] = [
         (c"datestyle", c"ISO, YMD"),
         (c"intervalstyle", c"postgres"),
         (c"extra_float_digits", c"3"),
         (c"timezone", c"UTC"),
         (c"bytea_output", c"hex"),
+        (c"search_path", c"pg_catalog"),
+        MONEY,
     ];
     nest_level::within(&PORTABLE, work)
 }

@@ -9,7 +9,6 @@ use spamcheck_engine::mapping::StatusValue;
 
 use crate::key;
 use crate::protection::{self, Described};
-use crate::rights;
 use crate::row::{Column, to_server};
 use crate::spi::{self, quoted};
 
@@ -50,13 +49,15 @@ pub fn condition(described: &Described, row_key: &Json) -> Option<(String, Vec<S
     key::condition(&columns, row_key)
 }
 
-/// Writes status columns, each with its type and value; what stands against it is an error.
-pub fn update(
+/// Writes status columns, each with its type and value; what stands against it is an error. `read` gets the
+/// row as it is stored then, which the table's own triggers may have changed.
+pub fn update<T>(
     table: &str,
     condition: &str,
     mut parameters: Vec<String>,
     writes: &[(String, String, StatusValue)],
-) {
+    read: impl FnOnce(pg_sys::HeapTuple, pg_sys::TupleDesc) -> T,
+) -> T {
     let mut sets = Vec::with_capacity(writes.len());
     for (name, type_name, value) in writes {
         let value = match value {
@@ -70,50 +71,22 @@ pub fn update(
         sets.push(format!("{} = {value}", quoted(name)));
     }
     let args = as_texts(&parameters);
-    constraints_at_once();
     let statement =
-        to_server(&format!("UPDATE {table} t SET {} WHERE {condition}", sets.join(", ")));
+        format!("UPDATE {table} t SET {} WHERE {condition} RETURNING t.*", sets.join(", "));
+    let statement = to_server(&statement);
     Spi::connect_mut(|client| {
-        if let Err(error) = client.update(statement.as_c_str(), None, &args) {
-            pgrx::error!("the status could not be written: {error}");
-        }
-        // SAFETY: the count of the statement that has just run.
-        if unsafe { pg_sys::SPI_processed } == 0 {
+        let written = match client.update(statement.as_c_str(), None, &args) {
+            Ok(written) => written,
+            Err(error) => pgrx::error!("the status could not be written: {error}"),
+        };
+        if written.is_empty() {
             pgrx::error!("a trigger of the table kept the row from being written");
         }
-    });
-}
-
-/// Deferred triggers could not run: at the commit nobody has the owner's rights any more.
-pub fn constraints_at_once() {
-    Spi::connect_mut(|client| {
-        if let Err(error) = client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]) {
-            pgrx::error!("constraints could not be made immediate: {error}");
+        // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read before the
+        // next SPI call that could free it.
+        unsafe {
+            let rows = pg_sys::SPI_tuptable;
+            read(*(*rows).vals, (*rows).tupdesc)
         }
-    });
-}
-
-/// After [`constraints_at_once`], in a transaction that is the caller's: its constraints are as their tables declare
-/// them, so what may be put off can be put off again. What it has set itself is not known to anybody.
-pub fn constraints_as_declared() {
-    let names: Option<Vec<String>> = rights::as_extension(|| {
-        // A name that a constraint of another kind has, too, cannot be set.
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT format('%I.%I', n.nspname, c.conname)), '[]')::text, 'UTF8')
-               FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
-              WHERE c.condeferred AND NOT pg_is_other_temp_schema(n.oid)
-                AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.connamespace = c.connamespace AND x.conname = c.conname AND NOT x.condeferrable)",
-            &[],
-        )
-    });
-    let names = names.filter(|names| !names.is_empty());
-    let Some(names) = names else { return };
-    let statement = to_server(&format!("SET CONSTRAINTS {} DEFERRED", names.join(", ")));
-    rights::as_extension(|| {
-        Spi::connect_mut(|client| {
-            if let Err(error) = client.update(statement.as_c_str(), None, &[]) {
-                pgrx::error!("constraints could not be deferred again: {error}");
-            }
-        });
-    });
+    })
 }

@@ -10,6 +10,7 @@ use spamcheck_engine::mapping::Subscriber;
 use spamcheck_engine::policy::Mode;
 use spamcheck_engine::verdict::Verdict;
 
+use crate::constraints::{self, Reach};
 use crate::protection::{self, Described, Protection, Stored};
 use crate::rights;
 use crate::row::Row;
@@ -88,18 +89,50 @@ impl Subscription {
     /// [`Self::unsubscribe`] on behalf of somebody who inserts a row: that must not fail over a mailing list.
     pub fn unsubscribe_or_log(&self, submission_id: Option<i64>) {
         if let Err(failure) = self.unsubscribe(submission_id) {
-            pg_sys::panic::ErrorReport::new(
+            self.log(&failure);
+        }
+    }
+
+    /// Says in the server's log why somebody is not unsubscribed.
+    pub fn log(&self, failure: &Failure) {
+        pg_sys::panic::ErrorReport::new(
                 PgSqlErrorCode::ERRCODE_WARNING,
                 format!("the subscriber of a spam row of {} is not unsubscribed", self.relation),
                 function_name!(),
             )
             .set_detail(format!("{}.", failure.message))
-            .set_hint(format!(
-                "The owner of {} needs UPDATE on column {} of {}.",
-                self.relation, self.subscriber.column, self.subscriber.table
-            ))
+            .set_hint(match self.owner_may() {
+                true => format!(
+                    "See what stands against it in {}; spamcheck.report_spam() of the row unsubscribes, too.",
+                    self.subscriber.table
+                ),
+                false => format!(
+                    "The owner of {} needs UPDATE on column {} of {}.",
+                    self.relation, self.subscriber.column, self.subscriber.table
+                ),
+            })
             .report(PgLogLevel::LOG);
-        }
+    }
+
+    /// Whether it is not for want of a right that the table's owner cannot unsubscribe anybody.
+    fn owner_may(&self) -> bool {
+        let owner = rights::owner_of(self.root);
+        let may: Option<bool> = rights::as_extension(|| {
+            spi::json_now(
+                "SELECT convert_to(coalesce(bool_and(
+                            has_schema_privilege($1, c.relnamespace, 'USAGE')
+                            AND has_column_privilege($1, c.oid, a.attnum, 'UPDATE')
+                            AND has_any_column_privilege($1, c.oid, 'SELECT')), true)::text, 'UTF8')
+                   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                  WHERE c.oid = to_regclass(convert_from($2, 'UTF8')) AND a.attname = convert_from($3, 'UTF8')",
+                &[
+                    Arg::Oid(owner),
+                    Arg::Text(&self.subscriber.table),
+                    Arg::Text(&self.subscriber.column),
+                ],
+            )
+        });
+        may.unwrap_or(true)
     }
 
     /// Subscribes again who was unsubscribed because of spam; whether that changed anything.
@@ -146,7 +179,7 @@ impl Subscription {
     }
 
     fn set(&self, from: &str, to: &str) -> Result<bool, Failure> {
-        subtransaction::attempt(AssertUnwindSafe(|| {
+        constraints::attempt(self.root, &[&self.subscriber.table], Reach::Own, || {
             let (condition, type_name) = self.condition();
             let statement = format!(
                 "UPDATE {} s SET {} = ${}::{type_name} WHERE {condition}",
@@ -157,7 +190,7 @@ impl Subscription {
             let mut args = self.args(from);
             args.push(Arg::Value(to));
             rights::as_owner_of(self.root, || spi::write(&statement, &args)) > 0
-        }))
+        })
     }
 
     fn args<'a>(&'a self, value: &'a str) -> Vec<Arg<'a>> {
@@ -168,6 +201,9 @@ impl Subscription {
     fn condition(&self) -> (String, String) {
         let Subscriber { table, key, column, .. } = &self.subscriber;
         let operators = rights::as_extension(|| protection::operators_of(table));
+        if operators.is_empty() {
+            pgrx::error!("table {table} is gone");
+        }
         let names = std::iter::once(column).chain(key);
         let conditions = names.enumerate().map(|(n, name)| {
             let Some((type_name, operator)) = operators.get(name) else {
@@ -254,6 +290,21 @@ pub fn ended_by(protection: i32, submission_id: i64) -> Option<String> {
             &[Arg::Int(protection), Arg::Big(submission_id)],
         )
     })
+}
+
+/// Whether the last that the history knows of somebody, in the table of a submission, is that it unsubscribed them.
+pub fn was_ended_last_by(name: &str, submission_id: i64) -> bool {
+    let last = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.subscription_history h
+              WHERE h.subscriber = convert_from($1, 'UTF8') AND h.change = 'unsubscribe_spamcheck'
+                AND h.log_id IN (SELECT l.id FROM spamcheck.spam_checklog l WHERE l.submission_id = $2)
+                AND NOT EXISTS (SELECT FROM spamcheck.subscription_history x
+                                 WHERE x.subscriber = h.subscriber AND x._protection = h._protection AND x.id > h.id)",
+            &[Arg::Text(name), Arg::Big(submission_id)],
+        )
+    });
+    last.is_some()
 }
 
 /// The subscriber of this name in a protection, and the table, if both are there.

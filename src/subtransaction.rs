@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
+use spamcheck_engine::Refusal;
 
 /// An error as its reader needs it.
 #[derive(Clone, Debug)]
@@ -17,6 +18,15 @@ pub struct Failure {
     pub message: String,
     /// Its DETAIL.
     pub detail: Option<String>,
+    /// Its HINT.
+    pub hint: Option<String>,
+}
+
+impl From<Failure> for Refusal {
+    /// The same error, raised again.
+    fn from(failure: Failure) -> Self {
+        Self { message: failure.message, detail: failure.detail, hint: failure.hint }
+    }
 }
 
 /// Runs `work` in a subtransaction: its result is kept, an error rolls back what it did and is
@@ -92,7 +102,8 @@ pub fn attempt_within<T>(
                 error.rethrow();
             }
             let message = "canceled since it took too long".to_owned();
-            Err(Failure { code: PgSqlErrorCode::ERRCODE_QUERY_CANCELED, message, detail: None })
+            let code = PgSqlErrorCode::ERRCODE_QUERY_CANCELED;
+            Err(Failure { code, message, detail: None, hint: None })
         })
         .execute();
     // SAFETY: as above.
@@ -111,5 +122,6 @@ fn rethrow_stops<T>(error: Box<ErrorReportWithLevel>) -> Result<T, Failure> {
         CaughtError::PostgresError(*error).rethrow();
     }
     let detail = error.detail().map(str::to_owned);
-    Err(Failure { code, message: error.message().to_string(), detail })
+    let hint = error.hint().map(str::to_owned);
+    Err(Failure { code, message: error.message().to_string(), detail, hint })
 }

@@ -6,12 +6,18 @@
 mod approve;
 #[path = "moderation/block_from_log.rs"]
 mod block_from_log;
+#[path = "moderation/deferred.rs"]
+mod deferred;
 #[path = "moderation/delete_spam.rs"]
 mod delete_spam;
 #[path = "moderation/keys.rs"]
 mod keys;
 #[path = "moderation/not_spam.rs"]
 mod not_spam;
+#[path = "moderation/obstacles.rs"]
+mod obstacles;
+#[path = "moderation/present.rs"]
+mod present;
 #[path = "moderation/rejected.rs"]
 mod rejected;
 #[path = "moderation/report_spam.rs"]

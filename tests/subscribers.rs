@@ -5,6 +5,8 @@
 mod ended;
 #[path = "subscribers/late.rs"]
 mod late;
+#[path = "subscribers/obstacles.rs"]
+mod obstacles;
 #[path = "subscribers/restored.rs"]
 mod restored;
 #[path = "subscribers/rights.rs"]

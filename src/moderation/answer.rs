@@ -12,14 +12,26 @@
 use pgrx::{AnyElement, FromDatum, pg_sys};
 use serde_json::{Map, Value as Json};
 
-use super::findings::Finding;
+use super::findings::{self, Finding};
 use super::held::{self, Held};
 use super::place::Place;
-use crate::feedback;
+use crate::feedback::{self, Word};
 use crate::rights;
 use crate::row;
 use crate::subscription::{self, Subscription};
 use crate::subtransaction::Failure;
+
+/// What a word for Akismet is about: a row as it is now, or what was found, or both.
+pub struct Said<'a> {
+    /// The submission's id in the log.
+    pub submission_id: Option<i64>,
+    /// The key of its row; None: it has none.
+    pub row_key: Option<&'a Json>,
+    /// The row, where the word is about what it says now.
+    pub row: Option<&'a Held>,
+    /// The findings, where it is about what they describe.
+    pub findings: &'a [Finding],
+}
 
 /// An answer in the making.
 pub struct Answer(Map<String, Json>);
@@ -100,30 +112,47 @@ impl Answer {
         }
     }
 
+    /// Subscribes again whom a submission unsubscribed, if nothing has happened to the subscription since;
+    /// whether that changed anything.
+    pub fn resubscribe_ended(&mut self, submission_id: i64, protection: i32) -> bool {
+        let ended = subscription::ended_by(protection, submission_id);
+        let ended = ended.filter(|name| subscription::was_ended_last_by(name, submission_id));
+        let Some(subscription) = ended.and_then(|name| subscription::known_as(&name, protection))
+        else {
+            return false;
+        };
+        let changed = subscription.resubscribe(Some(submission_id));
+        let is_changed = matches!(changed, Ok(true));
+        self.with_subscriber(changed, "resubscribed");
+        is_changed
+    }
+
     /// Unsubscribes the subscriber of a row.
     pub fn unsubscribe(&mut self, subscription: &Subscription, submission_id: Option<i64>) {
         self.with_subscriber(subscription.unsubscribe(submission_id), "unsubscribed");
     }
 
     /// Tells Akismet what a submission is.
-    pub fn tell(
-        &mut self,
-        place: &Place,
-        row_key: Option<&Json>,
-        is_spam: bool,
-        submission_id: Option<i64>,
-        submission: Json,
-    ) {
+    pub fn tell(&mut self, place: &Place, is_spam: bool, said: &Said<'_>) {
+        let Said { submission_id, row_key, row, findings } = *said;
         let by = rights::session_user();
-        let queued = feedback::queue(
-            place.id(),
-            &place.relation(),
+        let word = Word {
+            protection: place.id(),
+            relation: &place.relation(),
             row_key,
             is_spam,
             submission_id,
-            submission,
-            Some(&by),
-        );
+            submission: match row {
+                Some(row) => row.submission.clone(),
+                None => findings::submission_of(findings),
+            },
+            reporter: Some(&by),
+        };
+        let queued = feedback::queue(word, |original| {
+            row.is_some_and(|row| original.is_of_row(&row.fingerprint, &row.submission))
+                || original.is_of(submission_id)
+                || findings.iter().any(|one| one.describes(&original.submission))
+        });
         self.set("akismet", queued.to_json());
     }
 

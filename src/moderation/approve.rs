@@ -4,8 +4,10 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 use spamcheck_engine::Refusal;
 
-use super::answer::Answer;
-use super::findings;
+use super::answer::{Answer, Said};
+use super::findings::{self, Finding};
+use super::held::Held;
+use super::place::Place;
 use crate::report;
 
 /// Releases the row with a key.
@@ -16,19 +18,17 @@ pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
     };
     let latest = findings::latest_of(place.id(), &held.row_key);
     if !held.is_kept_back() {
-        let message = "The row is neither moderated nor spam; nothing was changed.";
-        return Answer::already(&latest, message)
-            .about(&place.relation(), Some(&held.row_key))
-            .with("row", "unchanged");
+        return note(&place, &held, &latest);
     }
-    let own = held.own_status(&held.findings()).filter(|own| !held.is_ours(own));
-    let (word, message) = match (&own, &held.protection.status.ham) {
+    let own = held.own_status(&held.findings());
+    let apps = own.as_ref().filter(|own| !held.is_ours(own));
+    let (word, message) = match (apps, &held.protection.status.ham) {
         (Some(own), _) => {
             held.restore(&place, own);
             ("restored", "The row has its own status again.")
         }
         (None, Some(ham)) => {
-            held.write(&place, ham);
+            held.release(&place, own.as_ref(), ham);
             ("released", "The row has the status of ham.")
         }
         (None, None) => report::refuse(
@@ -43,22 +43,46 @@ pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
             ),
         ),
     };
-    // Moderated rows that are released say nothing to Akismet, unless it had called them spam.
-    let told = held.is_spam && !held.is_moderate
-        || latest.iter().any(|one| one.check_name == "akismet" || one.is("suppressed"));
-    findings::reverse(&latest, None);
+    let told = held.is_spam && !held.is_moderate || concerns_akismet(&latest);
+    released(&place, &held, &latest, told, Answer::new("done", message).with("row", word))
+}
+
+/// A row that nothing keeps back, though the log says that something does: its status was set where nobody
+/// could note it, while triggers were off or in a restore.
+fn note(place: &Place, held: &Held, latest: &[Finding]) -> Answer {
+    let stand = latest.iter().any(Finding::stands)
+        && latest.first().is_some_and(|one| one.describes(&held.submission));
+    if !stand {
+        let message = "The row is neither moderated nor spam; nothing was changed.";
+        return Answer::already(latest, message)
+            .about(&place.relation(), Some(&held.row_key))
+            .with("row", "unchanged");
+    }
+    let message =
+        "The row is neither moderated nor spam by now; what the log had against it is taken back.";
+    let answer = Answer::new("done", message).with("row", "unchanged");
+    released(place, held, latest, concerns_akismet(latest), answer)
+}
+
+/// Moderated rows that are released say nothing to Akismet, unless it had called them spam.
+fn concerns_akismet(latest: &[Finding]) -> bool {
+    latest.iter().any(|one| one.check_name == "akismet" || one.is("suppressed"))
+}
+
+/// What follows for log, queue and subscriber.
+fn released(place: &Place, held: &Held, latest: &[Finding], told: bool, answer: Answer) -> Answer {
+    findings::reverse(latest, None);
     findings::reverse_row(place.id(), &held.row_key);
     place.decided(&held.row_key);
-    let mut answer = Answer::new("done", message)
-        .about(&place.relation(), Some(&held.row_key))
-        .with("row", word);
+    let mut answer = answer.about(&place.relation(), Some(&held.row_key));
     let submission_id = latest.first().map(|one| one.submission_id);
     if let Some(submission_id) = submission_id {
-        answer.resubscribe(Some(&held), submission_id, place.id());
+        answer.resubscribe(Some(held), submission_id, place.id());
     }
     if told {
-        let submission = held.submission.clone();
-        answer.tell(&place, Some(&held.row_key), false, submission_id, submission);
+        let row_key = Some(&held.row_key);
+        let said = Said { submission_id, row_key, row: Some(held), findings: &[] };
+        answer.tell(place, false, &said);
     }
     answer
 }

@@ -2,6 +2,8 @@
 //! such. Owns which list that is, by the policy's own settings, and the form of the entry: exactly that
 //! name, address or host, whatever characters it has.
 
+use std::panic::AssertUnwindSafe;
+
 use pgrx::datum::Interval;
 use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 use serde_json::Value as Json;
@@ -12,6 +14,7 @@ use super::findings::Finding;
 use crate::report;
 use crate::rights;
 use crate::spi::{self, Arg};
+use crate::subtransaction;
 
 /// What can be blocked: the word for it, the checks that look at it with the option that names their
 /// lists, and the list where none of them runs.
@@ -85,22 +88,35 @@ pub fn block_from_log(log_id: i64, what: &str, expires_in: Option<Interval>) -> 
 }
 
 fn entry(what: &str, finding: &Finding) -> Option<String> {
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    // Checks do not look at the blanks around either.
+    let given = |text: &Option<String>| {
+        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     match what {
         "author" => given(&finding.author).map(|text| pattern::exactly(&text)),
         "url" => given(&finding.url).map(|text| pattern::exactly(&text)),
         "email" => given(&finding.email).map(|text| pattern::exactly(&text)),
         "ip" => given(&finding.ip),
         _ => {
+            // What has no full stop, as in `javascript:…`, leads nowhere on the web.
             let host = hosts::of_url(&given(&finding.url)?)?;
-            // An entry stands for what ends in it: without the www. it is the site.
-            Some(
-                host.strip_prefix("www.")
-                    .filter(|rest| rest.contains('.'))
-                    .unwrap_or(&host)
-                    .to_owned(),
-            )
+            host.contains(['.', ':']).then(|| site(&host).to_owned())
         }
+    }
+}
+
+/// An entry stands for what ends in it: without the `www.` it is the site. Unless what is left is where a
+/// country registers everybody's sites, as `co.uk`, of which these are the names.
+fn site(host: &str) -> &str {
+    const REGISTRIES: [&str; 16] = [
+        "ac", "co", "com", "edu", "firm", "gen", "go", "gob", "gov", "ltd", "me", "ne", "net",
+        "or", "org", "plc",
+    ];
+    let Some(rest) = host.strip_prefix("www.") else { return host };
+    match rest.split_once('.') {
+        None => host,
+        Some((name, country)) if country.len() == 2 && REGISTRIES.contains(&name) => host,
+        Some(_) => rest,
     }
 }
 
@@ -138,6 +154,9 @@ fn add(list: &str, kind: ListKind, entry: &str, note: &str, expires_in: Option<I
         text.unwrap_or_default()
     });
     let expires = expires.unwrap_or_default();
+    if !expires.is_empty() {
+        must_be_ahead(&expires);
+    }
     rights::as_extension(|| {
         spi::write_returning(
             "INSERT INTO spamcheck.list (name, kind) SELECT convert_from($1, 'UTF8'), convert_from($2, 'UTF8')
@@ -163,4 +182,33 @@ fn add(list: &str, kind: ListKind, entry: &str, note: &str, expires_in: Option<I
             ],
         );
     });
+}
+
+/// An entry that has expired already blocks nobody.
+fn must_be_ahead(expires_in: &str) {
+    let ahead = subtransaction::attempt(AssertUnwindSafe(|| {
+        rights::as_extension(|| {
+            spi::json_now::<bool>(
+                "SELECT convert_to((now() + convert_from($1, 'UTF8')::interval > now())::text, 'UTF8')",
+                &[Arg::Text(expires_in)],
+            )
+        })
+    }));
+    let refusal = match ahead {
+        Ok(Some(true)) => return,
+        Ok(_) => Refusal::new(format!(
+            "expires_in is {}, so the entry would have expired already",
+            Refusal::quote(expires_in)
+        )),
+        Err(failure) => Refusal::new(format!(
+            "expires_in is {}, which no entry can last: {}",
+            Refusal::quote(expires_in),
+            failure.message
+        )),
+    };
+    report::refuse_value(
+        refusal.with_hint(
+            "Give the time for which the entry is to count, as '7 days', or NULL for good.",
+        ),
+    )
 }

@@ -1,7 +1,7 @@
 //! delete_spam(): ActionKit's "Delete this action, it's spam". The row goes, the log keeps what was found.
 //! Akismet is told only where it had not said so itself.
 
-use super::answer::Answer;
+use super::answer::{Answer, Said};
 use super::findings::{self, Finding};
 use super::held::{self, Found, Held};
 use super::place::Place;
@@ -20,9 +20,12 @@ pub fn delete_spam(log_id: i64) -> Answer {
     let place = match place {
         Ok(place) => place,
         Err(why) => {
-            return Answer::new("done", format!("The log notes that it is spam. {why}"))
-                .about(&named.relation, named.row_key.as_ref())
-                .with("row", "gone");
+            return Answer::new(
+                "done",
+                format!("The log notes that it is spam. {}", why.message()),
+            )
+            .about(&named.relation, named.row_key.as_ref())
+            .with("row", "gone");
         }
     };
     let row_key = held.as_ref().map(|held| &held.row_key).or(named.row_key.as_ref());
@@ -53,11 +56,13 @@ pub fn delete_spam(log_id: i64) -> Answer {
         Answer::new("done", message).about(&place.relation(), row_key).with("row", word);
     // Akismet said so, or it will learn nothing new.
     if !findings.iter().any(|one| one.check_name == "akismet") {
-        let submission = match &held {
-            Some(held) => held.submission.clone(),
-            None => findings::submission_of(&findings),
+        let said = Said {
+            submission_id: Some(named.submission_id),
+            row_key: its_key,
+            row: held.as_ref(),
+            findings: &findings,
         };
-        answer.tell(&place, its_key, true, Some(named.submission_id), submission);
+        answer.tell(&place, true, &said);
     }
     answer
 }

@@ -90,14 +90,22 @@ impl Finding {
     pub fn describes(&self, submission: &Json) -> bool {
         let same =
             |field: &str, text: &Option<String>| submission[field].as_str() == text.as_deref();
-        let text = submission["body"].as_str().or(submission["title"].as_str());
-        // Of the text there may be an excerpt, or a hash alone.
-        let begins =
-            |kept: &str| kept.len() == 64 || text.is_none_or(|text| text.starts_with(kept));
         same("author", &self.author)
             && same("email", &self.email)
             && same("url", &self.url)
-            && self.comment.as_deref().is_none_or(begins)
+            && self.is_of_text(checklog::comment_of(submission).as_deref())
+    }
+
+    /// Whether the text that it is about is this one: of its text there may be the beginning, or a hash alone.
+    fn is_of_text(&self, text: Option<&str>) -> bool {
+        let (Some(kept), Some(text)) = (self.comment.as_deref(), text) else {
+            return self.comment.is_none() && text.is_none();
+        };
+        let cut = self.detail.as_ref().is_some_and(|detail| detail.get("kept").is_some());
+        if cut || kept.chars().count() == checklog::EXCERPT {
+            return text.starts_with(kept);
+        }
+        text == kept || is_hash(kept) && sha256(text) == kept
     }
 
     /// Whether a submission is another one for certain: the log may have kept little of it, but that differs.
@@ -117,6 +125,11 @@ impl Finding {
     pub fn stands(&self) -> bool {
         !self.reversed && ["suppressed", "moderated", "challenged"].iter().any(|o| self.is(o))
     }
+}
+
+/// Whether what is kept of a text is its hash.
+fn is_hash(kept: &str) -> bool {
+    kept.len() == 64 && kept.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The finding with an id.
@@ -204,16 +217,15 @@ pub fn reverse_row(protection: i32, row_key: &Json) {
     }
 }
 
-/// Findings stand (again), and their row is spam.
+/// Findings stand, and their row is spam.
 fn confirm(submission_id: i64) {
     rights::as_extension(|| {
         spi::write_returning(
             "UPDATE spamcheck.spam_checklog l
-                SET reversed = false, reversed_at = NULL, reversed_by = NULL, _decision = 'spam',
-                    _outcome = coalesce(l._outcome, l.outcome),
+                SET _decision = 'spam', _outcome = coalesce(l._outcome, l.outcome),
                     outcome = CASE WHEN coalesce(l._outcome, l.outcome) IN ('moderated', 'challenged', 'rejected')
                                    THEN 'suppressed' ELSE coalesce(l._outcome, l.outcome) END
-              WHERE l.submission_id = $1
+              WHERE l.submission_id = $1 AND NOT l.reversed
              RETURNING NULL::bytea",
             &[Arg::Big(submission_id)],
         )
@@ -244,38 +256,19 @@ pub struct About<'a> {
     pub former: Option<&'a Json>,
 }
 
-/// Staff say that a row is spam, by what they `did`: what was found about it stands, and the log has a
-/// finding of theirs beside it.
-pub fn mark_spam(about: &About<'_>, known: &[Finding], did: &str, submission: &Json) {
-    let submission_id = known.first().map(|one| one.submission_id);
-    let id = submission_id.unwrap_or_else(checklog::next_submission_id);
-    match known.iter().find(|one| one.check_name == STAFF) {
-        None => log(about, id, did, submission),
-        Some(one) if one.reversed => find_again(about, one.id, did),
-        Some(_) => {}
+/// Staff say that a row is spam, by what they `did`; the id of the submission that they say it of. What is
+/// `known` of the text that the row has stands, and the log has a finding of theirs beside it. What somebody
+/// has taken back, and what was found in another text or in another row of that key, stays as it is.
+pub fn mark_spam(about: &About<'_>, known: &[Finding], did: &str, submission: &Json) -> i64 {
+    let stands = known
+        .first()
+        .filter(|one| one.describes(submission) && !known.iter().any(|finding| finding.reversed));
+    let id = stands.map_or_else(checklog::next_submission_id, |one| one.submission_id);
+    if stands.is_none() || !known.iter().any(|one| one.check_name == STAFF) {
+        log(about, id, did, submission);
     }
     confirm(id);
-}
-
-/// What staff said was taken back, and is said again: of the row as it is now, by who says it now.
-fn find_again(about: &About<'_>, id: i64, did: &str) {
-    let by = rights::session_user();
-    let former = about.former.map(Json::to_string).unwrap_or_default();
-    rights::as_extension(|| {
-        spi::write_returning(
-            "UPDATE spamcheck.spam_checklog l
-                SET why = convert_from($2, 'UTF8'), detail = convert_from($3, 'UTF8')::jsonb,
-                    _former = coalesce(nullif(convert_from($4, 'UTF8'), '')::jsonb, l._former)
-              WHERE l.id = $1
-             RETURNING NULL::bytea",
-            &[
-                Arg::Big(id),
-                Arg::Text(&format!("{by} {did}")),
-                Arg::Text(&json!({ "by": by }).to_string()),
-                Arg::Text(&former),
-            ],
-        )
-    });
+    id
 }
 
 fn log(about: &About<'_>, submission_id: i64, did: &str, submission: &Json) {
@@ -330,13 +323,15 @@ pub fn submission_of(findings: &[Finding]) -> Json {
         whole.remove("kept");
         return Json::Object(whole);
     }
+    // A hash of the text is not the text.
+    let text = one.comment.clone().filter(|kept| !is_hash(kept));
     let fields = [
         ("author", &one.author),
         ("email", &one.email),
         ("ip", &one.ip),
         ("url", &one.url),
         ("user_agent", &one.user_agent),
-        ("body", &one.comment),
+        ("body", &text),
     ];
     let given = fields
         .into_iter()

@@ -4,19 +4,22 @@
 
 use std::panic::AssertUnwindSafe;
 
-use pgrx::{Spi, pg_sys};
+use pgrx::{PgSqlErrorCode, Spi, pg_sys};
 use serde_json::Value as Json;
 use spamcheck_engine::Refusal;
 use spamcheck_engine::mapping::StatusValue;
 
 use super::findings::{self, Finding};
 use super::place::Place;
-use crate::protection::{self, Protection, Writes};
-use crate::row::{Row, to_server};
-use crate::stored_row::{self, as_texts, condition, constraints_at_once};
+use crate::constraints::{self, Reach};
+use crate::lookups::Moved;
+use crate::protection::{self, Described, Protection, Writes};
+use crate::row::{Column, Row, to_server};
+use crate::spi::{self, Arg};
+use crate::stored_row::{self, as_texts, condition};
 use crate::subscription::Subscription;
 use crate::whole_row::{self, Values};
-use crate::{decisions, key, lookups, report, rights, submission, subtransaction};
+use crate::{checked, decisions, key, lookups, report, rights, submission, subtransaction};
 
 /// A row of a protected table.
 pub struct Held {
@@ -32,6 +35,8 @@ pub struct Held {
     pub is_moderate: bool,
     /// Its content.
     pub submission: Json,
+    /// Hashes of the columns whose edit is a new submission.
+    pub fingerprint: Json,
     /// All its values.
     pub values: Values,
     /// Who is unsubscribed or resubscribed with it.
@@ -41,18 +46,45 @@ pub struct Held {
 /// Locks the row with a key; None: there is none. A key that its columns do not take is an error.
 pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
     let (condition, parameters) = condition(&place.described, row_key)?;
+    hold_where(place, &condition, &parameters, row_key)
+}
+
+/// The table as it would be with the primary key that it had when a row got this key; None: it has it still, or
+/// its columns are gone.
+fn with_former_key(place: &Place, row_key: &Json) -> Option<Described> {
+    let key = row_key.as_object()?;
+    if place.described.key.iter().all(|(name, ..)| key.contains_key(name))
+        && place.described.key.len() == key.len()
+    {
+        return None;
+    }
+    let columns = rights::as_extension(|| protection::operators_of(&place.relation()));
+    let former = key.keys().map(|name| {
+        let (type_name, operator) = columns.get(name)?.clone();
+        Some((name.clone(), type_name, operator))
+    });
+    Some(Described { key: former.collect::<Option<Vec<_>>>()?, ..place.described.clone() })
+}
+
+/// Locks the one row that a condition finds.
+fn hold_where(
+    place: &Place,
+    condition: &str,
+    parameters: &[String],
+    row_key: &Json,
+) -> Option<Held> {
     let table = stored_row::table(&place.described);
     let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition} FOR UPDATE"));
     let held = subtransaction::attempt(AssertUnwindSafe(|| {
         rights::as_owner_of(place.root(), || {
-            let args = as_texts(&parameters);
+            let args = as_texts(parameters);
             Spi::connect_mut(|client| {
-                let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
+                let found = client.update(query.as_c_str(), Some(2), &args).ok()?;
                 if found.is_empty() && place.described.forced {
                     // Being invisible is not being gone.
                     pgrx::error!("row-level security may hide the row from the table's owner");
                 }
-                if found.is_empty() {
+                if found.len() != 1 {
                     return None;
                 }
                 // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read
@@ -96,15 +128,33 @@ impl From<Held> for Found {
 /// which only the name is the same, its content has to be what was found. Elsewhere the content may have been
 /// edited since; but the row that was found, and that nobody has released, has a status that keeps it back.
 pub fn hold_found(place: &Place, finding: &Finding) -> Found {
-    let Some(held) = finding.row_key.as_ref().and_then(|key| hold(place, key)) else {
+    let Some(key) = &finding.row_key else {
         return Found { row: None, replaced: place.by_name };
     };
+    let held = match with_former_key(place, key) {
+        None => hold(place, key),
+        Some(former) => condition(&former, key)
+            .and_then(|(condition, parameters)| hold_where(place, &condition, &parameters, key)),
+    };
+    let Some(held) = held else {
+        return Found { row: None, replaced: place.by_name };
+    };
+    if held.row_key != *key && !place.by_name {
+        follow(finding.protection, key, &held.row_key);
+    }
     let same = if place.by_name {
         finding.describes(&held.submission)
     } else {
         finding.reversed || held.is_kept_back() || !finding.contradicts(&held.submission)
     };
     Found { row: same.then_some(held), replaced: !same }
+}
+
+/// The table's primary key is another one than when a row was judged: what is known of the row follows.
+fn follow(protection: i32, from: &Json, to: &Json) {
+    let mut moved = Moved::default();
+    checked::rename_row(protection, from, to, &mut moved.checked);
+    lookups::rename_row(protection, from, to, &mut moved);
 }
 
 /// The class of errors such as "invalid input syntax for type integer", as the server packs it.
@@ -128,6 +178,7 @@ pub unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::Tup
         is_spam: protection.status.is_spam(row),
         is_moderate: protection.status.is_moderate(row),
         submission: submission::whole(&protection, row),
+        fingerprint: submission::fingerprints(&protection, row),
         // SAFETY: the caller's promise.
         values: unsafe { whole_row::values(row, tupdesc) },
         subscription: Subscription::of_row(&protection, row),
@@ -186,6 +237,34 @@ impl Held {
         self.write(place, &writes.collect());
     }
 
+    /// Gives the row the status of ham. What a verdict wrote besides becomes what it was: `own`, as far as that
+    /// is known, and a verdict's mark of the time is taken away.
+    pub fn release(&self, place: &Place, own: Option<&Json>, ham: &Writes) {
+        let status = &self.protection.status;
+        let named = |column: &Column| ham.iter().any(|(ham, _)| ham.index == column.index);
+        let marked = |writes: &Option<Writes>, column: &Column| {
+            let mark = |(c, value): &(Column, StatusValue)| {
+                c.index == column.index && *value == StatusValue::Now
+            };
+            writes.iter().flatten().any(mark)
+        };
+        let besides = status.columns.iter().filter(|(_, column)| !named(column));
+        let besides = besides.filter_map(|(name, column)| {
+            let own = own.filter(|own| !(status.was_spam(own) && marked(&status.spam, column)));
+            let value = match own.and_then(|own| own.get(name)) {
+                Some(Json::String(text)) => StatusValue::Text(text.clone()),
+                Some(_) => StatusValue::Null,
+                None if !marked(&status.spam, column) && !marked(&status.moderate, column) => {
+                    return None;
+                }
+                None if !takes_null(place, name) => return None,
+                None => StatusValue::Null,
+            };
+            Some((*column, value))
+        });
+        self.write(place, &besides.chain(ham.iter().cloned()).collect());
+    }
+
     /// Writes status columns.
     pub fn write(&self, place: &Place, writes: &Writes) {
         let named = writes.iter().filter_map(|(column, value)| {
@@ -198,14 +277,19 @@ impl Held {
             return;
         }
         self.decide(place, |table, condition, parameters| {
-            stored_row::update(table, condition, parameters, &named);
+            stored_row::update(table, condition, parameters, &named, |tuple, tupdesc| {
+                // SAFETY: a row of this type, whose columns are read now.
+                let row = unsafe { Row::of_tuple(tuple, tupdesc) };
+                if !protection::holds(writes, row) {
+                    kept_by_trigger(place);
+                }
+            });
         });
     }
 
     /// Deletes the row.
     pub fn delete(&self, place: &Place) {
         self.decide(place, |table, condition, parameters| {
-            constraints_at_once();
             let statement = to_server(&format!("DELETE FROM {table} t WHERE {condition}"));
             let args = as_texts(&parameters);
             Spi::connect_mut(|client| {
@@ -220,13 +304,41 @@ impl Held {
         });
     }
 
-    fn decide(&self, place: &Place, work: impl FnOnce(&str, &str, Vec<String>)) {
+    fn decide(&self, place: &Place, work: impl Fn(&str, &str, Vec<String>)) {
         let table = stored_row::table(&place.described);
         let Some((condition, parameters)) = condition(&place.described, &self.row_key) else {
             return;
         };
-        rights::as_owner_of(place.root(), || {
-            decisions::while_deciding(place.id(), || work(&table, &condition, parameters));
+        let done = constraints::attempt(place.root(), &[&place.relation()], Reach::All, || {
+            rights::as_owner_of(place.root(), || {
+                decisions::while_deciding(place.id(), || {
+                    work(&table, &condition, parameters.clone());
+                });
+            });
         });
+        if let Err(failure) = done {
+            report::refuse(failure.code, failure.into());
+        }
     }
+}
+
+fn kept_by_trigger(place: &Place) -> ! {
+    report::refuse(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Refusal::new(format!("a trigger of {} keeps the row from getting that status", place.relation()))
+            .with_detail("Nothing was changed.")
+            .with_hint("The status is set with the rights of the table's owner: see what its BEFORE UPDATE triggers ask for."),
+    )
+}
+
+/// Whether a column of the table may be NULL.
+fn takes_null(place: &Place, column: &str) -> bool {
+    let takes_null = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to((NOT a.attnotnull)::text, 'UTF8') FROM pg_attribute a
+              WHERE a.attrelid = $1 AND a.attname = convert_from($2, 'UTF8') AND NOT a.attisdropped",
+            &[Arg::Oid(place.root()), Arg::Text(column)],
+        )
+    });
+    takes_null.unwrap_or_default()
 }

@@ -4,11 +4,15 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::answer::Answer;
+use pgrx::PgSqlErrorCode;
+use spamcheck_engine::Refusal;
+
+use super::answer::{Answer, Said};
 use super::findings::{self, Finding};
 use super::held::{self, Found, Held};
-use super::place::Place;
+use super::place::{Absent, Place};
 use super::refused;
+use crate::report;
 
 /// Decides about the submission that a log entry is about.
 pub fn not_spam(log_id: i64) -> Answer {
@@ -16,7 +20,7 @@ pub fn not_spam(log_id: i64) -> Answer {
     let place = Place::of_finding(&named);
     let mut found = hold(place.as_ref().ok(), &named);
     let findings = findings::of_submission(named.submission_id);
-    if let Some(answer) = decided(&findings) {
+    if let Some(answer) = decided(&findings, found.row.as_ref()) {
         return answer;
     }
     // Another session may have inserted it, or changed its key, before this one had the lock.
@@ -26,9 +30,17 @@ pub fn not_spam(log_id: i64) -> Answer {
     }
     match place {
         Ok(place) => release(&place, found, &findings),
+        Err(Absent::Unprotected(name)) if findings::were_rejected(&findings) => report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!(
+                "the rejected row cannot be inserted: table {name} is not protected"
+            ))
+            .with_detail("Nothing was changed; the log keeps the row.")
+            .with_hint("Call spamcheck.protect() for the table, and then this again."),
+        ),
         Err(why) => {
             findings::reverse(&findings, None);
-            Answer::new("done", format!("The findings are taken back. {why}"))
+            Answer::new("done", format!("The findings are taken back. {}", why.message()))
                 .about(&named.relation, named.row_key.as_ref())
                 .with("row", "gone")
         }
@@ -45,14 +57,32 @@ fn hold(place: Option<&Place>, finding: &Finding) -> Found {
     }
 }
 
-/// What somebody else has decided before, if anybody has.
-fn decided(findings: &[Finding]) -> Option<Answer> {
+/// What somebody else has decided before, if anybody has; `held`: the row.
+fn decided(findings: &[Finding], held: Option<&Held>) -> Option<Answer> {
     let one = findings.first()?;
     let about = |answer: Answer| answer.about(&one.relation, one.row_key.as_ref());
     if findings.iter().all(|one| one.reversed) {
         let by = one.reversed_by.as_deref().unwrap_or("staff");
-        let message = format!("{by} has taken the findings back already; nothing was changed.");
-        return Some(about(Answer::already(findings, message)));
+        let kept_back = held.filter(|held| held.is_kept_back());
+        let later = kept_back.and_then(|held| {
+            held.findings().into_iter().find(|later| later.id > one.id && later.stands())
+        });
+        let message = match &later {
+            Some(later) => format!(
+                "{by} has taken the findings back already; nothing was changed. What keeps the row back is log entry {}.",
+                later.id
+            ),
+            None => format!("{by} has taken the findings back already; nothing was changed."),
+        };
+        let mut answer = about(Answer::already(findings, message));
+        // A plain UPDATE of the status leaves the subscriber as it is.
+        if kept_back.is_none() && answer.resubscribe_ended(one.submission_id, one.protection) {
+            let message = format!(
+                "{by} has taken the findings back already; the subscriber is subscribed again."
+            );
+            answer = answer.with("status", "done").with("message", message);
+        }
+        return Some(answer);
     }
     if one.is("deleted") {
         let message = "The row was deleted as spam, and a deleted row cannot be brought back.";
@@ -87,6 +117,11 @@ pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
             "The table had no primary key to find the row by, so only the log was changed.".to_owned(),
             None,
         ),
+        None if one.row_key.as_ref().is_some_and(|key| !place.has_key(key)) => (
+            "unchanged",
+            "The table has another primary key since, by which the row could not be found, so only the log was changed.".to_owned(),
+            None,
+        ),
         None => ("gone", "The row is gone, so only the log was changed.".to_owned(), None),
     };
     let row_key = held.as_ref().map(|held| held.row_key.clone()).or_else(|| one.row_key.clone());
@@ -104,13 +139,18 @@ pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
         place.decided(row_key);
     }
     answer.resubscribe(held.as_ref(), one.submission_id, place.id());
-    // What Akismet is told is the original, where that is known; the row may have been edited since.
-    let submission = match &held {
-        Some(held) if !was_rejected => held.submission.clone(),
-        _ => findings::submission_of(findings),
+    // What the row says now is no spam where it is released with it, or is what was found.
+    let now = held.as_ref().filter(|held| {
+        !was_rejected
+            && (matches!(word, "restored" | "released") || one.describes(&held.submission))
+    });
+    let said = Said {
+        submission_id: Some(one.submission_id),
+        row_key: its_key.filter(|_| !was_rejected),
+        row: now,
+        findings,
     };
-    let told = its_key.filter(|_| !was_rejected);
-    answer.tell(place, told, false, Some(one.submission_id), submission);
+    answer.tell(place, false, &said);
     answer
 }
 
@@ -131,12 +171,17 @@ fn restore(place: &Place, held: &Held, findings: &[Finding]) -> (&'static str, S
         findings.iter().any(|this| (&this.check_name, &this.why) == (&one.check_name, &one.why))
     };
     if let Some(other) = later.iter().find(|one| !same(one)) {
-        let message = format!(
-            "The row was {} again when it was edited, by check {}: that is log entry {}, which still stands.",
-            if other.is("suppressed") { "suppressed" } else { "moderated" },
-            other.check_name,
-            other.id
-        );
+        let message = match other.check_name.as_str() {
+            findings::STAFF => format!(
+                "The row is spam since then ({}): that is log entry {}, which still stands.",
+                other.why, other.id
+            ),
+            check => format!(
+                "The row was {} again when it was edited, by check {check}: that is log entry {}, which still stands.",
+                if other.is("suppressed") { "suppressed" } else { "moderated" },
+                other.id
+            ),
+        };
         return ("unchanged", message);
     }
     let mut submissions: Vec<i64> = later.iter().map(|one| one.submission_id).collect();
@@ -151,7 +196,7 @@ fn restore(place: &Place, held: &Held, findings: &[Finding]) -> (&'static str, S
     }
     match &held.protection.status.ham {
         Some(ham) => {
-            held.write(place, ham);
+            held.release(place, None, ham);
             ("released", "The row has the status of ham; its own is not known.".to_owned())
         }
         None => {

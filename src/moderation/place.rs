@@ -30,6 +30,28 @@ pub struct Place {
     pub by_name: bool,
 }
 
+/// Why the table of a finding is no place for decisions.
+pub enum Absent {
+    /// There is no such table.
+    Gone(String),
+    /// Nobody protects it.
+    Unprotected(String),
+}
+
+impl Absent {
+    /// A sentence for the moderator.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Gone(name) => format!("Table {name} is gone, and its rows with it."),
+            Self::Unprotected(name) => {
+                format!(
+                    "Table {name} is not protected any more, so its rows were left as they are."
+                )
+            }
+        }
+    }
+}
+
 impl Place {
     /// That of a table or partition; an error if it is not protected.
     pub fn of(relation: pg_sys::Oid) -> Self {
@@ -50,8 +72,8 @@ impl Place {
         })
     }
 
-    /// That of a finding; else a sentence that says what became of it.
-    pub fn of_finding(finding: &Finding) -> Result<Self, String> {
+    /// That of a finding; else what became of it.
+    pub fn of_finding(finding: &Finding) -> Result<Self, Absent> {
         if let Some(place) = Self::open(finding.protection) {
             return Ok(place);
         }
@@ -63,12 +85,11 @@ impl Place {
             )
         });
         let Some(relation) = relation.map(pg_sys::Oid::from) else {
-            return Err(format!("Table {name} is gone, and its rows with it."));
+            return Err(Absent::Gone(name.clone()));
         };
         let place = protection_of(relation).and_then(Self::open);
-        place.map(|place| Self { by_name: true, ..place }).ok_or_else(|| {
-            format!("Table {name} is not protected any more, so its rows were left as they are.")
-        })
+        let place = place.map(|place| Self { by_name: true, ..place });
+        place.ok_or_else(|| Absent::Unprotected(name.clone()))
     }
 
     /// The table of a protection, held until the transaction ends.
@@ -99,6 +120,17 @@ impl Place {
     /// Its name, as the log has it.
     pub fn relation(&self) -> String {
         format!("{}.{}", quoted(&self.described.schema), quoted(&self.described.name))
+    }
+
+    /// Whether a key that the log has is one of the columns of the primary key.
+    pub fn has_key(&self, row_key: &Json) -> bool {
+        let columns = row_key.as_object();
+        let key = &self.described.key;
+        // The key of one column is found also after the column's renaming.
+        columns.is_some_and(|given| {
+            given.len() == key.len()
+                && (key.len() == 1 || key.iter().all(|(name, ..)| given.contains_key(name)))
+        })
     }
 
     /// Somebody decided about a row: nobody needs an answer about it, and no later one may override it.

@@ -2,7 +2,6 @@
 //! edit was refused, that edit is made. Owns these two statements; which findings they follow from is decided
 //! elsewhere.
 
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use pgrx::{PgSqlErrorCode, Spi, pg_sys};
@@ -12,12 +11,13 @@ use spamcheck_engine::Refusal;
 use super::held::{self, Held};
 use super::place::Place;
 use crate::checked;
+use crate::constraints::{self, Reach};
 use crate::lookups::{self, Moved};
-use crate::row::to_server;
+use crate::row::{self, to_server};
 use crate::spi::{self, Arg, quoted};
-use crate::stored_row::{self, as_texts, condition, constraints_at_once};
+use crate::stored_row::{self, as_texts, condition};
 use crate::whole_row::{Values, fingerprint};
-use crate::{decisions, report, rights, subtransaction};
+use crate::{decisions, nest_level, report, rights};
 
 /// Inserts a row with all its values; the row. A reason that the table has against it is an error: nothing
 /// is decided then.
@@ -97,9 +97,10 @@ fn store(
 ) -> Held {
     let values = Rc::new(values.clone());
     let statement = to_server(statement);
-    let stored = subtransaction::attempt(AssertUnwindSafe(|| {
-        rights::as_owner_of(place.root(), || {
-            constraints_at_once();
+    let relation = place.relation();
+    let stored = constraints::attempt(place.root(), &[&relation], Reach::All, || {
+        let values = values.clone();
+        as_the_log_writes(place, || {
             decisions::while_storing(place.id(), values, || {
                 let args = as_texts(parameters);
                 Spi::connect_mut(|client| {
@@ -119,7 +120,7 @@ fn store(
                 })
             })
         })
-    }));
+    });
     stored.unwrap_or_else(|failure| {
         let refusal =
             Refusal::new(format!("the {what} {}: {}", place.relation(), failure.message));
@@ -132,4 +133,9 @@ fn store(
         };
         report::refuse(failure.code, refusal.with_detail(detail).with_hint(hint))
     })
+}
+
+/// Runs `work` as the table's owner, with values read as the log has them: of money no word says which it is.
+fn as_the_log_writes<T>(place: &Place, work: impl FnOnce() -> T) -> T {
+    rights::as_owner_of(place.root(), || nest_level::within(&[row::MONEY], work))
 }

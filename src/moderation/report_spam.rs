@@ -5,7 +5,7 @@
 use pgrx::pg_sys;
 use spamcheck_engine::policy::Mode;
 
-use super::answer::Answer;
+use super::answer::{Answer, Said};
 use super::findings::{self, About};
 use crate::lookups;
 
@@ -17,7 +17,9 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     };
     let latest = findings::latest_of(place.id(), &held.row_key);
     let stands = |decision: Option<&str>| decision == Some("spam");
-    let reported = latest.iter().any(|one| !one.reversed && stands(one.decision.as_deref()));
+    let same = latest.first().is_some_and(|one| one.describes(&held.submission));
+    let reported =
+        same && latest.iter().any(|one| !one.reversed && stands(one.decision.as_deref()));
     let was_spam = held.is_spam && !held.is_moderate && !latest.iter().any(|one| one.reversed);
     // A row that has no status is spam in the log alone.
     let keeps = held.protection.status.spam.as_ref().is_none_or(Vec::is_empty);
@@ -37,7 +39,8 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     let former = lookups::status_before_hold(place.id(), &held.row_key).or(held.status.clone());
     let about =
         About { protection: &held.protection, row_key: &held.row_key, former: former.as_ref() };
-    findings::mark_spam(&about, &latest, "reported it as spam", &held.submission);
+    let did = "reported it as spam";
+    let submission_id = findings::mark_spam(&about, &latest, did, &held.submission);
     place.decided(&held.row_key);
     let (status, message) = match (was_spam, keeps) {
         (true, _) => ("already", "The row is spam already; the log notes that it was confirmed."),
@@ -49,19 +52,22 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     let mut answer = Answer::new(status, message)
         .about(&place.relation(), Some(&held.row_key))
         .with("row", if was_spam || keeps { "unchanged" } else { "spam" });
-    let submission_id =
-        findings::latest_of(place.id(), &held.row_key).first().map(|one| one.submission_id);
     let settings = &place.policy.settings;
     if settings.unsubscribe
         && settings.mode == Mode::Enforce
         && let Some(subscription) = &held.subscription
     {
-        answer.unsubscribe(subscription, submission_id);
+        answer.unsubscribe(subscription, Some(submission_id));
     }
     // What the checks have marked as spam needs no word: only what they missed.
     if !was_spam {
-        let submission = held.submission.clone();
-        answer.tell(&place, Some(&held.row_key), true, submission_id, submission);
+        let said = Said {
+            submission_id: Some(submission_id),
+            row_key: Some(&held.row_key),
+            row: Some(&held),
+            findings: &[],
+        };
+        answer.tell(&place, true, &said);
     }
     answer
 }

@@ -36,7 +36,12 @@ impl BoundStatus {
 
     /// Whether a status that was noted, as an object of column to text or null, is one that verdicts write.
     pub fn is_ours(&self, noted: &serde_json::Value) -> bool {
-        self.was_moderate(noted) || has(self.spam.as_ref(), |column| self.noted(noted, column))
+        self.was_moderate(noted) || self.was_spam(noted)
+    }
+
+    /// Whether one that was noted is that of spam.
+    pub fn was_spam(&self, noted: &serde_json::Value) -> bool {
+        has(self.spam.as_ref(), |column| self.noted(noted, column))
     }
 
     /// Whether one that was noted is that of moderated rows.
@@ -58,6 +63,11 @@ fn has(writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool
             .is_some_and(|stored| stored == *value || stored == row::as_written(*column, value)),
     };
     writes.is_some_and(|writes| !writes.is_empty() && writes.iter().all(has))
+}
+
+/// Whether a row has all that was to be written into it.
+pub fn holds(writes: &Writes, row: Row<'_>) -> bool {
+    has(Some(writes), |column| row.text(column))
 }
 
 impl BoundStatus {

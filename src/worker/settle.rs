@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::lookup::Found;
 use spamcheck_engine::policy::Mode;
@@ -24,8 +24,10 @@ use crate::settings;
 use crate::shared::Database;
 use crate::spi::quoted;
 use crate::submission::wall_clock;
-use crate::worker::writing::{self, Change, Unwritten};
-use crate::{calls, mail, rights, subtransaction};
+use crate::subscription::Subscription;
+use crate::subtransaction::Failure;
+use crate::worker::writing::{self, Change, LOCKS_LIMIT, Unwritten};
+use crate::{calls, mail, nest_level, report, rights, subtransaction};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
@@ -144,6 +146,7 @@ pub fn settle<A: Into<Concluded> + About>(database: &Database, answered: Vec<A>)
                 }
                 finished.push(one.lookup.id);
             }
+            Err(failure) if is_locked(&failure) => postponed.push(wait_for(&one)),
             Err(failure) => postponed.push(cannot_write(&one, failure.message)),
         }
         if begun.elapsed() >= SLOW {
@@ -314,7 +317,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, &described, lookup, &judgement, before));
     if let Some(subscription) = &written.subscription {
-        subscription.unsubscribe_or_log(submission_id);
+        unsubscribe(subscription, submission_id);
     }
     if news {
         tell(&policy, &described, lookup, &judgement);
@@ -335,6 +338,25 @@ pub fn settle_one(one: &Concluded) -> Settled {
         }
     }
     if written.changed { Settled::Applied } else { Settled::Done }
+}
+
+/// Unsubscribes without waiting for long: the locks of the rows that were settled before are held meanwhile. A
+/// subscriber whom somebody else has locked takes the verdict back, to be applied again with this.
+fn unsubscribe(subscription: &Subscription, submission_id: Option<i64>) {
+    let done = nest_level::within(&[LOCKS_LIMIT], || subscription.unsubscribe(submission_id));
+    match done {
+        Err(failure) if is_locked(&failure) => report::refuse(failure.code, failure.into()),
+        Err(failure) => subscription.log(&failure),
+        Ok(_) => {}
+    }
+}
+
+/// Whether something failed because somebody else has locked what it needs.
+fn is_locked(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED
+    )
 }
 
 fn stored(id: i32) -> Option<(Stored, Rc<Policy>)> {

@@ -1,6 +1,7 @@
 //! Writes into the row that a lookup was about: as the table's owner, found by its key, and only if it is
 //! still what was asked about. Owns the statements on users' tables; what is to be written is settle.rs's.
 
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::{Spi, pg_sys};
@@ -9,6 +10,7 @@ use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
 use spamcheck_engine::{Policy, Verdict};
 
+use crate::constraints;
 use crate::lookups::{self, Claimed};
 use crate::nest_level;
 use crate::protection::{self, Bound, Described, Protection, Stored};
@@ -18,10 +20,14 @@ use crate::stored_row::{self, as_texts, condition, update};
 use crate::submission::{self, hash_of};
 use crate::subscription::Subscription;
 
+/// How long the worker waits for other sessions' locks: less than the server takes to call it a deadlock, so
+/// that it is never a session that has to give way.
+pub const LOCKS_LIMIT: (&CStr, &CStr) = (c"lock_timeout", c"200ms");
+
 /// Limits for what the table's own triggers and other sessions' locks may take.
 pub fn limit_locks() {
     // SAFETY: a plain setting for the rest of the subtransaction's nest level.
-    unsafe { nest_level::set(c"lock_timeout", c"200ms") };
+    unsafe { nest_level::set(LOCKS_LIMIT.0, LOCKS_LIMIT.1) };
 }
 
 /// What an answer changes about a row.
@@ -133,7 +139,8 @@ pub fn apply(
     if writes.is_empty() {
         return Ok(Written { changed: false, status: None, subscription });
     }
-    update(&table, &condition, parameters.clone(), &writes);
+    constraints::all_at_once();
+    update(&table, &condition, parameters.clone(), &writes, |_, _| ());
     let bound = (stored, described, policy);
     let status = if others { status_now(bound, &table, &condition, &parameters) } else { None };
     Ok(Written { changed: true, status, subscription })

@@ -81,3 +81,64 @@ fn what_follows_in_the_transaction_can_be_put_off_as_before() {
         ));
     }
 }
+
+/// A table whose status is several columns, of which spam writes one that ham does not name.
+fn several() -> Site {
+    let mut site = Site::bare();
+    site.run(
+        r#"CREATE TABLE posts (id serial PRIMARY KEY, body text, is_public boolean DEFAULT true, is_removed boolean DEFAULT false, removed_at timestamptz,
+               changed_at timestamptz NOT NULL DEFAULT '2001-01-01Z');
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+           SELECT spamcheck.protect('posts', status => '{"ham": {"is_public": true, "is_removed": false}, "moderate": {"is_public": false},
+               "spam": {"is_removed": true, "removed_at": "$now", "changed_at": "$now"}}')"#,
+    );
+    site
+}
+
+/// The rows, with whether they are marked as removed.
+fn marks(site: &mut Site) -> String {
+    site.ask("SELECT id, is_public, is_removed, removed_at IS NOT NULL, changed_at > '2001-01-01Z' FROM posts ORDER BY id")
+}
+
+#[test]
+fn what_a_verdict_wrote_besides_is_taken_back_where_the_app_had_let_the_row_wait() {
+    let mut site = several();
+    site.run("INSERT INTO posts (body, is_public) VALUES ('casino', false)");
+    assert_eq!(marks(&mut site), "1|f|t|t|t");
+    assert_eq!(call(&mut site, "approve('posts', '1')"), "done|released");
+    assert_eq!(marks(&mut site), "1|t|f|f|f");
+}
+
+#[test]
+fn the_mark_of_a_removal_goes_with_it_where_nobody_knows_what_was_before() {
+    let mut site = several();
+    site.run("INSERT INTO posts (body, is_removed, removed_at) VALUES ('fine', true, now()), ('casino', true, now())");
+    assert_eq!(call(&mut site, "approve('posts', '1')"), "done|released");
+    assert_eq!(call(&mut site, "approve('posts', '2')"), "done|released");
+    assert_eq!(marks(&mut site), "1|t|f|f|f\n2|t|f|f|t");
+    site.run("INSERT INTO posts (body) VALUES ('casino'); UPDATE spamcheck.spam_checklog SET _former = NULL");
+    assert_eq!(
+        call(&mut site, "not_spam((SELECT max(id) FROM spamcheck.spam_checklog))"),
+        "done|released"
+    );
+    assert_eq!(
+        site.ask("SELECT is_public, is_removed, removed_at FROM posts WHERE id = 3"),
+        "t|f|"
+    );
+}
+
+#[test]
+fn what_the_log_has_against_a_row_that_was_released_unseen_is_taken_back() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino'), ('casino');
+         SET session_replication_role = replica; UPDATE comments SET status = 'approved'; RESET session_replication_role;
+         UPDATE comments SET body = 'harmless', status = 'approved' WHERE id = 2",
+    );
+    assert_eq!(outcomes(&mut site), "content suppressed, content suppressed");
+    assert_eq!(call(&mut site, "approve('comments', '1')"), "done|unchanged");
+    assert_eq!(call(&mut site, "approve('comments', '1')"), "already|unchanged");
+    // Nobody has said anything of a text that the row has no more.
+    assert_eq!(call(&mut site, "approve('comments', '2')"), "already|unchanged");
+    assert_eq!(outcomes(&mut site), "content not_spam by postgres, content suppressed");
+}

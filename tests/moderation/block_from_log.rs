@@ -139,3 +139,58 @@ fn the_entry_is_the_moderators() {
         role
     );
 }
+
+#[test]
+fn blanks_around_are_no_part_of_what_is_blocked() {
+    let mut site = logged();
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino'); INSERT INTO comments (body, author, email, url) VALUES ('casino', ' Bob ', 'b@x.example  ', ' http://x.example/a ')");
+    let id = site.ask("SELECT max(id) FROM spamcheck.spam_checklog");
+    for (what, column, same) in [
+        ("author", "author", " Bob "),
+        ("email", "email", "b@x.example"),
+        ("url", "url", " http://x.example/a "),
+    ] {
+        site.run(&format!("SELECT spamcheck.block_from_log({id}, '{what}')"));
+        assert_ne!(hits(&mut site, column, same), "-", "{what}");
+        assert_ne!(hits(&mut site, column, same.trim()), "-", "{what}");
+    }
+}
+
+#[test]
+fn a_domain_is_a_site_and_neither_a_script_nor_where_sites_are_registered() {
+    let mut site = logged();
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')");
+    for (url, entry) in [
+        ("https://www.co.uk/", "url_block: www.co.uk"),
+        ("https://www.bad.co.uk/", "url_block: bad.co.uk"),
+        ("www.example", "url_block: www.example"),
+        ("http://[2001:db8::1]/", "url_block: [2001:db8::1]"),
+    ] {
+        site.run(&format!("INSERT INTO comments (body, url) VALUES ('casino', '{url}')"));
+        let blocked =
+            "SELECT spamcheck.block_from_log(max(id), 'domain') FROM spamcheck.spam_checklog";
+        assert_eq!(site.ask(blocked), entry, "{url}");
+    }
+    site.run("INSERT INTO comments (body, url) VALUES ('casino', 'javascript:alert(1)')");
+    let id = site.ask("SELECT max(id) FROM spamcheck.spam_checklog");
+    let error =
+        refused(&mut site.client, &format!("SELECT spamcheck.block_from_log({id}, 'domain')"));
+    assert!(error.message().contains("has no domain"), "{error:?}");
+}
+
+#[test]
+fn an_entry_that_could_not_count_is_refused() {
+    let mut site = logged();
+    let id = first(&mut site);
+    for wrong in ["-1 day", "0", "100000000 years"] {
+        let error = refused(
+            &mut site.client,
+            &format!("SELECT spamcheck.block_from_log({id}, 'ip', '{wrong}')"),
+        );
+        assert!(
+            error.message().contains("expires_in") && error.hint().is_some(),
+            "{wrong}: {error:?}"
+        );
+    }
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'ip_block' AND value = '192.0.2.77'"), "0");
+}

@@ -78,6 +78,29 @@ fn columns_of_a_fixed_length_keep_it() {
 }
 
 #[test]
+fn names_and_amounts_of_money_are_what_they_were_in_the_session_that_was_refused() {
+    let mut site = site(
+        "id int PRIMARY KEY, body text, rc regclass, rt regtype, own regtype, fn regproc, price money",
+    );
+    site.run(
+        "CREATE SCHEMA s; CREATE TABLE s.c (); CREATE TABLE public.c (); CREATE TYPE s.mood AS ENUM ('so'); CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+         SET search_path = s, public",
+    );
+    let id = rejected(
+        &mut site,
+        "INSERT INTO public.posts VALUES (1, 'casino', 'c', 'text', 'mood', 'f', 1234.56::numeric::money)",
+    );
+    // What the session that was refused called s.c is another table to this one.
+    let mut moderator = site.db.client();
+    let answer = ask(&mut moderator, &format!("SELECT spamcheck.not_spam({id}) ->> 'row'"));
+    assert_eq!(answer, "inserted");
+    assert_eq!(
+        ask(&mut moderator, "SELECT rc, rt, own, fn, price FROM posts"),
+        "s.c|text|s.mood|s.f|$1,234.56"
+    );
+}
+
+#[test]
 fn its_findings_get_the_rows_key_and_it_is_not_judged_again() {
     let mut site = site("id serial PRIMARY KEY, body text, ip inet");
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_block', '10.0.0.0/8')");

@@ -32,10 +32,10 @@ fn ham_that_is_set_to_spam_is_logged_as_theirs_and_can_be_taken_back() {
 }
 
 #[test]
-fn what_was_reversed_stands_again_when_staff_set_it_to_spam() {
+fn what_was_taken_back_stays_so_when_staff_set_it_to_spam() {
     let mut site = site();
     site.run("INSERT INTO comments (body) VALUES ('casino'); UPDATE comments SET status = 'approved'; UPDATE comments SET status = 'spam'");
-    assert_eq!(outcomes(&mut site), "content suppressed, staff suppressed");
+    assert_eq!(outcomes(&mut site), "content not_spam by postgres, staff suppressed");
     site.run("UPDATE comments SET status = 'approved'");
     assert_eq!(outcomes(&mut site), "content not_spam by postgres, staff not_spam by postgres");
 }

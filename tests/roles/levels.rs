@@ -7,7 +7,7 @@ use crate::denied;
 use crate::site::{Site, ask, refused, run};
 
 /// What can be done, and by which levels.
-const DEEDS: [(&str, &[&str]); 44] = [
+const DEEDS: [(&str, &[&str]); 45] = [
     ("SELECT * FROM spamcheck.stat_check", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.stat_table", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.stat_daily", &["admin", "moderator", "analyst"]),
@@ -15,6 +15,7 @@ const DEEDS: [(&str, &[&str]); 44] = [
     ("SELECT * FROM spamcheck.privacy_report('comments')", &["admin", "moderator"]),
     ("SELECT spamcheck.erase_subject('nobody@example.com')", &["admin", "moderator"]),
     ("SELECT * FROM spamcheck._mail", &[]),
+    ("SELECT spamcheck.captcha_new('image', 'comments')", &["admin", "moderator", "app"]),
     ("DELETE FROM spamcheck._mailing", &[]),
     ("SELECT * FROM spamcheck.spam_checklog", &["admin", "moderator", "analyst"]),
     ("SELECT * FROM spamcheck.recent", &["admin", "moderator", "analyst"]),
@@ -109,6 +110,37 @@ fn each_level_may_do_what_it_is_for_and_no_more() {
             assert_eq!(may(&mut client, deed), levels.contains(&level), "{level}: {deed}");
         }
     }
+}
+
+#[test]
+fn those_who_may_hand_over_what_akismet_posts_get_as_far_as_its_key() {
+    for (level, may) in [("admin", true), ("app", true), ("moderator", false), ("analyst", false)] {
+        let mut site = Site::new();
+        let role = site.role(level);
+        site.run(&format!("SELECT spamcheck.grant_access('{role}', '{level}')"));
+        let mut client = site.db.client_as(&role);
+        let error = refused(&mut client, "SELECT spamcheck.akismet_webhook('{\"key\": \"x\"}')");
+        assert_eq!(error.code() != &SqlState::INSUFFICIENT_PRIVILEGE, may, "{level}: {error:?}");
+    }
+}
+
+#[test]
+fn a_table_in_a_schema_of_its_own_takes_usage_of_it_or_another_name() {
+    let mut site = site_with_a_finding();
+    let role = site.role("mod");
+    site.run(&format!(
+        "CREATE SCHEMA s; ALTER TABLE comments SET SCHEMA s; SELECT spamcheck.grant_access('{role}', 'moderator')"
+    ));
+    let mut client = site.db.client_as(&role);
+    denied(&mut client, "SELECT spamcheck.approve('s.comments', '1')");
+    run(&mut client, "SELECT spamcheck.not_spam(1)");
+    let by_view = "SELECT spamcheck.report_spam((SELECT relation FROM spamcheck.protected_table), '1') ->> 'row'";
+    assert_eq!(ask(&mut client, by_view), "spam");
+    site.run(&format!("GRANT USAGE ON SCHEMA s TO {role}"));
+    assert_eq!(
+        ask(&mut client, "SELECT spamcheck.approve('s.comments', '1') ->> 'row'"),
+        "restored"
+    );
 }
 
 #[test]

@@ -58,3 +58,36 @@ fn a_trial_unsubscribes_nobody_later_either() {
     site.until("SELECT count(*) FROM spamcheck.spam_checklog", "1");
     assert_eq!(site.get("SELECT count(*) FROM users WHERE changes > 0"), "0");
 }
+
+#[test]
+fn a_subscriber_whom_somebody_holds_is_waited_for_without_holding_others_up() {
+    let world = World::shared();
+    let mut site = world.site("{\"mode\": \"async\"}");
+    site.run(USERS);
+    site.run(&format!(
+        "SELECT spamcheck.protect('comments', subscriber => '{SUBSCRIBER}'); UPDATE spamcheck.policy SET unsubscribe = true"
+    ));
+    let mut app = site.database.client();
+    let mut run = |statements: &str| app.batch_execute(statements).expect(statements);
+    run("BEGIN; UPDATE users SET changes = 0 WHERE email LIKE 'ann%'");
+    site.run(&format!(
+        "INSERT INTO comments (email, ip, body) VALUES ('bob@mail.example', '203.0.113.7', '{SPAM}'), ('ann@mail.example', '203.0.113.7', '{SPAM}')"
+    ));
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE _answer IS NOT NULL", "1");
+    // That is no failure of the verdict, which is all in or not at all.
+    assert_eq!(site.get("SELECT last_error FROM spamcheck.lookup"), "-");
+    assert_eq!((site.status(1), site.status(2)), ("spam".into(), "approved".into()));
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.spam_checklog"), "1");
+    // Whoever holds the subscriber may want the rows: it is not he who has to give way.
+    for _ in 0..3 {
+        run("UPDATE comments SET likes = likes + 1");
+    }
+    run("COMMIT");
+    site.until("SELECT status FROM comments WHERE id = 2", "spam");
+    site.until_all_answered();
+    assert_eq!(
+        site.get("SELECT string_agg(split_part(email, '@', 1) || ' ' || subscription_status, ', ' ORDER BY email) FROM users WHERE email < 'c'"),
+        "ann unsubscribed, bob unsubscribed"
+    );
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.spam_checklog"), "2");
+}

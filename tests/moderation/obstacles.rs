@@ -1,0 +1,162 @@
+//! What stands between a decision and its row: nothing is called done that is not.
+
+use postgres::error::SqlState;
+
+use crate::site::{Site, refused};
+use crate::{call, outcomes, site};
+
+/// A site where the word `casino` is rejected, and one such submission of row 19.
+fn rejecting() -> Site {
+    let mut site = site();
+    site.check("content", "action = 'reject'");
+    refused(&mut site.client, "INSERT INTO comments (id, body) VALUES (19, 'casino')");
+    site
+}
+
+#[test]
+fn a_rejected_row_waits_for_a_table_that_is_not_protected_for_the_moment() {
+    let mut site = rejecting();
+    site.run("SELECT spamcheck.unprotect('comments')");
+    let error = refused(&mut site.client, "SELECT spamcheck.not_spam(1)");
+    assert!(
+        error.message().contains("public.comments is not protected")
+            && error.hint().is_some_and(|hint| hint.contains("protect()")),
+        "{error:?}"
+    );
+    assert_eq!(outcomes(&mut site), "content rejected");
+    site.run("SELECT spamcheck.protect('comments')");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|inserted");
+    assert_eq!(site.statuses(), "19 approved");
+    assert_eq!(call(&mut site, "not_spam(1)"), "already|");
+}
+
+#[test]
+fn a_table_that_was_protected_anew_and_renamed_is_found() {
+    let mut site = rejecting();
+    site.run(
+        "SELECT spamcheck.unprotect('comments'); SELECT spamcheck.protect('comments'); CREATE SCHEMA s;
+         ALTER TABLE comments RENAME TO remarks; ALTER TABLE remarks SET SCHEMA s",
+    );
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|inserted");
+    assert_eq!(site.ask("SELECT id, status FROM s.remarks"), "19|approved");
+}
+
+#[test]
+fn a_table_that_is_gone_is_told_of_in_a_sentence() {
+    let mut site = rejecting();
+    site.run("DROP TABLE comments");
+    let answer =
+        site.ask("SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam(1) AS a) x");
+    assert!(answer.starts_with("gone|") && answer.contains("public.comments is gone"), "{answer}");
+}
+
+#[test]
+fn an_insert_that_would_have_become_an_edit_is_inserted_once_its_key_is_free() {
+    let mut site = site();
+    site.check("content", "action = 'reject'");
+    site.run("INSERT INTO comments (id, body) VALUES (1, 'fine'), (2, 'fine')");
+    let upsert = |id: i32, text: &str, edit: &str| {
+        format!(
+            "INSERT INTO comments (id, body) VALUES ({id}, '{text}') ON CONFLICT (id) DO UPDATE SET body = {edit}"
+        )
+    };
+    // The row that is proposed is refused, whatever would have become of it.
+    refused(&mut site.client, &upsert(1, "casino", "'harmless'"));
+    let error = refused(&mut site.client, "SELECT spamcheck.not_spam(1)");
+    assert_eq!(error.code(), &SqlState::UNIQUE_VIOLATION);
+    assert!(error.detail().is_some_and(|detail| detail.contains("(id)=(1)")), "{error:?}");
+    assert_eq!(outcomes(&mut site), "content rejected");
+    site.run("DELETE FROM comments WHERE id = 1");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|inserted");
+    assert_eq!(site.ask("SELECT body FROM comments WHERE id = 1"), "casino");
+    // The edit is refused, which is one of the row that is there.
+    refused(&mut site.client, &upsert(2, "fine too", "'casino of ' || excluded.body"));
+    assert_eq!(call(&mut site, "not_spam(2)"), "done|edited");
+    assert_eq!(site.ask("SELECT body FROM comments WHERE id = 2"), "casino of fine too");
+}
+
+#[test]
+fn a_trigger_that_keeps_the_status_is_told_of_and_nothing_is_decided() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino'), ('fine');
+         CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.status := OLD.status; RETURN NEW; END';
+         CREATE TRIGGER keep BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION keep()",
+    );
+    for call in ["not_spam(1)", "approve('comments', '1')", "report_spam('comments', '2')"] {
+        let error = refused(&mut site.client, &format!("SELECT spamcheck.{call}"));
+        assert!(
+            error.message().contains("a trigger of public.comments") && error.hint().is_some(),
+            "{call}: {error:?}"
+        );
+    }
+    assert_eq!(outcomes(&mut site), "content suppressed");
+    site.run("DROP TRIGGER keep ON comments");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+}
+
+#[test]
+fn a_trigger_may_set_other_columns_and_statuses_are_compared_by_what_they_are() {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE notes (id int PRIMARY KEY, body text, state char(8) DEFAULT 'ok', at timestamptz, n int DEFAULT 0);
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+         CREATE FUNCTION count() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := NEW.n + 1; RETURN NEW; END';
+         CREATE TRIGGER count BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION count();
+         SELECT spamcheck.protect('notes', status => '{\"ham\": {\"state\": \"ok\", \"at\": null}, \"moderate\": {\"state\": \"wait\"}, \"spam\": {\"state\": \"spam\", \"at\": \"$now\"}}');
+         INSERT INTO notes VALUES (1, 'casino', 'ok', '2001-02-03 04:05:06.5+00')",
+    );
+    site.run("SET timezone = 'Asia/Kolkata'; SET datestyle = 'SQL, DMY'");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(
+        site.ask("SELECT state, at = '2001-02-03T04:05:06.5Z', n FROM notes"),
+        "ok      |t|1"
+    );
+    assert_eq!(call(&mut site, "report_spam('notes', '1')"), "done|spam");
+}
+
+#[test]
+fn a_row_whose_table_has_another_primary_key_is_found_by_the_old_one() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino'), ('casino'), ('casino');
+         ALTER TABLE comments DROP CONSTRAINT comments_pkey; ALTER TABLE comments ADD slug int; UPDATE comments SET slug = 4 - id;
+         ALTER TABLE comments ADD PRIMARY KEY (slug)",
+    );
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(site.statuses(), "1 approved\n2 spam\n3 spam");
+    assert_eq!(
+        site.ask("SELECT row_key FROM spamcheck.spam_checklog WHERE id = 1"),
+        "{\"slug\": 3}"
+    );
+    // Where it cannot be told by that, it is not called gone.
+    site.run("ALTER TABLE comments DROP CONSTRAINT comments_pkey; ALTER TABLE comments ADD PRIMARY KEY (slug, body); UPDATE comments SET id = 3");
+    let answer =
+        site.ask("SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam(3) AS a) x");
+    assert!(answer.starts_with("unchanged|") && answer.contains("another primary key"), "{answer}");
+}
+
+#[test]
+fn a_key_of_another_type_is_still_the_same() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino'), ('casino');
+         ALTER TABLE comments ALTER id DROP DEFAULT, ALTER id TYPE text",
+    );
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(call(&mut site, "delete_spam(2)"), "done|deleted");
+    assert_eq!(site.statuses(), "1 approved");
+}
+
+#[test]
+fn who_waits_for_another_in_vain_is_not_told_to_look_at_columns() {
+    let mut site = site();
+    site.run("INSERT INTO comments (body) VALUES ('casino')");
+    let mut other = site.db.client();
+    site.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    site.ask("SELECT count(*) FROM comments");
+    crate::site::run(&mut other, "UPDATE comments SET views = 1");
+    let error = refused(&mut site.client, "SELECT spamcheck.not_spam(1)");
+    assert_eq!(error.code(), &SqlState::T_R_SERIALIZATION_FAILURE);
+    assert_eq!(error.hint(), None);
+}
