@@ -50,8 +50,7 @@ pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
 /// A row that nothing keeps back, though the log says that something does: its status was set where nobody
 /// could note it, while triggers were off or in a restore.
 fn note(place: &Place, held: &Held, latest: &[Finding]) -> Answer {
-    let stand = latest.iter().any(Finding::stands)
-        && latest.first().is_some_and(|one| one.describes(&held.submission));
+    let stand = latest.iter().any(Finding::stands) && findings::describe(latest, &held.submission);
     if !stand {
         let message = "The row is neither moderated nor spam; nothing was changed.";
         return Answer::already(latest, message)

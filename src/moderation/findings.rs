@@ -127,6 +127,11 @@ impl Finding {
     }
 }
 
+/// Whether findings on one submission are about this content. An edited row may have been asked about anew.
+pub fn describe(findings: &[Finding], submission: &Json) -> bool {
+    findings.iter().any(|one| one.describes(submission))
+}
+
 /// Whether what is kept of a text is its hash.
 fn is_hash(kept: &str) -> bool {
     kept.len() == 64 && kept.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -260,9 +265,8 @@ pub struct About<'a> {
 /// `known` of the text that the row has stands, and the log has a finding of theirs beside it. What somebody
 /// has taken back, and what was found in another text or in another row of that key, stays as it is.
 pub fn mark_spam(about: &About<'_>, known: &[Finding], did: &str, submission: &Json) -> i64 {
-    let stands = known
-        .first()
-        .filter(|one| one.describes(submission) && !known.iter().any(|finding| finding.reversed));
+    let stands = describe(known, submission) && !known.iter().any(|one| one.reversed);
+    let stands = known.first().filter(|_| stands);
     let id = stands.map_or_else(checklog::next_submission_id, |one| one.submission_id);
     if stands.is_none() || !known.iter().any(|one| one.check_name == STAFF) {
         log(about, id, did, submission);

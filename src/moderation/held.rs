@@ -139,14 +139,14 @@ pub fn hold_found(place: &Place, finding: &Finding) -> Found {
     let Some(held) = held else {
         return Found { row: None, replaced: place.by_name };
     };
-    if held.row_key != *key && !place.by_name {
-        follow(finding.protection, key, &held.row_key);
-    }
     let same = if place.by_name {
         finding.describes(&held.submission)
     } else {
         finding.reversed || held.is_kept_back() || !finding.contradicts(&held.submission)
     };
+    if same && held.row_key != *key && !place.by_name {
+        follow(finding.protection, key, &held.row_key);
+    }
     Found { row: same.then_some(held), replaced: !same }
 }
 

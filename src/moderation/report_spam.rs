@@ -17,7 +17,7 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     };
     let latest = findings::latest_of(place.id(), &held.row_key);
     let stands = |decision: Option<&str>| decision == Some("spam");
-    let same = latest.first().is_some_and(|one| one.describes(&held.submission));
+    let same = findings::describe(&latest, &held.submission);
     let reported =
         same && latest.iter().any(|one| !one.reversed && stands(one.decision.as_deref()));
     let was_spam = held.is_spam && !held.is_moderate && !latest.iter().any(|one| one.reversed);
