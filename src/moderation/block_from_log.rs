@@ -100,7 +100,7 @@ fn entry(what: &str, finding: &Finding) -> Option<String> {
         _ => {
             // What has no full stop, as in `javascript:…`, leads nowhere on the web.
             let host = hosts::of_url(&given(&finding.url)?)?;
-            host.contains(['.', ':']).then(|| site(&host).to_owned())
+            host.contains('.').then(|| site(&host).to_owned())
         }
     }
 }

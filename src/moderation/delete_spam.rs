@@ -13,6 +13,10 @@ pub fn delete_spam(log_id: i64) -> Answer {
     let found = place.as_ref().map(|place| held::hold_found(place, &named));
     let Found { row: held, replaced } = found.unwrap_or(Found { row: None, replaced: false });
     let findings = findings::of_submission(named.submission_id);
+    // The last word counts.
+    if let Some(since) = held.as_ref().and_then(|held| held.reported_since(&findings)) {
+        return delete_spam(since.id);
+    }
     if let Some(answer) = decided(&findings, held.as_ref()) {
         return answer;
     }

@@ -225,6 +225,15 @@ impl Held {
         known
     }
 
+    /// What staff have said since findings were taken back: that the same text is spam all the same.
+    pub fn reported_since(&self, taken_back: &[Finding]) -> Option<Finding> {
+        let last = taken_back.last().filter(|one| one.reversed)?;
+        let since =
+            |one: &Finding| one.id > last.id && one.check_name == findings::STAFF && one.stands();
+        let since = self.findings().into_iter().find(since);
+        since.filter(|_| findings::describe(taken_back, &self.submission))
+    }
+
     /// Gives the row back what it had.
     pub fn restore(&self, place: &Place, status: &Json) {
         let writes = self.protection.status.columns.iter().filter_map(|(name, column)| {

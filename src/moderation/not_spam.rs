@@ -20,6 +20,10 @@ pub fn not_spam(log_id: i64) -> Answer {
     let place = Place::of_finding(&named);
     let mut found = hold(place.as_ref().ok(), &named);
     let findings = findings::of_submission(named.submission_id);
+    // The last word counts, and it is the one to be taken back.
+    if let Some(since) = found.row.as_ref().and_then(|held| held.reported_since(&findings)) {
+        return not_spam(since.id);
+    }
     if let Some(answer) = decided(&findings, found.row.as_ref()) {
         return answer;
     }

@@ -164,7 +164,7 @@ fn a_domain_is_a_site_and_neither_a_script_nor_where_sites_are_registered() {
         ("https://www.co.uk/", "url_block: www.co.uk"),
         ("https://www.bad.co.uk/", "url_block: bad.co.uk"),
         ("www.example", "url_block: www.example"),
-        ("http://[2001:db8::1]/", "url_block: [2001:db8::1]"),
+        ("http://192.0.2.7/", "url_block: 192.0.2.7"),
     ] {
         site.run(&format!("INSERT INTO comments (body, url) VALUES ('casino', '{url}')"));
         let blocked =

@@ -52,7 +52,7 @@ fn the_tables_own_constraints_are_looked_at_at_once_and_can_be_put_off_again() {
         assert_eq!(site.ask("SELECT count(*) FROM seen"), format!("{}", n + 1), "{call}");
         // Put off again: it comes with the commit, and as who does it.
         site.run(&format!(
-            "UPDATE comments SET views = views + 1 WHERE id = 4; INSERT INTO parent VALUES ({n})"
+            "UPDATE comments SET views = views + 1 WHERE id = 1; INSERT INTO parent VALUES ({n})"
         ));
         assert_eq!(site.ask("SELECT count(*) FROM seen"), format!("{}", n + 1), "{call}");
         site.run("COMMIT; DELETE FROM seen WHERE who = 'postgres'");
@@ -60,7 +60,7 @@ fn the_tables_own_constraints_are_looked_at_at_once_and_can_be_put_off_again() {
     assert_eq!(site.ask("SELECT DISTINCT who FROM seen"), owner);
     // Put off by the transaction alone.
     site.run("DROP TRIGGER late ON comments; CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON comments DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION late()");
-    site.run("DELETE FROM seen; BEGIN; SET CONSTRAINTS ALL DEFERRED; SELECT spamcheck.not_spam((SELECT max(id) FROM spamcheck.spam_checklog)); UPDATE comments SET views = 0 WHERE id = 4");
+    site.run("DELETE FROM seen; BEGIN; SET CONSTRAINTS ALL DEFERRED; SELECT spamcheck.not_spam((SELECT max(id) FROM spamcheck.spam_checklog)); UPDATE comments SET views = 0 WHERE id = 1");
     assert_eq!(site.ask("SELECT count(*) FROM seen"), "1");
     site.run("COMMIT");
     assert_eq!(site.ask("SELECT count(*) FROM seen"), "2");

@@ -101,8 +101,8 @@ fn a_trigger_may_set_other_columns_and_statuses_are_compared_by_what_they_are() 
     site.run(
         "CREATE TABLE notes (id int PRIMARY KEY, body text, state char(8) DEFAULT 'ok', at timestamptz, n int DEFAULT 0);
          INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
-         CREATE FUNCTION count() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := NEW.n + 1; RETURN NEW; END';
-         CREATE TRIGGER count BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION count();
+         CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := NEW.n + 1; RETURN NEW; END';
+         CREATE TRIGGER counted BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION counted();
          SELECT spamcheck.protect('notes', status => '{\"ham\": {\"state\": \"ok\", \"at\": null}, \"moderate\": {\"state\": \"wait\"}, \"spam\": {\"state\": \"spam\", \"at\": \"$now\"}}');
          INSERT INTO notes VALUES (1, 'casino', 'ok', '2001-02-03 04:05:06.5+00')",
     );
