@@ -71,8 +71,20 @@ pub struct Original {
 }
 
 impl Original {
-    /// Whether it was about the row that has this content, by the columns that are there as they were then.
+    /// Whether it was about the row that has this content by now. An edited row is still the same, as long as
+    /// it says when it was made; else the columns that are there have to be as they were then, since another
+    /// row may have got the key, and nobody is to be called a spammer for what somebody else has written.
     pub fn is_of_row(&self, fingerprint: &Json, submission: &Json) -> bool {
+        let (then, now) = (&self.submission["created_at"], &submission["created_at"]);
+        // Of a day alone there may be two.
+        let is_day = then.as_str().is_some_and(|time| time.contains("T00:00:00"));
+        if then.is_null() || now.is_null() {
+            // Nothing is known of that.
+        } else if then != now {
+            return false;
+        } else if !is_day {
+            return true;
+        }
         let then = self.fingerprint.as_object();
         let then = then.into_iter().flatten();
         let mut both =

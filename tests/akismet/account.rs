@@ -144,7 +144,7 @@ fn only_administrators_ask_about_the_account_and_only_apps_hand_over_webhooks() 
         (Some("analyst"), [false, false, false]),
         (Some("moderator"), [false, false, false]),
         (Some("app"), [false, false, true]),
-        (Some("admin"), [true, true, false]),
+        (Some("admin"), [true, true, true]),
     ] {
         site.run(&format!("SELECT spamcheck.revoke_access('{role}')"));
         if let Some(level) = level {

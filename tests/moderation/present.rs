@@ -123,6 +123,21 @@ fn akismet_is_told_what_the_row_says_where_it_was_asked_about_another() {
 }
 
 #[test]
+fn rows_that_say_when_they_were_made_are_told_apart_by_that() {
+    let made = "ALTER TABLE comments ADD created_at timestamptz DEFAULT '2026-01-02 03:04:05Z'; SELECT spamcheck.protect('comments', on_update => false);
+        UPDATE spamcheck._checked SET submission = submission || '{\"created_at\": \"2026-01-02T03:04:05Z\"}'";
+    let mut site = asked("as it was");
+    site.run(&format!("{made}; UPDATE comments SET body = 'edited since'; SELECT spamcheck.report_spam('comments', '1')"));
+    assert_eq!(told(&mut site), "submit_spam|as it was|Old||abc");
+    let mut site = asked("as it was");
+    site.run(&format!(
+        "{made}; DELETE FROM comments; UPDATE spamcheck.policy SET types = '{{trackback}}';
+         INSERT INTO comments (id, body, author, ip, created_at) VALUES (1, 'as it was', 'Old', '192.0.2.1', now()); SELECT spamcheck.report_spam('comments', '1')"
+    ));
+    assert_eq!(told(&mut site), "submit_spam|as it was|Old|reconstructed|");
+}
+
+#[test]
 fn what_was_no_spam_is_told_with_the_text_that_was_found_though_the_row_was_edited() {
     let mut site = asked("as it was");
     // Akismet's finding about that text; later the row is edited, and what it says then is found, too.
