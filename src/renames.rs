@@ -9,13 +9,15 @@
 //! made for, and are made anew, without a look at what they said, when a trigger is made, as protect()
 //! and a restore do.
 
+mod mapped;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use pgrx::{pg_sys, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use spamcheck_engine::mapping::{Article, Mapping, Status, Subscriber};
+use spamcheck_engine::mapping::{Article, Subscriber};
 
 use crate::access;
 use crate::attaching;
@@ -30,6 +32,7 @@ use crate::rights;
 use crate::rulebook;
 use crate::spi::{self, Arg};
 use crate::trigger::VERSION_1;
+use mapped::Mapped;
 
 thread_local! {
     static PROTECTING: Cell<bool> = const { Cell::new(false) };
@@ -219,55 +222,6 @@ struct Hints {
 struct OtherTable {
     relation: u32,
     columns: BTreeMap<String, i16>,
-}
-
-/// One protection's mapping, to be renamed in.
-struct Mapped {
-    columns: Mapping,
-    status: Status,
-    article: Option<Article>,
-    subscriber: Option<Subscriber>,
-}
-
-impl Mapped {
-    fn read(row: &Json) -> Option<Mapped> {
-        let part = |name: &str| row.get(name).filter(|v| !v.is_null());
-        Some(Mapped {
-            columns: Mapping::from_json(&row["columns"]).ok()?,
-            status: Status::from_json(&row["status"]).ok()?,
-            article: part("article").and_then(|a| Article::from_json(a).ok()),
-            subscriber: part("subscriber").and_then(|s| Subscriber::from_json(s).ok()),
-        })
-    }
-
-    fn rename_own_column(&mut self, old: &str, new: &str) {
-        self.columns.rename_own_column(old, new);
-        self.status.rename_column(old, new);
-        self.article.iter_mut().for_each(|a| a.rename_own_column(old, new));
-        self.subscriber.iter_mut().for_each(|s| s.rename_own_column(old, new));
-    }
-
-    fn rename_column(&mut self, table: &str, old: &str, new: &str) {
-        self.columns.rename_column(table, old, new);
-        self.article.iter_mut().for_each(|a| a.rename_column(table, old, new));
-        self.subscriber.iter_mut().for_each(|s| s.rename_column(table, old, new));
-    }
-
-    fn rename_table(&mut self, old: &str, new: &str) {
-        self.columns.rename_table(old, new);
-        self.article.iter_mut().for_each(|a| a.rename_table(old, new));
-        self.subscriber.iter_mut().for_each(|s| s.rename_table(old, new));
-    }
-
-    /// Other tables that it names.
-    fn tables(&self) -> Vec<String> {
-        let mut tables: Vec<String> = self.columns.tables().map(str::to_owned).collect();
-        tables.extend(self.article.iter().map(|a| a.table.clone()));
-        tables.extend(self.subscriber.iter().map(|s| s.table.clone()));
-        tables.sort();
-        tables.dedup();
-        tables
-    }
 }
 
 /// Follows what was renamed since the hints were made, if they can be trusted, and makes them anew. When

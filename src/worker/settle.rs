@@ -2,6 +2,8 @@
 //! as the table's owner. A row that was edited, decided by a human, moved or deleted meanwhile keeps
 //! what it has. Row, log and queue change in one transaction; how a row is written is writing.rs's.
 
+mod telling;
+
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -13,21 +15,17 @@ use serde_json::{Value as Json, json};
 use spamcheck_engine::lookup::Found;
 use spamcheck_engine::policy::Mode;
 use spamcheck_engine::verdict::{Judgement, Verdict, sum};
-use spamcheck_engine::{Facts, LookupKind, Lookups, Policy, Submission};
+use spamcheck_engine::{LookupKind, Lookups, Policy};
 
-use crate::checklog;
 use crate::lookups::{self, Claimed, News, Postponed};
-use crate::notice::Notice;
-use crate::protection::{Described, Stored};
+use crate::protection::Stored;
 use crate::rulebook;
-use crate::settings;
 use crate::shared::Database;
-use crate::spi::quoted;
-use crate::submission::wall_clock;
 use crate::subscription::Subscription;
 use crate::subtransaction::Failure;
 use crate::worker::writing::{self, Change, LOCKS_LIMIT, Unwritten};
-use crate::{calls, mail, nest_level, report, rights, subtransaction};
+use crate::{calls, nest_level, report, rights, subtransaction};
+use telling::{before, log, tell};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
@@ -390,56 +388,4 @@ fn judgement(policy: &Policy, lookup: &Claimed, found: Option<Found>) -> Judgeme
     };
     judgement.findings.push(finding);
     judgement
-}
-
-/// The verdict that the row had so far, as who is told of verdicts heard it. More than moderated it was
-/// not, or nobody would have been asked.
-fn before(policy: &Policy, lookup: &Claimed) -> Verdict {
-    if policy.settings.notify_channel.is_none() && policy.settings.mail_to.is_none() {
-        return Verdict::Ham;
-    }
-    let moderated = lookup.held
-        || lookup.submission_id.is_some_and(|id| rights::as_extension(|| checklog::moderated(id)));
-    if moderated { Verdict::Moderate } else { Verdict::Ham }
-}
-
-/// Notifies of a verdict that the answer has changed.
-fn tell(policy: &Policy, described: &Described, lookup: &Claimed, judgement: &Judgement) {
-    let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
-    let notice = Notice::of(policy, &relation, Some(&lookup.row_key), judgement.verdict);
-    if let Some(notice) = notice {
-        notice.send();
-    }
-}
-
-/// Logs what was found, and has moderators mailed about it if it is news; the submission's id in the log.
-fn log(
-    policy: &Policy,
-    described: &Described,
-    lookup: &Claimed,
-    judgement: &Judgement,
-    before: Verdict,
-) -> i64 {
-    let id = lookup.submission_id.unwrap_or_else(checklog::next_submission_id);
-    let Ok(submission) = Submission::from_json(&lookup.submission) else { return id };
-    let facts = Facts::new(&submission, settings::max_checked_chars(), wall_clock());
-    let relation = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
-    let about = checklog::About {
-        protection: lookup.protection,
-        relation: &relation,
-        row_key: Some(&lookup.row_key),
-        former: lookup.former.as_ref(),
-        whole_row: None,
-    };
-    let entries = checklog::entries(policy, &about, &facts, judgement, id);
-    // One that was only held is news; one that local checks moderated was mailed about.
-    if lookup.held || before != Verdict::Moderate {
-        let mails: Vec<Json> =
-            mail::entry(policy, judgement.verdict, &entries).into_iter().collect();
-        if !mails.is_empty() {
-            mail::queue(mails);
-        }
-    }
-    checklog::log(entries);
-    id
 }
