@@ -144,7 +144,7 @@ pub fn all_at_once() {
 
 /// After [`all_at_once`], in a transaction that is the caller's: its constraints are as their tables declare
 /// them, so what may be put off can be put off again. What it has set itself is not known to anybody.
-fn as_declared() {
+pub fn as_declared() {
     let names: Option<Vec<String>> = rights::as_extension(|| {
         spi::json_now(
             "SELECT convert_to(coalesce(jsonb_agg(DISTINCT format('%I.%I', n.nspname, c.conname)), '[]')::text, 'UTF8')

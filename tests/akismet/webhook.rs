@@ -274,3 +274,33 @@ fn the_app_that_hands_it_over_needs_no_right_on_the_table() {
     assert_eq!(site.status(id), "spam");
     assert!(app.query("SELECT FROM comments", &[]).is_err());
 }
+
+#[test]
+fn what_the_app_has_put_off_is_done_with_its_own_rights_and_can_be_put_off_again() {
+    let mut site = World::shared().site("{}");
+    let id = site.comment("a fine day");
+    let guid = guid(&mut site, id);
+    let role = format!("{}_late", site.database.name());
+    site.run(&format!(
+        "CREATE ROLE {role} LOGIN; SELECT spamcheck.grant_access('{role}', 'app'); CREATE SCHEMA late AUTHORIZATION {role}"
+    ));
+    let mut app = site.database.client_as(&role);
+    let run = |app: &mut postgres::Client, sql: &str| app.batch_execute(sql).expect(sql);
+    run(&mut app,
+        "CREATE TABLE late.seen (who name); CREATE TABLE late.mine (id int);
+         CREATE FUNCTION late.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO late.seen VALUES (current_user); RETURN NULL; END';
+         CREATE CONSTRAINT TRIGGER note AFTER INSERT ON late.mine DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late.note();
+         BEGIN; INSERT INTO late.mine VALUES (1)",
+    );
+    let call = "SELECT spamcheck.akismet_webhook($1)";
+    app.query_one(call, &[&payload(&guid, true)]).expect("it is heard");
+    let seen = "SELECT coalesce(string_agg(who, ','), '') FROM late.seen";
+    let of =
+        |app: &mut postgres::Client| app.query_one(seen, &[]).expect("rows").get::<_, String>(0);
+    assert_eq!(of(&mut app), role);
+    run(&mut app, "INSERT INTO late.mine VALUES (2)");
+    assert_eq!(of(&mut app), role, "put off again");
+    run(&mut app, "COMMIT");
+    assert_eq!(of(&mut app), format!("{role},{role}"));
+    assert_eq!(site.status(id), "spam");
+}
