@@ -21,7 +21,8 @@ COMMENT ON FUNCTION spamcheck.create_policy(text, text) IS
 
 CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
-COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
+COMMENT ON FUNCTION spamcheck.drop_policy(text) IS
+    'Drops a policy that no table is under; its log rows stay, and are purged by the retention that it had';
 
 CREATE FUNCTION spamcheck.import_list(list text, entries text, format text DEFAULT 'lines') RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'import_list_wrapper';
