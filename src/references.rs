@@ -93,20 +93,21 @@ fn remember_retention(policy: &str) {
 
 /// Checks that a policy has no setting for, as a sentence for each policy: somebody has deleted them.
 pub fn missing_settings() -> Vec<String> {
-    rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(format('policy \"%s\" has no setting for %s', p.name, m.checks) ORDER BY p.name), '[]')::text, 'UTF8')
+    // As a statement that may write: it must see what the statement at hand has deleted.
+    let missing = rights::as_extension(|| {
+        spi::write_returning(
+            "SELECT convert_to(format('policy \"%s\" has no setting for %s', p.name, m.checks), 'UTF8')
                FROM spamcheck.policy p
               CROSS JOIN LATERAL (
                     SELECT string_agg(c.c ->> 'name', ', ' ORDER BY c.n) AS checks
                       FROM jsonb_array_elements(spamcheck._catalogue()) WITH ORDINALITY c(c, n)
                      WHERE NOT EXISTS (SELECT FROM spamcheck.check_setting s
                                         WHERE s.policy = p.name AND s.check_name = c.c ->> 'name')) m
-              WHERE m.checks IS NOT NULL",
+              WHERE m.checks IS NOT NULL ORDER BY p.name",
             &[],
         )
-    })
-    .unwrap_or_default()
+    });
+    missing.into_iter().flatten().collect()
 }
 
 /// What to do about them.

@@ -24,7 +24,10 @@ fn nothing_leaves_a_database_that_asks_nobody() {
     );
     site.policy("keep = 'hash', retention = '90 days'");
     assert_eq!(row(&mut site, "email"), "email||log, for 90 days");
-    assert_eq!(row(&mut site, "body"), "body||log, a hash and what findings tell of it, for 90 days");
+    assert_eq!(
+        row(&mut site, "body"),
+        "body||log, a hash and what findings tell of it, for 90 days"
+    );
     assert_eq!(row(&mut site, "referrer"), "{\"setting\":\"pg_spamcheck.referrer\"}||");
     site.policy("mode = 'off'");
     assert_eq!(
