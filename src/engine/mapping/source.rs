@@ -68,7 +68,10 @@ impl Source {
                 Some(names) => Ok(Self::Columns(names)),
                 None => Err(wrong(field, json)),
             },
-            Json::Object(_) => Self::from_object(field, json),
+            Json::Object(_) => Self::from_object(field, json).map_err(|refusal| {
+                let got = format!("It is {}.", Refusal::shown(json));
+                if refusal.detail.is_some() { refusal } else { refusal.with_detail(got) }
+            }),
             _ => Err(wrong(field, json)),
         }
     }
@@ -288,7 +291,7 @@ mod tests {
         ] {
             let refusal = Source::from_json(Field::Ip, &form).unwrap_err();
             assert_eq!(refusal.message, wrong.replace('*', "the source of field \"ip\""), "{form}");
-            assert!(refusal.hint.unwrap().contains("\"setting\""));
+            assert!(refusal.hint.unwrap().contains("\"setting\"") && refusal.detail.is_some());
         }
         let uneven = json!({"table": "u", "key": ["a", "b"], "from": "x", "column": "z"});
         assert_eq!(
