@@ -21,12 +21,13 @@ COMMENT ON FUNCTION spamcheck.create_policy(text, text) IS
 
 CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
-COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
+COMMENT ON FUNCTION spamcheck.drop_policy(text) IS
+    'Drops a policy that no table is under; its log rows stay, and are purged by the retention that it had';
 
 CREATE FUNCTION spamcheck.import_list(list text, entries text, format text DEFAULT 'lines') RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'import_list_wrapper';
 COMMENT ON FUNCTION spamcheck.import_list(text, text, text) IS
-    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new';
+    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new. In lines of lists of kind ip and domain, # and ; begin a comment';
 
 CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';

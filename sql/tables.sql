@@ -41,6 +41,17 @@ COMMENT ON COLUMN spamcheck.policy.retention IS 'Age at which log rows are purge
 COMMENT ON COLUMN spamcheck.policy.notify_channel IS 'Channel that is notified when a verdict falls; NULL: none';
 COMMENT ON COLUMN spamcheck.policy.mail_to IS 'Addresses that are mailed about newly moderated rows; NULL: none';
 
+-- What drop_policy() leaves behind: what was logged under a policy is still to go in its time.
+CREATE TABLE spamcheck._dropped_policy (
+    policy     text PRIMARY KEY,
+    retention  interval NOT NULL,
+    dropped_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE spamcheck._dropped_policy IS 'Internal: the retention that dropped policies had; their log rows go on being purged by it';
+COMMENT ON COLUMN spamcheck._dropped_policy.policy IS 'The name; a policy of that name that is made anew takes over';
+COMMENT ON COLUMN spamcheck._dropped_policy.retention IS 'Age at which its log rows are purged';
+COMMENT ON COLUMN spamcheck._dropped_policy.dropped_at IS 'When it was dropped';
+
 CREATE TABLE spamcheck.check_setting (
     policy     text NOT NULL,
     check_name text NOT NULL,
@@ -103,7 +114,8 @@ CREATE TABLE spamcheck._source (
     next_at       timestamptz NOT NULL,
     failures      integer NOT NULL DEFAULT 0,
     etag          text,
-    last_modified text
+    last_modified text,
+    contents      text
 );
 COMMENT ON TABLE spamcheck._source IS 'Internal: what the worker knows of the places that lists are fetched from; not in dumps';
 COMMENT ON COLUMN spamcheck._source.list IS 'The list';
@@ -112,6 +124,7 @@ COMMENT ON COLUMN spamcheck._source.next_at IS 'Not fetched before';
 COMMENT ON COLUMN spamcheck._source.failures IS 'Failures in a row';
 COMMENT ON COLUMN spamcheck._source.etag IS 'The ETag that came with what is in the list';
 COMMENT ON COLUMN spamcheck._source.last_modified IS 'The Last-Modified that came with it';
+COMMENT ON COLUMN spamcheck._source.contents IS 'Number and hash of the entries that came with it, to tell whether they are still there';
 
 CREATE TABLE spamcheck._packed_list (
     list       text NOT NULL,
@@ -457,7 +470,8 @@ CREATE TABLE spamcheck._mailing (
     sent_at       timestamptz,
     failures      integer NOT NULL DEFAULT 0,
     without_texts boolean NOT NULL DEFAULT false,
-    last_error    text
+    last_error    text,
+    claimed       bigint[]
 );
 COMMENT ON TABLE spamcheck._mailing IS 'Internal: when each policy''s moderators were mailed, and when they may be again';
 COMMENT ON COLUMN spamcheck._mailing.policy IS 'The policy';
@@ -466,9 +480,11 @@ COMMENT ON COLUMN spamcheck._mailing.sent_at IS 'When a mail server last took on
 COMMENT ON COLUMN spamcheck._mailing.failures IS 'Tries in a row that failed';
 COMMENT ON COLUMN spamcheck._mailing.without_texts IS 'Whether the next one goes without the texts, which the mail server did not take';
 COMMENT ON COLUMN spamcheck._mailing.last_error IS 'Why the last try failed, or whom it could not reach';
+COMMENT ON COLUMN spamcheck._mailing.claimed IS 'Ids of the rows of a mail that is out, or that the mail server may have; they go again as one';
 
 -- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.policy', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._dropped_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.check_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.list', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.list_entry', '');

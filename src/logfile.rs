@@ -237,7 +237,10 @@ pub fn lost(count: usize, why: &str) {
     }
     report::log(
         PgSqlErrorCode::ERRCODE_WARNING,
-        &format!("{count} lines could not be written to pg_spamcheck.log_file"),
+        &format!(
+            "{count} line{} could not be written to pg_spamcheck.log_file",
+            if count == 1 { "" } else { "s" }
+        ),
         &format!("The reason: {why}."),
     );
 }

@@ -24,7 +24,9 @@ use crate::stash::Pending;
 use crate::submission::fingerprints;
 
 pub use claim::{Lane, claim, claim_probe, next_due};
-pub use together::{News, current, drop_others, hold, lock_others, pass, release, tell_others};
+pub use together::{
+    News, current, drop_others, hold, lock_holding, lock_others, pass, release, tell_others,
+};
 
 /// Why nothing can be looked up about a row that nobody could find again.
 pub const NO_KEY: &str =

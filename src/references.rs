@@ -61,16 +61,69 @@ pub fn drop_dependents(table: &str, name: &str) {
                     .with_hint("Call spamcheck.protect() with another policy, or spamcheck.unprotect(), first."),
             );
         }
+        remember_retention(name);
         // Protections whose table is gone keep nobody's rows.
-        for dependent in ["check_setting", "_protection"] {
-            spi::write(
-                &format!(
-                    "DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"
-                ),
-                &[Arg::Text(name)],
-            );
-        }
+        without_checks(|| {
+            for dependent in ["check_setting", "_protection"] {
+                spi::write(
+                    &format!(
+                        "DELETE FROM spamcheck.{dependent} d WHERE d.policy = convert_from($1, 'UTF8')"
+                    ),
+                    &[Arg::Text(name)],
+                );
+            }
+        });
     });
+}
+
+/// What was logged under a policy that goes is still purged by its retention, and kept if it has none.
+fn remember_retention(policy: &str) {
+    let policy = [Arg::Text(policy)];
+    spi::write(
+        "DELETE FROM spamcheck._dropped_policy d WHERE d.policy = convert_from($1, 'UTF8')",
+        &policy,
+    );
+    spi::write(
+        "INSERT INTO spamcheck._dropped_policy (policy, retention)
+         SELECT p.name, p.retention FROM spamcheck.policy p
+          WHERE p.name = convert_from($1, 'UTF8') AND p.retention IS NOT NULL",
+        &policy,
+    );
+}
+
+/// Checks that a policy has no setting for, as a sentence for each policy: somebody has deleted them.
+pub fn missing_settings() -> Vec<String> {
+    // As a statement that may write: it must see what the statement at hand has deleted.
+    let missing = rights::as_extension(|| {
+        spi::write_returning(
+            "SELECT convert_to(format('policy \"%s\" has no setting for %s', p.name, m.checks), 'UTF8')
+               FROM spamcheck.policy p
+              CROSS JOIN LATERAL (
+                    SELECT string_agg(c.c ->> 'name', ', ' ORDER BY c.n) AS checks
+                      FROM jsonb_array_elements(spamcheck._catalogue()) WITH ORDINALITY c(c, n)
+                     WHERE NOT EXISTS (SELECT FROM spamcheck.check_setting s
+                                        WHERE s.policy = p.name AND s.check_name = c.c ->> 'name')) m
+              WHERE m.checks IS NOT NULL ORDER BY p.name",
+            &[],
+        )
+    });
+    missing.into_iter().flatten().collect()
+}
+
+/// What to do about them.
+pub const MAKE_SETTINGS: &str = "A check is switched off by UPDATE spamcheck.check_setting SET enabled = false. To have a setting again, INSERT one, such as ('default', 'links', true, 'moderate', 5, '{}').";
+
+/// Settings were deleted: no later UPDATE would find them, and nothing else would tell.
+pub fn warn_of_missing_settings() {
+    for missing in missing_settings() {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            missing,
+            "A check without a setting is not made, and an UPDATE finds nothing to switch on."
+                .into(),
+            MAKE_SETTINGS,
+        );
+    }
 }
 
 /// All rows of a table are about to go at once: what hangs on each goes, or it stays.

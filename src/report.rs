@@ -34,8 +34,11 @@ pub struct Rejection {
 
 /// What a submission is refused for.
 pub enum Ground {
-    /// What is in it.
-    Content,
+    /// What is in it; findings are in the log file alone, or not.
+    Content {
+        /// Whether they are.
+        filed: bool,
+    },
     /// Nothing: it could not be judged, and the policy takes none that are not.
     Unjudged,
     /// Its sender tried too often, and may try again after so many seconds.
@@ -54,10 +57,14 @@ pub fn rejection(
     sqlstate: &str,
 ) -> Rejection {
     let (constraint, message, hint) = match &ground {
-        Ground::Content => (
+        Ground::Content { filed } => (
             REJECT_CONSTRAINT,
             "This submission was refused as spam.",
-            "Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog.",
+            if *filed {
+                "Change its content and try again. Moderators find it, with the reason, in the log file of pg_spamcheck."
+            } else {
+                "Change its content and try again. Moderators find it, with the reason, in spamcheck.spam_checklog."
+            },
         ),
         Ground::Unjudged => (
             REJECT_CONSTRAINT,
@@ -77,7 +84,7 @@ pub fn rejection(
     };
     let mut detail = serde_json::json!({ "code": constraint, "relation": relation });
     match ground {
-        Ground::Content | Ground::Unjudged => {}
+        Ground::Content { .. } | Ground::Unjudged => {}
         Ground::TooOften(seconds) => detail["retry_after"] = seconds.into(),
         Ground::Challenge(challenge) => detail["challenge"] = challenge,
     }

@@ -20,8 +20,16 @@ const SHIPPED: &str =
 const AS_MADE: &str =
     "EXISTS (SELECT FROM spamcheck.policy p WHERE p.name = t.policy AND p.xmin = t.xmin)";
 /// The tables whose triggers sql/triggers.sql makes.
-const TABLES: [&str; 7] =
-    ["check_setting", "policy", "list_entry", "list", "_protection", "lookup", "_mail"];
+const TABLES: [&str; 8] = [
+    "check_setting",
+    "policy",
+    "_dropped_policy",
+    "list_entry",
+    "list",
+    "_protection",
+    "lookup",
+    "_mail",
+];
 
 /// Whether this session restores a dump. pg_dump and pg_restore set these together, and nobody else
 /// does: in a parallel restore, rows come before what they refer to.

@@ -377,13 +377,15 @@ impl Backing for Lists {
 
     fn interval(&mut self, text: &str) -> Result<i64, String> {
         subtransaction::attempt(AssertUnwindSafe(|| {
-            spi::json_now::<i64>(
-                "SELECT convert_to((extract(epoch FROM convert_from($1, 'UTF8')::interval) * 1000000)::bigint::text, 'UTF8')",
+            spi::json_now::<Option<i64>>(
+                "SELECT convert_to(coalesce(CASE WHEN i.i BETWEEN interval '-1000 years' AND interval '1000 years'
+                                                 THEN (extract(epoch FROM i.i) * 1000000)::bigint::text END, 'null'), 'UTF8')
+                   FROM (SELECT convert_from($1, 'UTF8')::interval AS i) i",
                 &[Arg::Text(text)],
             )
         }))
-        .map(Option::unwrap_or_default)
         .map_err(|failure| failure.message)
+        .and_then(|read| read.flatten().ok_or_else(|| "1000 years are the most".to_owned()))
     }
 }
 

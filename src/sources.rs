@@ -19,6 +19,15 @@ use crate::spi::{self, Arg};
 /// The fewest fetched entries for which a shrink is worth a person's look.
 const FEW: usize = 10;
 
+/// Number and hash of the fetched entries of a list `l`: what a source says has not changed is not fetched,
+/// and must still be there then.
+macro_rules! contents {
+    () => {
+        "(SELECT count(*) || ' ' || coalesce(sum(hashtextextended(e.value, 0)::numeric), 0)
+            FROM spamcheck.list_entry e WHERE e.list = l.name AND e._fetched)"
+    };
+}
+
 /// Lines that were left out and are shown.
 const SHOWN: usize = 3;
 
@@ -66,8 +75,13 @@ pub struct Source {
 pub fn next() -> Option<Source> {
     rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(to_jsonb(d)::text, 'UTF8')
-               FROM (SELECT l.name AS list, l.kind, l.source_url AS url, s.etag, s.last_modified,
+            concat!(
+                "SELECT convert_to((to_jsonb(l) || CASE
+                      WHEN l.due > 0 OR coalesce(l.etag, l.last_modified) IS NULL THEN '{}'
+                      WHEN l.contents = ",
+                contents!(),
+                " THEN '{}' ELSE '{\"etag\":null,\"last_modified\":null}' END::jsonb)::text, 'UTF8')
+               FROM (SELECT l.name, l.name AS list, l.kind, l.source_url AS url, s.etag, s.last_modified, s.contents,
                             extract(epoch FROM w.at - clock_timestamp()) AS due
                        FROM spamcheck.list l
                        LEFT JOIN spamcheck._source n ON n.list = l.name
@@ -78,7 +92,8 @@ pub fn next() -> Option<Source> {
                                  WHEN l.refresh IS NULL THEN 'infinity'
                                  ELSE least(l.refreshed_at, clock_timestamp()) + l.refresh END)) AS at) w
                       WHERE l.source_url IS NOT NULL AND isfinite(w.at)
-                      ORDER BY w.at LIMIT 1) d",
+                      ORDER BY w.at LIMIT 1) l"
+            ),
             &[],
         )
     })
@@ -131,7 +146,7 @@ pub fn settle(source: &Source, outcome: Outcome) {
         match outcome {
             Outcome::Same => {
                 let (etag, modified) = (source.etag.clone(), source.last_modified.clone());
-                note(source, None, true, 0, (etag, modified));
+                note(source, None, Noted::Same, (etag, modified));
             }
             Outcome::Failed(why) => fail(source, &stored, &why),
             Outcome::Fetched { mut sifted, etag, last_modified } => {
@@ -143,7 +158,9 @@ pub fn settle(source: &Source, outcome: Outcome) {
                 };
                 match taken {
                     Err(why) => fail(source, &stored, &why),
-                    Ok(()) => note(source, left_out(&sifted), true, 0, (etag, last_modified)),
+                    Ok(()) => {
+                        note(source, left_out(&sifted), Noted::Fetched, (etag, last_modified));
+                    }
                 }
             }
         }
@@ -185,7 +202,15 @@ fn left_out(sifted: &Sifted) -> Option<String> {
 fn fail(source: &Source, stored: &Stored, why: &str) {
     let (etag, modified) = (source.etag.clone(), source.last_modified.clone());
     let failures = stored.failures.saturating_add(1);
-    note(source, Some(why.to_owned()), false, failures, (etag, modified));
+    note(source, Some(why.to_owned()), Noted::Failed { failures }, (etag, modified));
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    Fetched,
+    Same,
+    Failed { failures: i32 },
 }
 
 /// Notes when the list was fetched and when it is next: after `refresh`, or after a failure sooner, a minute
@@ -194,21 +219,24 @@ fn fail(source: &Source, stored: &Stored, why: &str) {
 fn note(
     source: &Source,
     error: Option<String>,
-    refreshed: bool,
-    failures: i32,
+    how: Noted,
     (etag, last_modified): (Option<String>, Option<String>),
 ) {
     // What others wrote must not do anything where it is read.
     let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     let error: Option<String> = error.map(|error| error.chars().map(shown).collect());
+    let (refreshed, failures) = match how {
+        Noted::Failed { failures } => (false, failures),
+        Noted::Fetched | Noted::Same => (true, 0),
+    };
     let noted = json!({
         "list": source.list, "url": source.url, "error": error, "refreshed": refreshed,
-        "failures": failures, "etag": etag, "last_modified": last_modified,
+        "fetched": how == Noted::Fetched, "failures": failures, "etag": etag, "last_modified": last_modified,
         "pause": 60_u32 << failures.saturating_sub(1).clamp(0, 9),
     });
     spi::write_json(
-        "WITH n AS (SELECT * FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
-                          AS n(list text, url text, error text, refreshed boolean, failures integer, etag text,
+        concat!("WITH n AS (SELECT * FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
+                          AS n(list text, url text, error text, refreshed boolean, fetched boolean, failures integer, etag text,
                                last_modified text, pause integer)),
               listed AS (
                   UPDATE spamcheck.list l
@@ -216,15 +244,16 @@ fn note(
                          refreshed_at = CASE WHEN n.refreshed THEN clock_timestamp() ELSE l.refreshed_at END
                     FROM n WHERE l.name = n.list
                   RETURNING l.name, l.refresh)
-         INSERT INTO spamcheck._source AS s (list, url, next_at, failures, etag, last_modified)
+         INSERT INTO spamcheck._source AS s (list, url, next_at, failures, etag, last_modified, contents)
          SELECT n.list, n.url,
                 CASE WHEN n.refreshed THEN coalesce(clock_timestamp() + l.refresh, 'infinity')
                      ELSE clock_timestamp() + least(n.pause * interval '1 second', greatest(coalesce(l.refresh, interval '1 day'), interval '1 hour')) END,
-                n.failures, n.etag, n.last_modified
+                n.failures, n.etag, n.last_modified, CASE WHEN n.fetched THEN ", contents!(), " END
            FROM n JOIN listed l ON l.name = n.list
          ON CONFLICT (list) DO UPDATE
             SET url = excluded.url, next_at = excluded.next_at, failures = excluded.failures,
-                etag = excluded.etag, last_modified = excluded.last_modified",
+                etag = excluded.etag, last_modified = excluded.last_modified,
+                contents = coalesce(excluded.contents, s.contents)"),
         &noted.to_string(),
     );
     spi::write(

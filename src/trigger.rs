@@ -232,6 +232,23 @@ pub unsafe fn table_of(fcinfo: pg_sys::FunctionCallInfo) -> String {
     }
 }
 
+/// Whether a trigger of any kind fires for a DELETE or a TRUNCATE.
+///
+/// # Safety
+/// `fcinfo` must be that of the running call.
+pub unsafe fn takes_rows_away(fcinfo: pg_sys::FunctionCallInfo) -> bool {
+    // SAFETY: the caller's promise; `context` is a node or null.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            return false;
+        }
+        let event =
+            (*context.cast::<pg_sys::TriggerData>()).tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
+        matches!(event, pg_sys::TRIGGER_EVENT_DELETE | pg_sys::TRIGGER_EVENT_TRUNCATE)
+    }
+}
+
 /// # Safety
 /// The relation must be open.
 unsafe fn name_of(relation: pg_sys::Relation) -> String {

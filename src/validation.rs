@@ -83,9 +83,14 @@ pub unsafe extern "C-unwind" fn spamcheck_queued(
 pub unsafe extern "C-unwind" fn spamcheck_changed(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> pg_sys::Datum {
-    // SAFETY: the function checks the protocol.
-    if unsafe { trigger::table_of(fcinfo) } == "list_entry" {
+    // SAFETY: the functions check the protocol.
+    let (table, takes_away) =
+        unsafe { (trigger::table_of(fcinfo), trigger::takes_rows_away(fcinfo)) };
+    if table == "list_entry" {
         packed::touched();
+    }
+    if table == "check_setting" && takes_away && !references::unchecked() && !restore::running() {
+        references::warn_of_missing_settings();
     }
     rulebook::announce_change();
     pg_sys::Datum::null()

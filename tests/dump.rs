@@ -52,6 +52,9 @@ const ORIGINAL: &str = r#"
     UPDATE spamcheck.check_setting SET options = '{"lists":["extra"]}', enabled = true
      WHERE policy = 'mine' AND check_name = 'content';
     SELECT spamcheck.protect('notes', 'mine');
+    SELECT spamcheck.create_policy('gone');
+    UPDATE spamcheck.policy SET retention = '90 days' WHERE name = 'gone';
+    SELECT spamcheck.drop_policy('gone');
 
     INSERT INTO comments VALUES (10, 'Ann', 1, 'a casino'), (11, 'Ann', 1, 'fine');
     INSERT INTO "we.ird"."ta""ble" VALUES (1, 'casino');
@@ -67,6 +70,7 @@ const ORIGINAL: &str = r#"
 /// All that is to survive, in words.
 const STATE: &str = "
     SELECT 'policy ' || to_jsonb(p)::text FROM spamcheck.policy p
+    UNION ALL SELECT 'dropped policy ' || to_jsonb(d)::text FROM spamcheck._dropped_policy d
     UNION ALL SELECT 'check ' || to_jsonb(s)::text FROM spamcheck.check_setting s
     UNION ALL SELECT 'list ' || to_jsonb(l)::text FROM spamcheck.list l
     UNION ALL SELECT 'entry ' || to_jsonb(e)::text FROM spamcheck.list_entry e

@@ -38,8 +38,14 @@ fn check(entry: &str, host: &str) -> Result<(), Refusal> {
     };
     // An address may hide its host behind percent signs; who writes a list has no reason to.
     if host.len() > MAX_BYTES || entry.contains('%') || !host.split('.').all(label) {
-        return Err(Refusal::new(format!("{} is not a host name", Refusal::quote(entry)))
-            .with_hint("Write example.com, without http:// and path."));
+        let hint = if entry.trim().starts_with("*.") {
+            "An entry covers its subdomains: leave out \"*.\"."
+        } else {
+            "Write example.com, without http:// and path."
+        };
+        return Err(
+            Refusal::new(format!("{} is not a host name", Refusal::quote(entry))).with_hint(hint)
+        );
     }
     Ok(())
 }

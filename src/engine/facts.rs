@@ -434,7 +434,8 @@ const LONGEST: usize = 2_048;
 
 /// An address as inet, cidr or text write it: perhaps with a netmask, a zone or a port. Of several, as
 /// the header X-Forwarded-For has them, nobody but the app can say which one is the sender's.
-fn address(text: &str) -> Option<IpAddr> {
+#[must_use]
+pub fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.split_once(['/', '%']).map_or(text, |(address, _)| address);
     let address = bare.parse().ok().or_else(|| with_port(text))?;

@@ -106,6 +106,12 @@ impl LookupSetting {
         self.check.reads()
     }
 
+    /// The fields of which its findings may tell what is in them.
+    #[must_use]
+    pub fn quotes(&self) -> FieldSet {
+        self.check.quotes()
+    }
+
     /// Whether a row waits as moderated while the lookup is out.
     #[must_use]
     pub fn holds(&self) -> bool {

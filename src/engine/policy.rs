@@ -271,6 +271,14 @@ impl Policy {
         allowing.iter().chain(&self.first).chain(others)
     }
 
+    /// The fields of which findings may tell what is in them: who reads why a row waits reads that.
+    #[must_use]
+    pub fn quotes(&self) -> FieldSet {
+        let local = self.checks().map(EnabledCheck::quotes);
+        let all = local.chain(self.lookups.iter().map(LookupSetting::quotes));
+        all.fold(FieldSet::default(), FieldSet::union)
+    }
+
     /// Whether a check asks for earlier rows.
     #[must_use]
     pub fn remembers(&self) -> bool {

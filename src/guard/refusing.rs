@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use pgrx::pg_sys;
-use spamcheck_engine::policy::OnReject;
+use spamcheck_engine::policy::{LogTo, OnReject};
 use spamcheck_engine::verdict::{Action, Judgement};
 
 use super::Decision;
@@ -17,7 +17,7 @@ use crate::submission;
 use crate::trigger::Trigger;
 use crate::wait::Asked;
 use crate::whole_row::WholeRow;
-use crate::{key, record, shared};
+use crate::{key, record, settings, shared};
 
 /// Refuses the row. Its log entry outlives the rollback by way of the mailbox; a dropped row has no
 /// rollback, so its entry is written in the transaction.
@@ -29,7 +29,7 @@ pub fn reject(
     claim: Option<Claim>,
 ) -> Decision {
     let settings = &protection.policy.settings;
-    let ground = ground(judgement);
+    let ground = ground(protection, judgement);
     // Of a block, one refusal is logged; the others are only counted, and must stay cheap.
     match &ground {
         Ground::TooOften(_) if claim.is_none() => {}
@@ -79,14 +79,17 @@ pub fn flag_block(
 }
 
 /// A refusal by rate_limit ends the judgement, so it is the last finding.
-pub fn ground(judgement: &Judgement) -> Ground {
+pub fn ground(protection: &Protection, judgement: &Judgement) -> Ground {
     if shared::shared().is_none() {
         return Ground::Unjudged;
     }
     let last = judgement.findings.last();
     match last.filter(|last| last.check == "rate_limit" && last.action == Action::Reject) {
         Some(last) => Ground::TooOften(last.detail["retry_after"].as_i64().unwrap_or(1)),
-        None => Ground::Content,
+        None => {
+            let filed = protection.policy.settings.log_to == LogTo::File;
+            Ground::Content { filed: filed && settings::log_file().is_some() }
+        }
     }
 }
 

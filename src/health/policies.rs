@@ -1,7 +1,7 @@
 //! Whether the enabled checks can be made, and the lists that they name fetched.
 
 use super::{Item, bad, ok};
-use crate::{rights, rulebook, spi};
+use crate::{references, rights, rulebook, spi};
 
 pub fn checks() -> Item {
     let policies = rights::as_extension(|| {
@@ -21,7 +21,12 @@ pub fn checks() -> Item {
         })
         .collect();
     if failing.is_empty() {
-        return ok("checks", "every enabled check can be made");
+        let missing = references::missing_settings();
+        return if missing.is_empty() {
+            ok("checks", "every enabled check can be made")
+        } else {
+            bad("checks", "warning", missing.join("; "), references::MAKE_SETTINGS)
+        };
     }
     bad(
         "checks",

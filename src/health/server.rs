@@ -132,7 +132,8 @@ pub fn log_file(entry: Option<&Database>) -> Item {
             "log_file",
             "warning",
             format!(
-                "{unfiled} findings since the server started could not be written to the log file"
+                "{unfiled} finding{} since the server started could not be written to the log file",
+                if unfiled == 1 { "" } else { "s" }
             ),
             "The server's log says why: a full disk, a prepared transaction, or a very large one.",
         ),

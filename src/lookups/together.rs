@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::Claimed;
 use crate::rights;
 use crate::row;
 use crate::spi::{self, Arg};
@@ -113,6 +114,18 @@ const TELL: &str = "UPDATE spamcheck.lookup o
            JOIN spamcheck.lookup l ON l.id = n.id
           WHERE o._protection = l._protection AND o.row_key = l.row_key AND o.id <> l.id
             AND o.kind IN ('akismet', 'trackback_ip', 'trackback_link')";
+
+/// Those of these lookups that hold their rows, locked until the end of the transaction.
+pub fn lock_holding(ids: &[i64]) -> Vec<Claimed> {
+    let found = spi::write_returning(
+        "SELECT convert_to((to_jsonb(l) || jsonb_build_object('age', 0))::text, 'UTF8') FROM spamcheck.lookup l
+          WHERE l.id = ANY (ARRAY(SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e))
+            AND l._held AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
+          ORDER BY l.id FOR UPDATE",
+        &[Arg::Text(&json!(ids).to_string())],
+    );
+    found.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
+}
 
 /// Tells the other lookups of a row.
 pub fn tell_others(id: i64, news: &News) {

@@ -6,49 +6,66 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::surroundings::TraceKind;
+use spamcheck_engine::{facts, networks};
 
+use crate::lookups::{self, Claimed};
+use crate::privacy::held;
 use crate::spi::{self, Arg};
 use crate::{memory, rights, settings};
 
-/// A place: what it is called, the table, where its rows `t` have the person's e-mail address, and the
-/// condition on those rows. `$1` is a JSON array of the texts there that are the address, `$2` the IP address
-/// or network or empty.
+/// A place: what it is called, the table, and where its rows `t` have a person's addresses.
 struct Place {
     name: &'static str,
     table: &'static str,
+    /// The e-mail address, an expression.
     email: &'static str,
-    condition: &'static str,
+    /// The IP address as a column of type inet.
+    inet: Option<&'static str>,
+    /// The IP address as somebody wrote it: something to select from, whose column is text.
+    written: Option<&'static str>,
 }
 
-/// Fields of a submission that is kept as JSON. `{ips}` stands for the texts there that are the address.
-const IN_SUBMISSION: &str = "(convert_from($1, 'UTF8')::jsonb ? (t.submission ->> 'email')
-     OR convert_from($2, 'UTF8') <> '' AND t.submission ->> 'ip' IN ({ips}))";
+/// A submission that is kept as JSON.
+const IN_SUBMISSION: Option<&str> = Some("unnest(ARRAY[t.submission ->> 'ip'])");
 
-/// Columns of a row that has them.
-const IN_COLUMNS: &str = "(convert_from($1, 'UTF8')::jsonb ? t.email
-     OR convert_from($2, 'UTF8') <> '' AND t.ip <<= nullif(convert_from($2, 'UTF8'), '')::inet)";
+/// Beside that, what the log notes of a text that is no address: of several, say, as X-Forwarded-For has them.
+const IN_LOG: Option<&str> = Some(
+    "(SELECT t.submission ->> 'ip' UNION ALL
+      SELECT jsonb_array_elements_text(t.detail -> 'notes') WHERE jsonb_typeof(t.detail -> 'notes') = 'array')",
+);
+
+/// What the log puts around such a text.
+const NOTED: (&str, &str) = ("ip: \"", "\" is not an address");
+
+/// Characters of it that a note has.
+const NOTED_CHARS: usize = 50;
+
+const LOOKUPS: Place = Place {
+    name: "lookups",
+    table: "lookup",
+    email: "t.submission ->> 'email'",
+    inet: None,
+    written: IN_SUBMISSION,
+};
 
 const PLACES: [Place; 5] = [
     // All findings on a submission have the same sender.
-    Place { name: "log", table: "spam_checklog", email: "t.email", condition: IN_COLUMNS },
     Place {
-        name: "lookups",
-        table: "lookup",
-        email: "t.submission ->> 'email'",
-        condition: IN_SUBMISSION,
+        name: "log",
+        table: "spam_checklog",
+        email: "t.email",
+        inet: Some("t.ip"),
+        written: IN_LOG,
     },
-    Place {
-        name: "checked",
-        table: "_checked",
-        email: "t.submission ->> 'email'",
-        condition: IN_SUBMISSION,
-    },
-    Place { name: "mail", table: "_mail", email: "t.email", condition: IN_COLUMNS },
+    LOOKUPS,
+    Place { name: "checked", table: "_checked", ..LOOKUPS },
+    Place { name: "mail", table: "_mail", email: "t.email", inet: Some("t.ip"), written: None },
     Place {
         name: "history",
         table: "subscription_history",
         email: "t.subscriber",
-        condition: "convert_from($1, 'UTF8')::jsonb ? t.subscriber AND convert_from($2, 'UTF8') IS NOT NULL",
+        inet: None,
+        written: None,
     },
 ];
 
@@ -74,7 +91,83 @@ fn ascii_lower(text: &str) -> String {
     format!("translate({text}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
 }
 
-/// The texts in a place that are the address, as a JSON array.
+/// Whose data it is: an e-mail address, which is [`folded`], an IP address or a network, or both.
+struct Person<'a> {
+    email: Option<&'a str>,
+    /// As the server writes it.
+    ip: Option<&'a str>,
+}
+
+/// What a place has of a person: JSON arrays of the texts there that are the e-mail and the IP address.
+struct Theirs {
+    emails: String,
+    ips: String,
+    network: String,
+}
+
+impl Theirs {
+    fn args(&self) -> [Arg<'_>; 3] {
+        [Arg::Text(&self.emails), Arg::Text(&self.ips), Arg::Text(&self.network)]
+    }
+}
+
+impl Place {
+    /// The condition on the rows that are a person's, whose parameters are [`Theirs::args`].
+    fn condition(&self) -> String {
+        let mut any = vec![format!("convert_from($1, 'UTF8')::jsonb ? ({})", self.email)];
+        any.extend(
+            self.inet
+                .map(|column| format!("{column} <<= nullif(convert_from($3, 'UTF8'), '')::inet")),
+        );
+        any.extend(self.written.map(|from| {
+            format!(
+                "EXISTS (SELECT FROM {from} w(text) WHERE convert_from($2, 'UTF8')::jsonb ? w.text)"
+            )
+        }));
+        format!("({})", any.join(" OR "))
+    }
+
+    fn theirs(&self, person: &Person<'_>) -> Theirs {
+        let network = person.ip.and_then(|ip| networks::parse(ip).ok());
+        let ips = match (&network, self.written) {
+            (Some(network), Some(from)) => {
+                let written: Vec<String> = spi::json_once(
+                    &format!(
+                        "SELECT convert_to(coalesce(json_agg(DISTINCT w.text), '[]')::text, 'UTF8')
+                           FROM spamcheck.{} t CROSS JOIN LATERAL {from} w(text) WHERE w.text IS NOT NULL",
+                        self.table
+                    ),
+                    &[],
+                )
+                .unwrap_or_default();
+                let within = |ip| network.contains(ip);
+                written.into_iter().filter(|text| addresses(text).any(within)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Theirs {
+            emails: spellings(self, person.email),
+            ips: json!(ips).to_string(),
+            network: network.map(|network| network.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The addresses in a text that stands where one should be, as checks read it; of several, each.
+fn addresses(text: &str) -> impl Iterator<Item = IpAddr> {
+    let noted = text.strip_prefix(NOTED.0).and_then(|text| text.strip_suffix(NOTED.1));
+    let text = match noted {
+        // The last one may be cut.
+        Some(noted) if noted.chars().count() >= NOTED_CHARS => {
+            noted.rsplit_once(',').map_or("", |(whole, _)| whole)
+        }
+        Some(noted) => noted,
+        None => text,
+    };
+    text.split(',').filter_map(facts::address)
+}
+
+/// The texts in a place that are the e-mail address, as a JSON array.
 fn spellings(place: &Place, email: Option<&str>) -> String {
     let Some(email) = email else { return "[]".to_owned() };
     let query = format!(
@@ -90,105 +183,68 @@ fn spellings(place: &Place, email: Option<&str>) -> String {
     json!(theirs).to_string()
 }
 
-/// Erases a person's data: what was erased, what is left, and what stays. The address is [`folded`].
+/// Erases a person's data: what was erased, what is left, which rows were released, and what stays. The
+/// e-mail address is [`folded`].
 pub fn subject(email: Option<&str>, ip: Option<&str>) -> Json {
-    let network = ip.and_then(Network::read);
-    let ip_text = ip.unwrap_or_default();
+    let person = Person { email, ip };
+    // Nobody will answer for them any more.
+    let freed = held::release(rights::as_extension(|| holding(&person)));
     rights::as_extension(|| {
         let (mut erased, mut left) = (Map::new(), Map::new());
-        let traces = traces(email, ip);
+        let traces = traces(&person);
         erased.insert("memory".into(), json!(forget(&traces)));
         for place in &PLACES {
-            let Some(condition) = condition(place, network) else { continue };
-            let spellings = spellings(place, email);
+            let theirs = place.theirs(&person);
+            let condition = place.condition();
             let statement = format!("DELETE FROM spamcheck.{} t WHERE {condition}", place.table);
-            let gone = spi::write(&statement, &[Arg::Text(&spellings), Arg::Text(ip_text)]);
-            erased.insert(place.name.into(), json!(gone));
+            erased.insert(place.name.into(), json!(spi::write(&statement, &theirs.args())));
         }
         for place in &PLACES {
-            let Some(condition) = condition(place, network) else { continue };
-            let spellings = spellings(place, email);
+            let theirs = place.theirs(&person);
             let query = format!(
-                "SELECT convert_to(count(*)::text, 'UTF8') FROM spamcheck.{} t WHERE {condition}",
-                place.table
+                "SELECT convert_to(count(*)::text, 'UTF8') FROM spamcheck.{} t WHERE {}",
+                place.table,
+                place.condition()
             );
-            let args = [Arg::Text(&spellings), Arg::Text(ip_text)];
-            left.insert(place.name.into(), json!(spi::json_once::<i64>(&query, &args)));
+            left.insert(place.name.into(), json!(spi::json_once::<i64>(&query, &theirs.args())));
         }
         left.insert("memory".into(), json!(remembered(&traces)));
-        json!({ "erased": erased, "left": left, "stays": {
-            "list_entries": listed(email, ip_text),
+        json!({ "erased": erased, "left": left, "released": freed.released, "stays": {
+            "held_rows": freed.held,
+            "list_entries": listed(email, ip.unwrap_or_default()),
             "log_file": settings::log_file().is_some(),
         }})
     })
 }
 
-/// The condition on a place's rows; None: there is no such table in this version.
-fn condition(place: &Place, network: Option<Network>) -> Option<String> {
-    let name = std::ffi::CString::new(place.table).ok()?;
-    if rights::own_relation(&name) == pgrx::pg_sys::Oid::INVALID {
-        return None;
-    }
-    if !place.condition.contains("{ips}") {
-        return Some(place.condition.to_owned());
-    }
-    // What is there may be no address at all, and a cast would fail.
-    let texts: Vec<String> = spi::json_once(
-        &format!(
-            "SELECT convert_to(coalesce(json_agg(DISTINCT t.submission ->> 'ip'), '[]')::text, 'UTF8')
-               FROM spamcheck.{} t WHERE t.submission ->> 'ip' IS NOT NULL",
-            place.table
-        ),
-        &[],
-    )
-    .unwrap_or_default();
-    let theirs = texts.iter().filter(|text| network.is_some_and(|network| network.has(text)));
-    let theirs: Vec<String> = theirs
-        .map(|text| format!("'{}'", text.replace('\'', "''").replace('\\', "\\\\")))
-        .collect();
-    let theirs =
-        if theirs.is_empty() { "NULL".to_owned() } else { format!("E{}", theirs.join(", E")) };
-    Some(place.condition.replace("{ips}", &theirs))
+/// A person's lookups that hold their rows, locked: the worker settles them before, or finds them gone.
+fn holding(person: &Person<'_>) -> Vec<Claimed> {
+    let query = format!(
+        "SELECT convert_to(coalesce(json_agg(t.id), '[]')::text, 'UTF8') FROM spamcheck.lookup t WHERE t._held AND {}",
+        LOOKUPS.condition()
+    );
+    let ids: Vec<i64> = spi::json_once(&query, &LOOKUPS.theirs(person).args()).unwrap_or_default();
+    if ids.is_empty() { Vec::new() } else { lookups::lock_holding(&ids) }
 }
 
-/// An address, or all that begin like it.
-#[derive(Clone, Copy)]
-struct Network {
-    first: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    fn read(text: &str) -> Option<Network> {
-        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
-        let first: IpAddr = address.trim().parse().ok()?;
-        let all = if first.is_ipv4() { 32 } else { 128 };
-        Some(Network { first, bits: bits.trim().parse().unwrap_or(all).min(all) })
-    }
-
-    fn has(self, text: &str) -> bool {
-        let Some(other) = Network::read(text) else { return false };
-        let number = |address: IpAddr| match address {
-            IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
-            IpAddr::V6(v6) => v6.to_bits(),
-        };
-        let (mine, theirs) = (self.first.to_canonical(), other.first.to_canonical());
-        let apart = number(mine) ^ number(theirs);
-        mine.is_ipv4() == theirs.is_ipv4() && (self.bits == 0 || apart >> (128 - self.bits) == 0)
-    }
-}
-
-/// The hashes by which a person's rows may be remembered. Those of a network's addresses are too many.
-fn traces(email: Option<&str>, ip: Option<&str>) -> Json {
+/// The hashes by which a person's rows may be remembered. Those of a network's addresses may be too many.
+fn traces(person: &Person<'_>) -> Json {
     let mut hashes = Vec::new();
-    if let Some(address) = ip.and_then(|ip| ip.split('/').next()?.parse::<IpAddr>().ok()) {
-        hashes.push(memory::hash_of(TraceKind::Ip, &address.to_canonical().to_string()));
+    if let Some(network) = person.ip.and_then(|ip| networks::parse(ip).ok()) {
+        let bits = if network.is_ipv4() { 32 } else { 128 };
+        if bits - network.prefix() <= MOST_BITS {
+            let addresses = network.iter().map(|ip| ip.to_canonical().to_string());
+            hashes.extend(addresses.map(|ip| memory::hash_of(TraceKind::Ip, &ip)));
+        }
     }
-    if let Some(email) = email {
+    if let Some(email) = person.email {
         hashes.push(memory::hash_of(TraceKind::Author, &format!("email {email}")));
     }
     json!(hashes)
 }
+
+/// The largest network, as the number of bits that differ, whose addresses are forgotten one by one.
+const MOST_BITS: u8 = 16;
 
 const HASHES: &str =
     "ARRAY(SELECT h::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) h)";

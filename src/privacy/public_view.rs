@@ -4,7 +4,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::json;
-use spamcheck_engine::mapping::{Assignments, Mapping, Status, StatusValue, Table, is_secret};
+use spamcheck_engine::mapping::{Assignments, Mapping, Status, StatusValue, is_contact, is_secret};
 use spamcheck_engine::{Field, Refusal};
 
 use crate::protect::{Described, may_protect};
@@ -32,7 +32,7 @@ pub fn make(relation: pg_sys::Oid, name: &str) {
         )
     };
     let mapping = Mapping::from_json(&stored.columns).unwrap_or_default();
-    let hidden = hidden(&mapping, &described.table());
+    let hidden = hidden(&mapping, &described);
     let shown: Vec<String> = described
         .columns
         .iter()
@@ -88,10 +88,13 @@ fn qualified(name: &str, described: &Described) -> String {
     }
 }
 
-/// Columns that are not shown.
-fn hidden(mapping: &Mapping, table: &Table) -> Vec<String> {
-    let guessed = Mapping::find(table);
-    let personal = |name: &str| {
+/// Columns that are not shown: what the mapping, or a guess, takes for an e-mail or IP address, what is named
+/// like one or like a secret, and what is of a type for addresses. A key is no exception, unless it is named
+/// like a key alone.
+fn hidden(mapping: &Mapping, described: &Described) -> Vec<String> {
+    let table = described.table();
+    let guessed = Mapping::find(&table);
+    let mapped = |name: &str| {
         [mapping, &guessed].iter().any(|mapping| {
             [Field::Email, Field::Ip].iter().any(|field| {
                 let source = mapping.sources.get(field);
@@ -99,17 +102,40 @@ fn hidden(mapping: &Mapping, table: &Table) -> Vec<String> {
             })
         })
     };
-    let named = |name: &str| {
-        let name = name.to_lowercase();
-        name.contains("email") || name.contains("e_mail") || is_secret(&name)
-    };
+    let typed = of_address_types(described);
     let columns = table.columns.iter();
     let hidden = columns.filter(|column| {
-        personal(&column.name)
-            || named(&column.name) && !table.key.contains(&column.name)
-            || matches!(column.type_name.as_str(), "inet" | "cidr")
+        mapped(&column.name)
+            || is_contact(&column.name)
+            || is_secret(&column.name) && !table.key.contains(&column.name)
+            || typed.contains(&column.name)
     });
     hidden.map(|column| column.name.clone()).collect()
+}
+
+/// Columns of type inet or cidr, and of arrays, domains, ranges and composite types of them.
+fn of_address_types(described: &Described) -> Vec<String> {
+    let columns: Vec<_> = described.columns.iter().map(|c| (&c.name, c.type_oid)).collect();
+    rights::as_extension(|| {
+        spi::json_now(
+            "WITH RECURSIVE part(name, type) AS (
+                 SELECT c ->> 0, (c ->> 1)::oid FROM jsonb_array_elements(convert_from($1, 'UTF8')::jsonb) c
+                 UNION
+                 SELECT p.name, inner_type.oid
+                   FROM part p JOIN pg_type t ON t.oid = p.type
+                  CROSS JOIN LATERAL (
+                        SELECT t.typbasetype WHERE t.typtype = 'd'
+                        UNION ALL SELECT t.typelem WHERE t.typelem <> 0
+                        UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+                        UNION ALL SELECT a.atttypid FROM pg_attribute a
+                                   WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+                        ) inner_type(oid))
+             SELECT convert_to(coalesce(json_agg(DISTINCT p.name), '[]')::text, 'UTF8') FROM part p
+              WHERE p.type IN ('inet'::regtype, 'cidr'::regtype)",
+            &[Arg::Text(&json!(columns).to_string())],
+        )
+    })
+    .unwrap_or_default()
 }
 
 /// The condition on ham rows: those of the value that ham has if it has one, and never those of the

@@ -101,15 +101,37 @@ impl Around<'_> {
         {
             all.push(service.clone());
         }
-        let settings = &self.policy.settings;
-        if let Some(mail_to) = settings.mail_to.as_ref().filter(|mail_to| !mail_to.is_empty()) {
-            let text = self.text == Some(field.name()) && settings.keep != Keep::Hash;
-            if settings.mode == Mode::Enforce && (field == Field::Author || text) {
-                let part = if text { ", 200 characters" } else { "" };
-                all.push(format!("{} by mail, of moderated rows{part}", mail_to.join(", ")));
-            }
+        if let Some(mail_to) = self.mail_to()
+            && let Some(part) = self.mailed(field)
+        {
+            all.push(format!("{} by mail, of moderated rows{part}", mail_to.join(", ")));
         }
         all
+    }
+
+    /// Who is mailed about moderated rows, if anybody is.
+    fn mail_to(&self) -> Option<&[String]> {
+        let settings = &self.policy.settings;
+        let mail_to = settings.mail_to.as_deref().unwrap_or_default();
+        (settings.mode == Mode::Enforce && !mail_to.is_empty()).then_some(mail_to)
+    }
+
+    /// What the mail has of a field; None: nothing.
+    fn mailed(&self, field: Field) -> Option<&'static str> {
+        let text = self.text == Some(field.name()) && self.policy.settings.keep != Keep::Hash;
+        match field {
+            Field::Author => Some(""),
+            _ if text => Some(", 200 characters"),
+            _ if self.quoted(field) => Some(", where a finding tells of it"),
+            _ => None,
+        }
+    }
+
+    /// Whether a finding may tell what is in a field. What was typed into the hidden field is left out where
+    /// the policy keeps no text.
+    fn quoted(&self, field: Field) -> bool {
+        let left_out = field == Field::Honeypot && self.policy.settings.keep == Keep::Hash;
+        !left_out && self.policy.quotes().contains(field)
     }
 
     /// How a field goes to Akismet; None: it does not.
@@ -159,14 +181,27 @@ impl Around<'_> {
             field,
             Field::Author | Field::Email | Field::Ip | Field::Url | Field::UserAgent
         ) || self.page == Some(field.name());
+        let quoted = self.quoted(field);
+        let told = if quoted { " and what findings tell of it" } else { "" };
         match settings.keep {
             _ if logged => all.push(format!("{place}{time}")),
             Keep::Full if text => all.push(format!("{place}{time}")),
-            Keep::Excerpt if text => all.push(format!("{place}, 200 characters{time}")),
-            Keep::Hash if text => all.push(format!("{place}, a hash{time}")),
+            Keep::Excerpt if text => all.push(format!("{place}, 200 characters{told}{time}")),
+            Keep::Hash if text => all.push(format!("{place}, a hash{told}{time}")),
             // A rejected submission is nowhere else.
+            Keep::Full if quoted => {
+                all.push(format!("{place}, if rejected or where a finding tells of it{time}"));
+            }
             Keep::Full => all.push(format!("{place}, if rejected{time}")),
+            Keep::Excerpt | Keep::Hash if quoted => {
+                all.push(format!("{place}, where a finding tells of it{time}"));
+            }
             Keep::Excerpt | Keep::Hash => {}
+        }
+        if self.mail_to().is_some()
+            && (matches!(field, Field::Email | Field::Ip) || self.mailed(field).is_some())
+        {
+            all.push("the queue of mails, until a mail server has them".into());
         }
         if self.policy.looks_up() {
             all.push("lookups, until they are answered".into());

@@ -1,8 +1,9 @@
 //! The launcher: one static process that knows which databases have the extension and keeps a worker
 //! running in each. It is connected to no database, so it is in nobody's way, and runs no statement:
-//! databases are found by a worker that starts, looks, and leaves when there is nothing for it.
+//! databases are found by a worker that starts, looks, and leaves when there is nothing for it, or no room.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -12,15 +13,20 @@ use pgrx::bgworkers::{
 use pgrx::{IntoDatum, pg_sys, prelude::*};
 
 use crate::rate;
+use crate::report;
 use crate::settings;
 use crate::shared::{self, Database, Refused, Shared};
-use crate::worker::process;
+use crate::worker::{presence, process};
 
 /// Before a worker that ended is started again; doubled with each start that came to nothing.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often the list of databases is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How soon a database is tried again that somebody needs alone, or for which there was no room.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Tells a worker that it may look, and not stay: as many run as may.
+pub const LOOK_ONLY: &str = "look";
 
 /// Registers the launcher with the postmaster.
 pub fn register() {
@@ -48,6 +54,8 @@ struct Launcher {
     /// Failures in a row, and when the next start may be.
     waits: HashMap<u32, (u32, Instant)>,
     full: bool,
+    /// Databases that the server's log has told of: there was no room for their workers.
+    told: HashSet<u32>,
 }
 
 /// The launcher's main function.
@@ -91,7 +99,7 @@ impl Launcher {
                 self.waits.remove(&oid);
                 continue;
             };
-            if !databases().contains(&oid.into()) {
+            if name_of(oid.into()).is_none() {
                 rate::forget(oid.into());
                 entry.free();
                 continue;
@@ -110,8 +118,33 @@ impl Launcher {
             let oid = entry.oid.load(Ordering::Acquire);
             let due = self.waits.get(&oid).is_none_or(|(_, at)| Instant::now() >= *at);
             // A worker of an earlier launcher may still be there.
-            if oid != 0 && entry.wanted.load(Ordering::Acquire) && !entry.runs() && due {
-                self.start(oid.into());
+            if oid == 0 || !entry.wanted.load(Ordering::Acquire) || entry.runs() || !due {
+                continue;
+            }
+            if self.children.contains_key(&oid) {
+                continue;
+            }
+            match place(oid.into()) {
+                Place::Gone => {
+                    self.waits.remove(&oid);
+                    rate::forget(oid.into());
+                    entry.free();
+                }
+                Place::Closed => {
+                    let failures = self.waits.get(&oid).map_or(0, |w| w.0);
+                    self.waits.insert(oid, (failures, Instant::now() + AGAIN));
+                }
+                Place::Open(name) => {
+                    if let Err((refused, setting)) = self.start(oid.into(), false) {
+                        entry.refused.store(refused as u32, Ordering::Release);
+                        if self.told.insert(oid) {
+                            no_room(&name, setting);
+                        }
+                    } else {
+                        entry.refused.store(Refused::No as u32, Ordering::Release);
+                        self.told.remove(&oid);
+                    }
+                }
             }
         }
     }
@@ -122,16 +155,18 @@ impl Launcher {
             return;
         }
         self.looked = Some(Instant::now());
-        let found = databases();
-        self.known.retain(|oid| found.contains(&(*oid).into()));
+        let found: HashSet<u32> = databases().into_iter().map(|(oid, _)| oid.to_u32()).collect();
+        self.known.retain(|oid| found.contains(oid));
+        self.told.retain(|oid| found.contains(oid));
         for oid in found {
-            if self.known.insert(oid.to_u32()) {
-                self.unseen.push_back(oid);
+            if self.known.insert(oid) {
+                self.unseen.push_back(oid.into());
             }
         }
     }
 
-    /// One after the other: looking into hundreds of databases must not take all worker slots.
+    /// One after the other: looking into hundreds of databases must not take all worker slots. Where as many
+    /// run as may, one more may look: nobody else can tell whether that is one too few.
     fn look_into_next(&mut self, shared: &'static Shared) {
         while let Some(oid) = self.unseen.front().copied() {
             // A worker of an earlier launcher may still be there.
@@ -140,18 +175,27 @@ impl Launcher {
                 self.unseen.pop_front();
                 continue;
             }
-            if self.start(oid) {
-                self.unseen.pop_front();
+            match place(oid) {
+                Place::Gone => {
+                    self.unseen.pop_front();
+                    continue;
+                }
+                Place::Closed => self.unseen.rotate_left(1),
+                Place::Open(_) => {
+                    let look = self.children.len() >= settings::max_workers();
+                    if self.start(oid, look).is_ok() {
+                        self.unseen.pop_front();
+                    }
+                }
             }
             return;
         }
     }
 
-    fn start(&mut self, oid: pg_sys::Oid) -> bool {
-        if self.children.contains_key(&oid.to_u32()) {
-            return true;
-        }
-        let started = if self.children.len() >= settings::max_workers() {
+    /// Starts a worker, or says which setting is in the way.
+    fn start(&mut self, oid: pg_sys::Oid, look: bool) -> Result<(), (Refused, &'static str)> {
+        let most = settings::max_workers() + usize::from(look);
+        let started = if self.children.len() >= most {
             Err((Refused::MaxWorkers, "pg_spamcheck.max_workers"))
         } else {
             BackgroundWorkerBuilder::new("pg_spamcheck worker")
@@ -159,6 +203,7 @@ impl Launcher {
                 .set_library("pg_spamcheck")
                 .set_function("spamcheck_worker")
                 .set_argument(oid.into_datum())
+                .set_extra(if look { LOOK_ONLY } else { "" })
                 .set_restart_time(None)
                 // SAFETY: set in every process.
                 .set_notify_pid(unsafe { pg_sys::MyProcPid })
@@ -166,35 +211,14 @@ impl Launcher {
                 .load_dynamic()
                 .map_err(|_| (Refused::MaxWorkerProcesses, "max_worker_processes"))
         };
-        // health() tells it to whoever asks in that database.
-        if let Some(entry) = shared::shared().and_then(|s| s.database(oid)) {
-            let refused = started.as_ref().err().map_or(Refused::No, |(refused, _)| *refused);
-            entry.refused.store(refused as u32, Ordering::Release);
-        }
-        match started {
-            Ok(handle) => {
-                self.children.insert(oid.to_u32(), Child { handle });
-                true
-            }
-            Err((_, setting)) => {
-                if !std::mem::replace(&mut self.full, true) {
-                    ereport!(
-                        WARNING,
-                        PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
-                        "pg_spamcheck could not start a worker for a database",
-                        format!(
-                            "{setting} is too small. Its lookups wait until another worker ends, and its rejections are not logged."
-                        )
-                    );
-                }
-                false
-            }
-        }
+        self.full |= started.is_err();
+        self.children.insert(oid.to_u32(), Child { handle: started? });
+        Ok(())
     }
 
     fn pause(&self) -> Duration {
         if !self.unseen.is_empty() || self.full {
-            return Duration::from_millis(500);
+            return AGAIN;
         }
         let now = Instant::now();
         let waits = self.waits.values().filter(|(_, at)| *at > now).map(|(_, at)| *at - now);
@@ -202,8 +226,43 @@ impl Launcher {
     }
 }
 
-/// The databases that can be connected to.
-fn databases() -> Vec<pg_sys::Oid> {
+/// Says that a database with the extension has no worker. health() tells it, too, to whoever asks there.
+fn no_room(database: &str, setting: &str) {
+    report::warn(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+        format!("pg_spamcheck could not start a worker for database \"{database}\""),
+        format!(
+            "{setting} is too small. Its lookups wait until another worker ends, and its rejections are not logged."
+        ),
+        "Set pg_spamcheck.max_workers to the number of databases with the extension, max_worker_processes to have room for that, and restart the server.",
+    );
+}
+
+/// Whether a worker can enter a database.
+enum Place {
+    /// It can.
+    Open(String),
+    /// Somebody needs the database alone: who drops it, or copies it.
+    Closed,
+    /// It is there no longer, or nobody can connect to it.
+    Gone,
+}
+
+fn place(oid: pg_sys::Oid) -> Place {
+    // Before the look: who drops it holds the lock until it is gone.
+    if presence::in_the_way(oid) {
+        return Place::Closed;
+    }
+    name_of(oid).map_or(Place::Gone, Place::Open)
+}
+
+/// The name of a database that can be connected to.
+fn name_of(oid: pg_sys::Oid) -> Option<String> {
+    databases().into_iter().find_map(|(found, name)| (found == oid).then_some(name))
+}
+
+/// The databases that can be connected to, with their names.
+fn databases() -> Vec<(pg_sys::Oid, String)> {
     BackgroundWorker::transaction(|| {
         let mut found = Vec::new();
         // SAFETY: the scan of autovacuum's get_database_list: a shared catalog, no database needed.
@@ -225,7 +284,8 @@ fn databases() -> Vec<pg_sys::Oid> {
                 }
                 let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
                 if (*form).datallowconn {
-                    found.push((*form).oid);
+                    let name = CStr::from_ptr((*form).datname.data.as_ptr());
+                    found.push(((*form).oid, name.to_string_lossy().into_owned()));
                 }
             }
             pg_sys::systable_endscan(scan);

@@ -1,9 +1,10 @@
 //! Mail to moderators: which policy's digest is due, what goes into it, and what becomes of the rows when
 //! it was sent or could not be. Owns the tables `_mail` and `_mailing` on the worker's side. No transaction
 //! is open while a mail server is spoken to; rows leave the queue only once it has taken the mail, so a crash
-//! in between may send a mail twice, under the same Message-ID, and never loses one.
+//! in between, or a server that falls silent, may have a mail sent twice and never loses one. The rows of such
+//! a mail go again as one, without those that came since, so that it has the same Message-ID.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,9 @@ struct Due {
     without_texts: bool,
     /// Tells this database from others with the same name.
     system: String,
+    /// The lowest and the highest id of those that were claimed at first.
+    first: i64,
+    last: i64,
     rows: Vec<Row>,
 }
 
@@ -149,8 +153,7 @@ impl Mailing {
         };
         let user = login.as_ref().map(|login| login.user.to_string()).filter(|u| u.contains('@'));
         let from = server.from.clone().or(user).unwrap_or_else(|| format!("pg_spamcheck@{host}"));
-        let ids = due.rows.iter().map(|row| row.id);
-        let (first, last) = (ids.clone().min().unwrap_or(0), ids.max().unwrap_or(0));
+        let (first, last) = (due.first, due.last);
         let whose = format!("{} {} {}", due.system, due.database, due.policy);
         let whose = xxhash_rust::xxh3::xxh3_64(whose.as_bytes());
         self.pool.send(Outgoing {
@@ -158,7 +161,7 @@ impl Mailing {
             ca_file: network.ca_file.clone(),
             timeout: Duration::from_millis(network.request_timeout_ms),
             from,
-            to: due.recipients.clone().unwrap_or_else(|| due.mail_to.clone()),
+            to: each_once(due.recipients.as_ref().unwrap_or(&due.mail_to)),
             subject: digest.subject(),
             body: digest.body(),
             message_id: format!("<spamcheck.{first}-{last}.{whose:x}@{host}>"),
@@ -195,7 +198,8 @@ impl Mailing {
             }
             Err(refused) => {
                 self.failing = true;
-                json!({ "sent": false, "error": refused.why, "without_texts": refused.content })
+                json!({ "sent": false, "error": refused.why, "without_texts": refused.content,
+                        "perhaps": refused.perhaps_taken })
             }
         };
         if let Some(error) = told["error"].as_str() {
@@ -214,6 +218,12 @@ impl Mailing {
         );
         rights::as_extension(|| spi::write_json(SETTLED, &told.to_string()));
     }
+}
+
+/// Addresses without those that differ in case alone: whoever is named twice gets one mail.
+fn each_once(addresses: &[String]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    addresses.iter().filter(|to| seen.insert(to.to_lowercase())).cloned().collect()
 }
 
 /// This machine's name, as mail servers take it.
@@ -235,10 +245,11 @@ const SETTLED: &str =
                 failures = CASE WHEN r.sent THEN 0 ELSE m.failures + 1 END,
                 without_texts = coalesce(r.without_texts OR m.without_texts AND NOT r.sent, false),
                 last_error = r.error,
+                claimed = CASE WHEN r.perhaps THEN m.claimed END,
                 next_at = CASE WHEN r.sent THEN m.next_at
                                ELSE clock_timestamp() + least(60, 2 ^ least(m.failures, 6)) * interval '1 minute' END
            FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
-             AS r(policy text, sent boolean, error text, without_texts boolean)
+             AS r(policy text, sent boolean, error text, without_texts boolean, perhaps boolean)
           WHERE m.policy = r.policy
       RETURNING convert_to(m.policy, 'UTF8')";
 
@@ -259,25 +270,35 @@ const DECIDED: &str = "DELETE FROM spamcheck._mail q
             AND NOT EXISTS (SELECT FROM spamcheck.spam_checklog l WHERE l.submission_id = q.submission_id AND l._decision IS NULL)";
 
 /// A digest that came to nothing costs nobody a minute.
-const NOTHING: &str = "UPDATE spamcheck._mailing m SET next_at = clock_timestamp() WHERE m.policy = convert_from($1, 'UTF8')";
+const NOTHING: &str = "UPDATE spamcheck._mailing m SET next_at = clock_timestamp(), claimed = NULL WHERE m.policy = convert_from($1, 'UTF8')";
 
 /// The policy whose rows wait longest, of those that may be mailed now. Rows that some recipient has had
-/// already go in a digest of their own. The minute begins with the try, so that a crash does not cut it short.
+/// already go in a digest of their own, and so do those of a mail that a server may have. The minute begins
+/// with the try, so that a crash does not cut it short.
 const CLAIM: &str =
     "WITH due AS MATERIALIZED (
-         SELECT p.name, p.mail_to, f.recipients
+         SELECT p.name, p.mail_to, f.recipients, CASE WHEN a.id IS NOT NULL THEN m.claimed END AS again
            FROM spamcheck.policy p
-          CROSS JOIN LATERAL (SELECT q.id, q.recipients FROM spamcheck._mail q WHERE q.policy = p.name ORDER BY q.id LIMIT 1) f
            LEFT JOIN spamcheck._mailing m ON m.policy = p.name
+          CROSS JOIN LATERAL (SELECT min(q.id) AS id FROM spamcheck._mail q
+                               WHERE q.policy = p.name AND q.id IN (SELECT unnest(m.claimed))) a
+          CROSS JOIN LATERAL (SELECT q.id, q.recipients FROM spamcheck._mail q
+                               WHERE q.policy = p.name AND q.id = coalesce(a.id, q.id) ORDER BY q.id LIMIT 1) f
           WHERE cardinality(p.mail_to) > 0 AND coalesce(m.next_at <= clock_timestamp(), true)
           ORDER BY f.id LIMIT 1),
+     rows AS MATERIALIZED (
+         SELECT q.* FROM due d
+           JOIN spamcheck._mail q ON q.policy = d.name AND q.recipients IS NOT DISTINCT FROM d.recipients
+                                 AND (d.again IS NULL OR q.id IN (SELECT unnest(d.again)))
+          ORDER BY q.id LIMIT 2000),
      taken AS (
-         INSERT INTO spamcheck._mailing AS m (policy, next_at)
-         SELECT d.name, clock_timestamp() + interval '1 minute' FROM due d
-         ON CONFLICT (policy) DO UPDATE SET next_at = excluded.next_at
-         RETURNING m.policy, m.without_texts)
+         INSERT INTO spamcheck._mailing AS m (policy, next_at, claimed)
+         SELECT d.name, clock_timestamp() + interval '1 minute', coalesce(d.again, (SELECT array_agg(r.id) FROM rows r)) FROM due d
+         ON CONFLICT (policy) DO UPDATE SET next_at = excluded.next_at, claimed = excluded.claimed
+         RETURNING m.policy, m.without_texts, m.claimed)
      SELECT convert_to(jsonb_build_object('policy', d.name, 'database', current_database(), 'mail_to', d.mail_to,
                 'recipients', d.recipients, 'without_texts', t.without_texts,
+                'first', (SELECT min(c) FROM unnest(t.claimed) c), 'last', (SELECT max(c) FROM unnest(t.claimed) c),
                 'system', (SELECT s.system_identifier::text FROM pg_control_system() s),
                 'rows', (SELECT jsonb_agg(jsonb_build_object('id', r.id, 'relation', r.relation,
                                     'protection', (SELECT p.id FROM spamcheck._protected_relation p
@@ -288,9 +309,7 @@ const CLAIM: &str =
                                                           WHERE l.submission_id = r.submission_id AND l.row_key IS NOT NULL LIMIT 1), r.row_key),
                                     'at', (extract(epoch FROM r.queued_at) * 1000000)::bigint,
                                     'author', r.author, 'excerpt', r.excerpt, 'why', r.why) ORDER BY r.id)
-                           FROM (SELECT * FROM spamcheck._mail q
-                                  WHERE q.policy = d.name AND q.recipients IS NOT DISTINCT FROM d.recipients
-                                  ORDER BY q.id LIMIT 2000) r))::text, 'UTF8')
+                           FROM rows r))::text, 'UTF8')
        FROM due d JOIN taken t ON t.policy = d.name";
 
 fn claim() -> Option<Due> {
@@ -306,6 +325,7 @@ fn claim() -> Option<Due> {
                 if recipients.is_empty() {
                     let ids: Vec<i64> = due.rows.iter().map(|row| row.id).collect();
                     spi::write(SENT, &[Arg::Text(&json!(ids).to_string())]);
+                    spi::write(NOTHING, &[Arg::Text(&due.policy)]);
                     return None;
                 }
             }

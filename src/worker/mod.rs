@@ -35,6 +35,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use pgrx::bgworkers::BackgroundWorker;
 use pgrx::{FromDatum, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
@@ -111,7 +112,7 @@ pub extern "C-unwind" fn spamcheck_worker(argument: pg_sys::Datum) {
 }
 
 impl Worker {
-    /// Takes the database over; None: it has no extension, or another worker.
+    /// Takes the database over; None: it has no extension, or another worker, or this one may only look.
     fn enter(oid: pg_sys::Oid, shared: &'static Shared) -> Option<Worker> {
         match transaction("starting", presence::only_one) {
             None => {
@@ -127,6 +128,11 @@ impl Worker {
                 );
             }
             Some(true) => {}
+        }
+        if BackgroundWorker::get_extra() == launcher::LOOK_ONLY {
+            // The launcher starts one when there is room for it.
+            shared.enlist(oid).inspect(|entry| entry.wanted.store(true, Ordering::Release));
+            return None;
         }
         let Some(database) = shared.enlist(oid) else {
             ereport!(

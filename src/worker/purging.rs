@@ -1,5 +1,5 @@
-//! Purges rows of the log that are older than their policy's `retention`, in small batches. Owns when it
-//! looks and what goes; must not wait for anybody's lock, and runs no statement while nothing is due.
+//! Purges rows of the log that are older than their policy's `retention`, or the one that it had when it was
+//! dropped, in small batches. Owns when it looks and what goes; must not wait for anybody's lock, and runs no statement while nothing is due.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,11 @@ impl Purging {
             // Before the look: what it may have missed is news.
             rulebook::listen();
             let settings = rulebook::changes();
-            rights::as_extension(|| (settings, purge(), next_due()))
+            rights::as_extension(|| {
+                let gone = purge();
+                forget();
+                (settings, gone, next_due())
+            })
         });
         let Some((settings, gone, next)) = looked else { return false };
         self.settings = settings;
@@ -54,29 +58,60 @@ impl Purging {
     }
 }
 
+/// Each policy's retention. One that was made anew under the name of a dropped one takes over.
+macro_rules! retentions {
+    () => {
+        "(SELECT p.name, p.retention FROM spamcheck.policy p WHERE p.retention IS NOT NULL
+          UNION ALL
+          SELECT d.policy, d.retention FROM spamcheck._dropped_policy d
+           WHERE NOT EXISTS (SELECT FROM spamcheck.policy p WHERE p.name = d.policy)) r"
+    };
+}
+
 /// Purges one batch: how many rows went. Rows that somebody holds go at a later look.
 fn purge() -> usize {
     spi::write(
-        "DELETE FROM spamcheck.spam_checklog l
-          WHERE l.ctid = ANY (ARRAY(
-                SELECT o.ctid FROM spamcheck.policy p
-                 CROSS JOIN LATERAL (SELECT i.ctid FROM spamcheck.spam_checklog i
-                                      WHERE i.policy = p.name AND i.logged_at < clock_timestamp() - p.retention
-                                      ORDER BY i.logged_at LIMIT $1 FOR UPDATE SKIP LOCKED) o
-                 WHERE p.retention IS NOT NULL
-                 LIMIT $1))",
+        concat!(
+            "DELETE FROM spamcheck.spam_checklog l
+              WHERE l.ctid = ANY (ARRAY(
+                    SELECT o.ctid FROM ",
+            retentions!(),
+            " CROSS JOIN LATERAL (SELECT i.ctid FROM spamcheck.spam_checklog i
+                                   WHERE i.policy = r.name AND i.logged_at < clock_timestamp() - r.retention
+                                   ORDER BY i.logged_at LIMIT $1 FOR UPDATE SKIP LOCKED) o
+                     LIMIT $1))"
+        ),
         &[Arg::Int(ROWS)],
     )
+}
+
+/// Dropped policies of which nothing is left are forgotten: transactions of their time may log for a day. Only
+/// where there is one, since a DELETE is news to all sessions.
+fn forget() {
+    let gone = spi::json_now::<Vec<String>>(
+        "SELECT convert_to(coalesce(json_agg(d.policy), '[]')::text, 'UTF8') FROM spamcheck._dropped_policy d
+          WHERE d.dropped_at < clock_timestamp() - interval '1 day'
+            AND NOT EXISTS (SELECT FROM spamcheck.spam_checklog l WHERE l.policy = d.policy)",
+        &[],
+    );
+    for policy in gone.unwrap_or_default() {
+        spi::write(
+            "DELETE FROM spamcheck._dropped_policy d WHERE d.policy = convert_from($1, 'UTF8')",
+            &[Arg::Text(&policy)],
+        );
+    }
 }
 
 /// Seconds until the next row is too old, or could be if one is logged now; None: nothing is purged.
 fn next_due() -> Option<f64> {
     spi::json_now::<Option<f64>>(
-        "SELECT convert_to(coalesce(extract(epoch FROM min(least(o.logged_at, clock_timestamp()) + p.retention) - clock_timestamp())::text, 'null'), 'UTF8')
-           FROM spamcheck.policy p
-           LEFT JOIN LATERAL (SELECT i.logged_at FROM spamcheck.spam_checklog i
-                               WHERE i.policy = p.name ORDER BY i.logged_at LIMIT 1) o ON true
-          WHERE p.retention IS NOT NULL",
+        concat!(
+            "SELECT convert_to(coalesce(extract(epoch FROM min(least(o.logged_at, clock_timestamp()) + r.retention) - clock_timestamp())::text, 'null'), 'UTF8')
+               FROM ",
+            retentions!(),
+            " LEFT JOIN LATERAL (SELECT i.logged_at FROM spamcheck.spam_checklog i
+                                  WHERE i.policy = r.name ORDER BY i.logged_at LIMIT 1) o ON true"
+        ),
         &[],
     )
     .flatten()

@@ -72,6 +72,8 @@ pub struct Refused {
     pub why: String,
     /// Whether it is what the mail says that the server does not take.
     pub content: bool,
+    /// Whether the server may have taken it all the same: it had the whole text, and fell silent.
+    pub perhaps_taken: bool,
 }
 
 impl Job for Outgoing {
@@ -82,12 +84,12 @@ impl Job for Outgoing {
     }
 
     fn failed(&self, why: String) -> Sent {
-        Err(Refused { why, content: false })
+        Err(Refused { why, content: false, perhaps_taken: true })
     }
 }
 
 fn refused(why: impl ToString) -> Refused {
-    Refused { why: why.to_string(), content: false }
+    Refused { why: why.to_string(), content: false, perhaps_taken: false }
 }
 
 impl Outgoing {
@@ -111,12 +113,15 @@ impl Outgoing {
             // Nobody gets it: the rows stay, whatever the server says about each.
             return Err(refused(first.map_or("nobody is to get it", |(_, why)| why)));
         }
-        let content = |error: lettre::transport::smtp::Error| Refused {
+        let content = |error: &lettre::transport::smtp::Error| Refused {
             content: error.is_permanent(),
-            why: error.to_string(),
+            ..refused(error)
         };
-        connection.command(Data).map_err(content)?;
-        connection.message(&letter).map_err(content)?;
+        connection.command(Data).map_err(|error| content(&error))?;
+        connection.message(&letter).map_err(|error| Refused {
+            perhaps_taken: !error.is_permanent() && !error.is_transient(),
+            ..content(&error)
+        })?;
         // It has the mail; what it says to the farewell changes nothing.
         let _ = connection.quit();
         Ok(Accepted { refused: never, deferred: later })

@@ -64,6 +64,42 @@ fn a_list_is_fetched_again_every_so_often_and_asks_only_for_what_is_new() {
     assert_eq!(other.header("if-none-match"), None);
 }
 
+/// A source that has not changed says nothing about entries that somebody has deleted here.
+#[test]
+fn entries_that_are_gone_come_back_though_the_source_has_not_changed() {
+    let mut site = Site::new(Reply::status(500));
+    site.source
+        .always(|request| request.header("if-none-match") == Some("\"one\""), Reply::status(304));
+    site.source
+        .always(|_| true, Reply::text("a.example\nb.example\nc.example").header("ETag", "\"one\""));
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('url_block', 'mine.example')");
+    site.fetch_every("'1 minute'");
+    site.until("SELECT count(*) FROM spamcheck._source WHERE etag IS NOT NULL", "1");
+    site.run("DELETE FROM spamcheck.list_entry WHERE list = 'url_block'");
+    site.fetch_when_due();
+    site.until("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'url_block'", "3");
+    assert_eq!(site.entries(), "a.example b.example c.example");
+    site.fetch_when_due();
+    // One for another is no less gone.
+    site.run("UPDATE spamcheck.list_entry SET value = 'x.example' WHERE value = 'b.example'");
+    site.fetch_when_due();
+    site.until(
+        "SELECT count(*) FROM spamcheck.list_entry WHERE value IN ('b.example', 'x.example')",
+        "1",
+    );
+    assert_eq!(site.entries(), "a.example b.example c.example");
+    // What people add, and note, is no reason to ask for all of it.
+    site.run(
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('url_block', 'mine.example');
+         UPDATE spamcheck.list_entry SET expires_at = now() WHERE value = 'a.example'",
+    );
+    site.fetch_when_due();
+    let asked = site.source.requests();
+    let conditions: Vec<_> =
+        asked.iter().map(|request| request.header("if-none-match").is_some()).collect();
+    assert_eq!(conditions, [false, false, true, false, true]);
+}
+
 #[test]
 fn without_a_refresh_a_list_is_fetched_once() {
     let mut site = Site::new(Reply::text("bad.example"));

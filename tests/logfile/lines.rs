@@ -74,7 +74,11 @@ fn a_policy_with_table_writes_no_lines() {
 fn rejected_and_dropped_submissions_have_lines_with_all_of_them() {
     let mut filed = Filed::new("file");
     filed.run("UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'content'");
-    refused(&mut filed.client, "INSERT INTO comments (body, author) VALUES ('casino 1', 'ann')");
+    let error = refused(
+        &mut filed.client,
+        "INSERT INTO comments (body, author) VALUES ('casino 1', 'ann')",
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("in the log file")), "{error:?}");
     // It is there when the client has the error, and the transaction is still open.
     filed.run("BEGIN");
     refused(&mut filed.client, "INSERT INTO comments (body) VALUES ('casino 2')");

@@ -68,6 +68,16 @@ fn there_is_one_digest_a_minute_and_it_has_all_that_came_meanwhile() {
 }
 
 #[test]
+fn who_is_named_twice_gets_one_mail() {
+    let mut site = World::shared().site();
+    let (mods, loud) = (site.moderator("mods"), site.moderator("MODS"));
+    site.policy(&format!("mail_to = '{{{mods},{loud},{mods}}}'"));
+    site.moderated("one");
+    assert_eq!(site.letter(1).to, [mods]);
+    site.until_sent();
+}
+
+#[test]
 fn policies_have_their_own_digests_for_their_own_moderators() {
     let mut site = World::shared().site();
     let other = site.moderator("other");

@@ -428,3 +428,50 @@ fn a_database_role_that_does_not_exist_is_warned_about_and_not_refused() {
         ]
     );
 }
+
+/// No later UPDATE finds such a row, and a check without one is not made.
+#[test]
+fn settings_that_are_deleted_are_warned_about_and_health_names_them() {
+    let mut site = Site::bare();
+    let (warnings, heard) = std::sync::mpsc::channel();
+    let mut config = site.db.cluster().config(site.db.name(), "postgres");
+    config.notice_callback(move |notice| {
+        let _ = warnings.send(notice.message().to_owned());
+    });
+    let mut client = config.connect(postgres::NoTls).unwrap();
+    let checks = "SELECT state, message FROM spamcheck.health() WHERE item = 'checks'";
+    run(&mut client, "SELECT spamcheck.create_policy('brief'), spamcheck.create_policy('other')");
+    run(
+        &mut client,
+        "SELECT spamcheck.drop_policy('brief'); DELETE FROM spamcheck.policy WHERE name = 'other'",
+    );
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [""; 0], "they go with their policy");
+    run(
+        &mut client,
+        "DELETE FROM spamcheck.check_setting WHERE check_name IN ('links', 'content')",
+    );
+    let missing = "policy \"default\" has no setting for content, links";
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [missing]);
+    assert_eq!(site.ask(checks), format!("warning|{missing}"));
+    run(
+        &mut client,
+        "INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', 5, '{}'), ('default', 'content', true, 'spam', 5, '{}')",
+    );
+    assert_eq!(site.ask(checks), "ok|every enabled check can be made");
+    run(&mut client, "TRUNCATE spamcheck.check_setting");
+    let heard: Vec<String> = heard.try_iter().collect();
+    assert!(
+        heard[0].starts_with("policy \"default\" has no setting for bypass, ip_allow,"),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn health_names_every_check_that_fails() {
+    let mut site = Site::new();
+    site.run("TRUNCATE spamcheck.list");
+    let message = site.ask("SELECT message FROM spamcheck.health() WHERE item = 'checks'");
+    for check in ["ip_allow", "ip_block", "email_pattern", "content"] {
+        assert!(message.contains(&format!("{check} of policy \"default\"")), "{message}");
+    }
+}

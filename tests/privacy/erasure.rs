@@ -1,6 +1,6 @@
 //! erase_subject(): what the extension keeps of a person is gone afterwards, and nobody else's is.
 
-use crate::site::{Site, ask, refused};
+use crate::site::{Site, ask, refused, run};
 
 /// Every row of the extension's tables in which a text stands, table by table.
 fn traces_of(site: &mut Site, part: &str) -> String {
@@ -81,6 +81,117 @@ fn an_ip_address_and_its_memory_go_and_so_does_a_network() {
     assert_eq!(traces_of(&mut site, "198.51.100.9"), "");
     // What is no address is not hers.
     assert_eq!(site.ask("SELECT submission ->> 'ip' FROM spamcheck.lookup"), "no address");
+}
+
+/// Apps write what the web server gives them: a port behind the address, or those of all proxies.
+#[test]
+fn an_ip_address_is_found_as_checks_read_it_and_in_a_list_of_several() {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE notes (id serial PRIMARY KEY, email text, addr text, body text, status text DEFAULT 'approved'
+             CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('notes', columns => '{\"ip\":\"addr\"}');
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
+    );
+    site.check("akismet", r#"enabled = true, options = '{"blog":"https://b.example/"}'"#);
+    site.run(
+        "INSERT INTO notes (addr, body) SELECT a, b FROM unnest(ARRAY['5.5.5.2:99', '[2001:db8:5::1]:443', '[2001:db8:5::2]',
+             '1.1.1.1, 5.5.5.9', '::ffff:5.5.5.7', '5.5.5.3/32', '5.5.6.1:99', '[2001:db8:6::1]:443', '1.1.1.1, 5.5.6.1', 'unknown']) a,
+             unnest(ARRAY['fine', 'a casino']) b WHERE b = 'fine' OR a LIKE '%, %'",
+    );
+    site.check("content", "action = 'reject'");
+    refused(
+        &mut site.client,
+        "INSERT INTO notes (addr, body) VALUES ('5.5.5.4, 1.1.1.1', 'casino')",
+    );
+    site.run(
+        "INSERT INTO spamcheck._checked (protection, row_key, result, submission, fingerprint)
+                SELECT l._protection, l.row_key, 'ham', l.submission, '{}' FROM spamcheck.lookup l",
+    );
+    let left = |site: &mut Site, ip: &str| {
+        let told = site.ask(&format!("SELECT spamcheck.erase_subject(ip => '{ip}')"));
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let left: i64 = told["left"].as_object().unwrap().values().filter_map(|n| n.as_i64()).sum();
+        assert_eq!(left, 0, "{told}");
+        told["erased"].clone()
+    };
+    let erased = left(&mut site, "5.5.5.77/24");
+    assert_eq!(
+        (erased["lookups"].as_i64(), erased["checked"].as_i64(), erased["log"].as_i64()),
+        (Some(4), Some(4), Some(2)),
+        "{erased}"
+    );
+    let erased = left(&mut site, "2001:db8:5::/48");
+    assert_eq!((erased["lookups"].as_i64(), erased["checked"].as_i64()), (Some(2), Some(2)));
+    assert_eq!(traces_of(&mut site, "5.5.5."), "");
+    assert_eq!(traces_of(&mut site, "2001:db8:5"), "");
+    let others = "SELECT string_agg(submission ->> 'ip', ' ' ORDER BY id) FROM spamcheck.";
+    assert_eq!(
+        site.ask(&format!("{others}lookup")),
+        "5.5.6.1:99 [2001:db8:6::1]:443 1.1.1.1, 5.5.6.1 unknown"
+    );
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog"), "1", "of 5.5.6.1");
+    left(&mut site, "::ffff:5.5.6.1");
+    assert_eq!(traces_of(&mut site, "5.5.6.1"), "");
+}
+
+/// Nobody will answer for it any more: it does not stay moderated for ever, without a word.
+#[test]
+fn a_row_that_waits_for_an_answer_gets_its_own_status_back() {
+    let mut site = Site::new();
+    let akismet = r#"'{"blog":"https://b.example/","mode":"hold"}'"#;
+    site.check("akismet", &format!("enabled = true, options = {akismet}"));
+    site.run("ALTER TABLE comments DROP CONSTRAINT comments_status_check");
+    site.run(
+        "INSERT INTO comments (author, email, body, status) VALUES
+           ('Ann', 'ann@example.com', 'one', 'featured'), ('Ann', 'ann@example.com', 'two', 'approved'),
+           ('Ann', 'ann@example.com', 'three', 'approved'), ('Ann', 'ann@example.com', 'four', 'approved'),
+           ('Bob', 'bob@example.com', 'five', 'approved')",
+    );
+    assert_eq!(site.statuses(), "1 pending\n2 pending\n3 pending\n4 pending\n5 pending");
+    // Somebody decides about the second, deletes the third, and holds the fourth at this moment.
+    site.run("UPDATE comments SET status = 'spam' WHERE id = 2; DELETE FROM comments WHERE id = 3");
+    let mut other = site.db.client();
+    run(&mut other, "BEGIN; SELECT FROM comments WHERE id = 4 FOR UPDATE");
+    let told = site.ask("SELECT spamcheck.erase_subject('ann@example.com')");
+    run(&mut other, "COMMIT");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["released"], 1, "{told}");
+    let held = serde_json::json!([{ "relation": "public.comments", "key": { "id": 4 } }]);
+    assert_eq!(told["stays"]["held_rows"], held, "{told}");
+    assert_eq!(site.statuses(), "1 featured\n2 spam\n4 pending\n5 pending");
+    assert_eq!(
+        site.ask("SELECT row_key FROM spamcheck.lookup WHERE kind = 'akismet'"),
+        "{\"id\": 5}"
+    );
+    assert_eq!(traces_of(&mut site, "ann@example.com"), "");
+    // Nobody has decided anything: Akismet is told nothing.
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.lookup WHERE kind = 'submit_ham'"), "0");
+}
+
+#[test]
+fn a_row_that_waits_for_two_answers_is_released_once_and_moderators_may_do_it() {
+    let mut site = Site::bare();
+    let moderator = site.role("moderator");
+    site.run(&format!(
+        "CREATE TABLE comments (id serial PRIMARY KEY, type text, url text, permalink text, email text, body text,
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('comments'); SELECT spamcheck.grant_access('{moderator}', 'moderator');
+         UPDATE spamcheck.check_setting SET enabled = true, action = 'moderate' WHERE check_name = 'trackback_link';
+         UPDATE spamcheck.check_setting SET enabled = true, options = '{{\"blog\":\"https://b.example/\",\"mode\":\"hold\"}}' WHERE check_name = 'akismet';
+         BEGIN;
+         INSERT INTO comments (type, url, permalink, email, body) VALUES ('trackback', 'http://192.0.2.1/page', 'https://b.example/1', 'eve@x.example', 'tb');
+         UPDATE spamcheck.lookup SET next_at = 'infinity';
+         COMMIT"
+    ));
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.lookup WHERE _held"), "2");
+    assert_eq!(site.statuses(), "1 pending");
+    let told = ask(
+        &mut site.db.client_as(&moderator),
+        "SELECT e -> 'released', e -> 'erased' -> 'lookups' FROM spamcheck.erase_subject('eve@x.example') e",
+    );
+    assert_eq!(told, "1|2");
+    assert_eq!(site.statuses(), "1 approved");
 }
 
 #[test]

@@ -24,7 +24,10 @@ fn nothing_leaves_a_database_that_asks_nobody() {
     );
     site.policy("keep = 'hash', retention = '90 days'");
     assert_eq!(row(&mut site, "email"), "email||log, for 90 days");
-    assert_eq!(row(&mut site, "body"), "body||log, a hash, for 90 days");
+    assert_eq!(
+        row(&mut site, "body"),
+        "body||log, a hash and what findings tell of it, for 90 days"
+    );
     assert_eq!(row(&mut site, "referrer"), "{\"setting\":\"pg_spamcheck.referrer\"}||");
     site.policy("mode = 'off'");
     assert_eq!(
@@ -59,7 +62,9 @@ fn akismet_and_moderators_are_named_with_what_they_get() {
     assert_eq!(
         site.ask("SELECT field, sent_to FROM spamcheck.privacy_report('comments') WHERE sent_to LIKE '%mail%'"),
         "body|Akismet; mods@example.com by mail, of moderated rows, 200 characters\n\
-         author|Akismet (\"Anonymous\" in its place); mods@example.com by mail, of moderated rows"
+         author|Akismet (\"Anonymous\" in its place); mods@example.com by mail, of moderated rows\n\
+         email|mods@example.com by mail, of moderated rows, where a finding tells of it\n\
+         ip|Akismet (its network alone); mods@example.com by mail, of moderated rows, where a finding tells of it"
     );
     site.check("ip_interval", "enabled = true");
     assert!(
@@ -67,6 +72,55 @@ fn akismet_and_moderators_are_named_with_what_they_get() {
         "{}",
         row(&mut site, "ip")
     );
+}
+
+/// Why a row waits is in the mail: what that may tell depends on the checks, and is true of what is mailed.
+#[test]
+fn what_a_finding_tells_of_is_mailed_and_the_report_says_so() {
+    let mut site = Site::bare();
+    site.run(
+        "CREATE TABLE notes (id serial PRIMARY KEY, author text, email text, url text, ip inet, headline text, title text, referrer text, body text,
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('notes', columns => '{\"title\":\"title\"}');
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_block', '9.9.9.0/24'), ('url_block', 'bad.example'), ('email_block', 'never');
+         UPDATE spamcheck.check_setting SET enabled = false WHERE check_name IN ('links', 'honeypot', 'content');
+         UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name IN ('ip_block', 'email_syntax')",
+    );
+    site.policy("mail_to = '{mods@example.com}', keep = 'hash'");
+    let mailed = "SELECT string_agg(field, ' ' ORDER BY field) FROM spamcheck.privacy_report('notes') WHERE sent_to LIKE 'mods@example.com by mail%'";
+    assert_eq!(site.ask(mailed), "author email ip");
+    let insert = "INSERT INTO notes (author, email, url, ip, title, referrer, body)
+                  VALUES ('Ann', 'no-address', 'http://www.bad.example/', '9.9.9.9', 'a headline', 'https://from.example', 'a text')";
+    site.run(insert);
+    let why =
+        "SELECT string_agg(w ->> 1, ' ') FROM spamcheck._mail m, jsonb_array_elements(m.why) w";
+    let told = site.ask(why);
+    assert!(told.contains("9.9.9.9") && told.contains("no-address"), "{told}");
+    assert!(!told.contains("bad.example"), "{told}");
+    site.check("url_blocklist", "enabled = true, action = 'moderate'");
+    assert_eq!(site.ask(mailed), "author body email ip url");
+    site.run(&format!("DELETE FROM spamcheck._mail; {insert}"));
+    assert!(site.ask(why).contains("www.bad.example"));
+    // A function may say anything.
+    site.run("CREATE FUNCTION tell(submission jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('hit', true, 'why', submission ->> 'referrer') $$");
+    site.check(
+        "custom",
+        "enabled = true, action = 'moderate', options = '{\"function\":\"public.tell\"}'",
+    );
+    assert_eq!(
+        site.ask(mailed),
+        site.ask(
+            "SELECT string_agg(field, ' ' ORDER BY field) FROM spamcheck.privacy_report('notes')"
+        )
+    );
+    site.run(&format!("DELETE FROM spamcheck._mail; {insert}"));
+    assert!(site.ask(why).contains("https://from.example"));
+    // What waits to be mailed is kept.
+    let kept = "SELECT kept FROM spamcheck.privacy_report('notes') WHERE field = 'email'";
+    assert_eq!(site.ask(kept), "log; the queue of mails, until a mail server has them");
+    site.policy("mode = 'trial'");
+    assert_eq!(site.ask(mailed), "");
+    assert_eq!(site.ask(kept), "log");
 }
 
 #[test]

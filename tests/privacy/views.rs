@@ -1,5 +1,7 @@
 //! public_view(): ham rows only, without addresses, owned by the table's owner and granted to nobody.
 
+use support::cluster::SUPERUSER;
+
 use crate::site::{Site, ask, refused, run};
 
 const COMMENTS: &str = "INSERT INTO comments (author, email, ip, body, status) VALUES
@@ -73,6 +75,48 @@ fn names_of_any_kind_and_secrets_in_columns() {
     let columns = r#"SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '"we.ird"."A view"'::regclass"#;
     assert_eq!(site.ask(columns), "id d,Bo\"dy,st.at");
     assert_eq!(site.ask(r#"SELECT "Bo""dy" FROM web.notes"#), "good");
+}
+
+fn columns(site: &mut Site, view: &str) -> String {
+    site.ask(&format!(
+        "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '{view}'::regclass"
+    ))
+}
+
+/// Not only those that the mapping has taken.
+#[test]
+fn every_column_that_is_or_is_named_like_an_address_is_hidden_and_the_notice_names_it() {
+    let mut site = Site::bare();
+    site.run(
+        r#"CREATE DOMAIN sender AS inet; CREATE TYPE hop AS (name text, sent_from cidr);
+           CREATE TABLE pv (id serial PRIMARY KEY, author text, email text, contact_mail text, "E-Mail" text, ip inet, last_ip text,
+               remote_addr text, forwarded_for varchar, host text, seen_at inet[], came sender[], way hop, description text, body text,
+               status text NOT NULL DEFAULT 'ok' CHECK (status IN ('ok', 'pending', 'spam')));
+           SELECT spamcheck.protect('pv', status => '{"column":"status","ham":"ok","moderate":"pending","spam":"spam"}')"#,
+    );
+    let call = "SELECT spamcheck.public_view('pv', 'public_pv')";
+    let said = site.db.cluster().psql_output(site.db.name(), SUPERUSER, call);
+    assert_eq!(columns(&mut site, "public_pv"), "id author description body status");
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(
+        said.contains("view public.public_pv is without email, contact_mail, E-Mail, ip, last_ip, remote_addr, forwarded_for, host, seen_at, came, way"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_key_that_is_an_address_is_hidden_and_one_that_is_named_key_is_not() {
+    let mut site = Site::bare();
+    let status = r#"{"column":"status","ham":1,"moderate":0,"spam":2}"#;
+    for (n, key) in ["email text", "sent_by inet", "api_key int"].into_iter().enumerate() {
+        site.run(&format!(
+            "CREATE TABLE t{n} ({key} PRIMARY KEY, author text, body text, status int);
+             SELECT spamcheck.protect('t{n}', status => '{status}'); SELECT spamcheck.public_view('t{n}', 'v{n}')"
+        ));
+    }
+    assert_eq!(columns(&mut site, "v0"), "author body status");
+    assert_eq!(columns(&mut site, "v1"), "author body status");
+    assert_eq!(columns(&mut site, "v2"), "api_key author body status");
 }
 
 #[test]

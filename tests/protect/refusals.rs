@@ -173,10 +173,15 @@ fn a_mapping_that_makes_no_sense_is_refused_by_its_fault() {
         (given(r#"{"body":7}"#), "a column, an array of columns, or an object, not 7", "setting"),
         (given(r#"{"body":[]}"#), "not []", "setting"),
         (given(r#"{"body":["body",null]}"#), "not [\"body\",null]", "setting"),
-        (given(r#"{"body":{"column":"body"}}"#), "not {\"column\":\"body\"}", "setting"),
+        (given(r#"{"body":{"column":"body"}}"#), "\"body\" lacks the key \"table\"", "setting"),
+        (
+            given(r#"{"body":{"table":"t","key":"id","from":"id"}}"#),
+            "\"body\" lacks the key \"column\"",
+            "setting",
+        ),
         (
             given(r#"{"ip":{"setting":"a.b","value":"c"}}"#),
-            "not {\"setting\":\"a.b\",\"value\":\"c\"}",
+            "\"ip\" has no key \"value\"",
             "setting",
         ),
         (given(r#"{"fields":7}"#), "an array of columns, or one jsonb or hstore column", "setting"),

@@ -273,6 +273,8 @@ fn what_makes_no_sense_is_refused_when_it_is_set() {
     );
     assert!(refusal(json!({"block": "-1 second"})).contains("zero or more"));
     assert!(refusal(json!({"block": "soon"})).contains("not \"soon\""));
+    let endless = refusal(json!({"block": "999999999 days"}));
+    assert!(endless.ends_with("\"999999999 days\": 1000 years are the most"), "{endless}");
     assert!(refusal(json!({"max": -1})).contains("takes an integer from 0 to 1000000"));
     assert!(refusal(json!({"max": 1_000_001})).contains("takes an integer"));
     assert!(refusal(json!({"key": "body"})).contains("\"ip\", \"email\""));

@@ -80,6 +80,54 @@ fn a_renamed_policy_takes_its_rows_along() {
     wait::until(SOON, "the purge", || left(&mut site) == "new|2|2");
 }
 
+/// Nobody sees to them any more, and what is in them is still somebody's.
+#[test]
+fn rows_of_a_dropped_policy_go_at_the_age_that_it_had_set() {
+    let mut site = Site::new();
+    site.run("SELECT spamcheck.create_policy('gone'), spamcheck.create_policy('kept')");
+    log(&mut site, "kept", 5);
+    site.run("CREATE TABLE notes (id int PRIMARY KEY, body text); SELECT spamcheck.protect('notes', 'gone', status => '{}')");
+    site.run("INSERT INTO notes VALUES (1, 'casino')");
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.spam_checklog WHERE policy = 'gone'"), "1");
+    site.run(
+        "BEGIN;
+         UPDATE spamcheck.policy SET retention = '3 seconds' WHERE name = 'gone';
+         SELECT spamcheck.unprotect('notes'), spamcheck.drop_policy('gone'), spamcheck.drop_policy('kept');
+         COMMIT",
+    );
+    wait::until(SOON, "the purge", || left(&mut site) == "kept|5|5");
+    // A transaction of its time may still log.
+    log(&mut site, "gone", 1);
+    site.policy("retention = '1 year'");
+    wait::until(SOON, "another purge", || left(&mut site) == "kept|5|5");
+    // Of which nothing is left, that is forgotten, after a day.
+    site.run("UPDATE spamcheck._dropped_policy SET dropped_at = now() - interval '2 days'");
+    wait::until(SOON, "it to be forgotten", || {
+        site.ask("SELECT count(*) FROM spamcheck._dropped_policy") == "0"
+    });
+}
+
+#[test]
+fn a_policy_that_is_made_anew_takes_over_the_rows_of_the_dropped_one() {
+    let mut site = Site::new();
+    site.run(
+        "SELECT spamcheck.create_policy('again'), spamcheck.create_policy('other');
+         UPDATE spamcheck.policy SET retention = '2 hours 30 minutes' WHERE name IN ('again', 'other');
+         SELECT spamcheck.drop_policy('again'), spamcheck.create_policy('again')",
+    );
+    log(&mut site, "again", 5);
+    log(&mut site, "other", 5);
+    site.policy("retention = '1 year'");
+    wait::until(SOON, "the purge", || left(&mut site).ends_with("other|2|2"));
+    assert_eq!(left(&mut site), "again|5|5\nother|2|2", "it has no retention");
+    // Dropped as it is now, its rows stay.
+    site.run("SELECT spamcheck.drop_policy('again')");
+    log(&mut site, "other", 5);
+    site.policy("retention = '2 years'");
+    wait::until(SOON, "another purge", || left(&mut site).ends_with("other|4|2"));
+    assert_eq!(left(&mut site), "again|5|5\nother|4|2");
+}
+
 #[test]
 fn a_worker_with_nothing_to_purge_runs_no_statement() {
     let options = ClusterOptions {

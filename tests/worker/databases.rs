@@ -251,6 +251,52 @@ fn too_few_workers_are_complained_about_and_the_next_starts_when_one_ends() {
     assert!(second.get(worker).starts_with("ok"), "{}", second.get(worker));
 }
 
+/// Nobody knows what is in a database before somebody looks; those with nothing in it miss nothing.
+#[test]
+fn the_complaint_names_each_database_that_has_no_worker_once_and_no_other() {
+    let world = World::new(
+        ClusterOptions::default()
+            .with("pg_spamcheck.max_workers", "1")
+            .with("max_worker_processes", 8),
+    );
+    let sites: Vec<_> = (0..3).map(|_| world.site("{}")).collect();
+    let plain: Vec<_> = (0..3).map(|_| world.cluster.empty_database()).collect();
+    let before = world.cluster.log().len();
+    world.cluster.restart();
+    let log = || world.cluster.log()[before..].to_owned();
+    let complaint = |name: &str| format!("could not start a worker for database \"{name}\"");
+    let complained =
+        || sites.iter().filter(|site| log().contains(&complaint(site.database.name()))).count();
+    wait::until(SOON, "two complaints", || complained() == 2);
+    // All have been looked into, one after the other, and each is tried again and again.
+    let again = wait::poll(Duration::from_secs(4), || {
+        (log().matches("could not start a worker").count() != 2).then(log)
+    });
+    assert_eq!(again, None);
+    assert!(log().contains("Set pg_spamcheck.max_workers to the number of databases"));
+    for name in plain.iter().map(|database| database.name()).chain(["postgres", "template1"]) {
+        assert!(!log().contains(&complaint(name)), "{name}\n{}", log());
+    }
+}
+
+#[test]
+fn a_dropped_database_is_not_entered_again() {
+    let world = World::new(ClusterOptions::default());
+    let mut superuser = world.cluster.connect("postgres", SUPERUSER);
+    for force in ["", " WITH (FORCE)"] {
+        let site = world.site("{}");
+        until_worker(&site);
+        let Site { client, database, .. } = site;
+        drop(client);
+        alone(&mut superuser, &format!("DROP DATABASE {}{force}", database.name()));
+    }
+    // The launcher looks again within a second.
+    let other = world.site("{}");
+    until_worker(&other);
+    let log = world.cluster.log();
+    assert!(!log.contains("does not exist"), "{log}");
+}
+
 #[test]
 fn by_default_workers_leave_room_among_the_servers_processes() {
     // What PostgreSQL gives itself: parallel queries take from it too.

@@ -132,6 +132,13 @@ impl Corpus {
         let policy = Policy::compile(PolicySettings::default(), vec![setting], &mut self.lists);
         let facts = Facts::new(&submission, self.max_chars, self.now);
         let facts = facts.within(&self.session);
+        let quotes = policy.quotes();
+        let texts = crate::submission::Field::ALL
+            .map(|field| (field, facts.text(field).map(str::trim).unwrap_or_default().to_owned()));
+        let quoted = |why: &str| {
+            let told = texts.iter().filter(|(_, text)| text.len() > 3 && why.contains(&**text));
+            told.map(|(field, _)| *field).find(|field| !quotes.contains(*field))
+        };
         let finding = match policy.lookups().first() {
             Some(lookup) => match lookup.ask(&facts) {
                 Said::Passes => None,
@@ -144,6 +151,9 @@ impl Corpus {
             },
             None => policy.checks().next().and_then(|check| check.ask(&facts)),
         };
+        if let Some(field) = finding.as_ref().and_then(|finding| quoted(&finding.why)) {
+            return Err(format!("it quotes the {} and does not say so", field.name()));
+        }
         let Some((action, detail)) = expected.split_once(' ') else {
             let got = finding.map_or("nothing", |finding| finding.action.name());
             return if got == expected { Ok(()) } else { Err(format!("got {got}")) };

@@ -201,6 +201,10 @@ impl LocalCheck for Comparison {
         fields
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::default()
+    }
+
     fn remembers(&self) -> Vec<Memory> {
         let within = self.window.as_ref().map(|(_, window)| *window);
         let own = Memory { kind: self.same.map_or(TraceKind::Body, Same::kind), within };

@@ -119,6 +119,10 @@ impl LocalCheck for Interval {
         FieldSet::of(&[Field::Ip, Field::Type])
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::of(&[Field::Ip])
+    }
+
     fn remembers(&self) -> Vec<Memory> {
         vec![Memory { kind: TraceKind::Ip, within: Some(self.interval) }]
     }

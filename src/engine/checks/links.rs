@@ -101,6 +101,10 @@ impl LocalCheck for Limits {
         FieldSet::of(&[Field::Body])
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::default()
+    }
+
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
         let found = facts.links();
         let links = found.len();

@@ -183,6 +183,12 @@ pub trait LocalCheck {
     /// The fields it looks at.
     fn reads(&self) -> FieldSet;
 
+    /// The fields of which a hit's `why` may tell what is in them, if only by the entry of a list that they
+    /// match: whoever is shown it is shown that. Those that it looks at, unless it says otherwise.
+    fn quotes(&self) -> FieldSet {
+        self.reads()
+    }
+
     /// What it needs to have remembered of earlier rows, if it asks for them.
     fn remembers(&self) -> Vec<Memory> {
         Vec::new()
@@ -208,6 +214,11 @@ pub trait LocalCheck {
 pub trait LookupCheck {
     /// The fields it looks at.
     fn reads(&self) -> FieldSet;
+
+    /// As [`LocalCheck::quotes`].
+    fn quotes(&self) -> FieldSet {
+        self.reads()
+    }
 
     /// What can be said without the network.
     ///

@@ -130,6 +130,10 @@ impl LocalCheck for Needed {
         reads
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::default()
+    }
+
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
         if !self.kinds.hold(facts) {
             return Ok(None);

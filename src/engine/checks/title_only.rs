@@ -79,6 +79,10 @@ impl LocalCheck for Same {
         FieldSet::of(&[Field::Body, Field::ArticleTitle, Field::Title])
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::default()
+    }
+
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
         let text = |field| {
             let text = if self.ignore_case { facts.normalised(field) } else { facts.text(field) };

@@ -111,6 +111,10 @@ impl LookupCheck for FromItsHost {
         FieldSet::of(&[Field::Type, Field::Url, Field::Ip])
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::of(&[Field::Url, Field::Ip])
+    }
+
     fn ask(&self, facts: &Facts<'_>) -> Result<Beforehand, String> {
         if !is_trackback(facts) {
             return Ok(Beforehand::Passes);

@@ -100,6 +100,10 @@ impl LookupCheck for LinksBack {
         FieldSet::of(&[Field::Type, Field::Url, Field::Permalink])
     }
 
+    fn quotes(&self) -> FieldSet {
+        FieldSet::of(&[Field::Url])
+    }
+
     fn ask(&self, facts: &Facts<'_>) -> Result<Beforehand, String> {
         if !is_trackback(facts) {
             return Ok(Beforehand::Passes);

@@ -62,7 +62,8 @@ impl Check for UrlBlocklist {
         "Domains to which nothing good leads. An entry stands for itself and all that ends in \
          it: `bad.example` also finds `shop.bad.example`, and never `notbad.example`. It looks \
          at the homepage and at the links in the body. A long list can be kept up to date from \
-         a `source_url`, as Serendipity did with the list of blogg.de."
+         a `source_url`, as Serendipity did with the list of blogg.de. An entry of such a list that you \
+         do not want gets an `expires_at` that is over: deleted, it would come back."
     }
 
     fn example(&self) -> Example {

@@ -1,10 +1,11 @@
 //! Owns where the article of a submission and its subscriber are found, as `protect` is told. It
 //! must not look into those tables: whether they and their columns exist is the caller's question.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use super::source::{Source, names_from_json, names_to_json, rename, same_length, scalar_text};
-use super::table::{Table, nearest};
+use super::keys::Keys;
+use super::source::{Source, names_to_json, rename, scalar_text};
+use super::table::Table;
 use crate::refusal::Refusal;
 use crate::submission::Field;
 
@@ -207,72 +208,6 @@ impl Subscriber {
     /// Follows the renaming of the subscriber's table.
     pub fn rename_table(&mut self, old: &str, new: &str) {
         rename(std::slice::from_mut(&mut self.table), old, new);
-    }
-}
-
-/// The keys that such an argument takes, for the words of its refusals.
-struct Keys {
-    what: &'static str,
-    example: &'static str,
-    required: &'static [&'static str],
-    optional: &'static [&'static str],
-}
-
-impl Keys {
-    fn object<'a>(&self, json: &'a Json) -> Result<&'a Map<String, Json>, Refusal> {
-        let Some(object) = json.as_object() else {
-            let got = Refusal::shown(json);
-            return Err(self.refusal(format!("{} takes a JSON object, not {got}", self.what)));
-        };
-        let all = || self.required.iter().chain(self.optional).copied();
-        if let Some(unknown) = object.keys().find(|key| !all().any(|known| known == key.as_str())) {
-            let refusal =
-                self.refusal(format!("{} has no key {}", self.what, Refusal::quote(unknown)));
-            return Err(match nearest(unknown, all()) {
-                Some(close) => refusal.with_detail(format!("Did you mean \"{close}\"?")),
-                None => {
-                    let listed: Vec<&str> = all().collect();
-                    refusal.with_detail(format!("Its keys are: {}.", listed.join(", ")))
-                }
-            });
-        }
-        match self.required.iter().find(|key| object.get(**key).is_none_or(Json::is_null)) {
-            Some(missing) => {
-                Err(self.refusal(format!("{} lacks the key \"{missing}\"", self.what)))
-            }
-            None => Ok(object),
-        }
-    }
-
-    fn pair(&self, object: &Map<String, Json>) -> Result<(Vec<String>, Vec<String>), Refusal> {
-        let names = |name: &str| {
-            names_from_json(&object[name])
-                .ok_or_else(|| self.wrong(name, "a column or an array of columns", &object[name]))
-        };
-        let (key, from) = (names("key")?, names("from")?);
-        same_length(&key, &from, self.what)?;
-        Ok((key, from))
-    }
-
-    fn text(&self, object: &Map<String, Json>, name: &str) -> Result<String, Refusal> {
-        let text = object[name].as_str().filter(|text| !text.is_empty());
-        text.map(str::to_owned).ok_or_else(|| self.wrong(name, "a name", &object[name]))
-    }
-
-    fn maybe(&self, object: &Map<String, Json>, name: &str) -> Result<Option<String>, Refusal> {
-        match object.get(name) {
-            None | Some(Json::Null) => Ok(None),
-            Some(_) => self.text(object, name).map(Some),
-        }
-    }
-
-    fn wrong(&self, name: &str, takes: &str, got: &Json) -> Refusal {
-        let got = Refusal::shown(got);
-        self.refusal(format!("\"{name}\" of {} takes {takes}, not {got}", self.what))
-    }
-
-    fn refusal(&self, message: String) -> Refusal {
-        Refusal::new(message).with_hint(self.example)
     }
 }
 

@@ -6,7 +6,9 @@ mod article;
 mod beside;
 mod columns;
 mod constraint;
+mod contact;
 mod find;
+mod keys;
 mod references;
 mod secrets;
 mod source;
@@ -35,6 +37,7 @@ mod trackers;
 
 pub use article::{Article, Subscriber};
 pub use columns::Mapping;
+pub use contact::is_contact_name as is_contact;
 pub use secrets::is_secret_name as is_secret;
 pub use source::Source;
 pub use status::{Assignments, Status, StatusValue};

@@ -1,8 +1,9 @@
 //! Owns where the value of one field comes from, and its JSON. It must not know a particular
 //! table: whether the columns exist is asked of the table that it is given.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
+use super::keys::Keys;
 use super::table::{Column, ColumnKind, Table};
 use crate::refusal::Refusal;
 use crate::submission::Field;
@@ -67,37 +68,32 @@ impl Source {
                 Some(names) => Ok(Self::Columns(names)),
                 None => Err(wrong(field, json)),
             },
-            Json::Object(object) => Self::from_object(field, object, json),
+            Json::Object(_) => Self::from_object(field, json).map_err(|refusal| {
+                let got = format!("It is {}.", Refusal::shown(json));
+                if refusal.detail.is_some() { refusal } else { refusal.with_detail(got) }
+            }),
             _ => Err(wrong(field, json)),
         }
     }
 
-    fn from_object(field: Field, object: &Map<String, Json>, all: &Json) -> Result<Self, Refusal> {
-        let only = |names: &[&str]| {
-            object.len() == names.len() && names.iter().all(|name| object.contains_key(*name))
-        };
-        let text = |name: &str| object[name].as_str().filter(|text| !text.is_empty());
-        if only(&["setting"]) {
-            return text("setting")
-                .map(|name| Self::Setting(name.to_owned()))
-                .ok_or_else(|| wrong(field, all));
+    fn from_object(field: Field, json: &Json) -> Result<Self, Refusal> {
+        let what = format!("the source of field \"{}\"", field.name());
+        let form = |required| Keys { what: &what, example: FORMS, required, optional: &[] };
+        if json.get("setting").is_some() {
+            let keys = form(&["setting"]);
+            return keys.text(keys.object(json)?, "setting").map(Self::Setting);
         }
-        if only(&["value"]) {
-            return scalar_text(&object["value"]).map(Self::Value).ok_or_else(|| wrong(field, all));
+        if let Some(value) = json.get("value") {
+            let keys = form(&["value"]);
+            let takes = "a string, a number or a boolean";
+            let text = scalar_text(value).ok_or_else(|| keys.wrong("value", takes, value))?;
+            return keys.object(json).map(|_| Self::Value(text));
         }
-        if !only(&["table", "key", "from", "column"]) {
-            return Err(wrong(field, all));
-        }
-        let (Some(table), Some(key), Some(from), Some(column)) = (
-            text("table"),
-            names_from_json(&object["key"]),
-            names_from_json(&object["from"]),
-            text("column"),
-        ) else {
-            return Err(wrong(field, all));
-        };
-        same_length(&key, &from, &format!("the source of field \"{}\"", field.name()))?;
-        Ok(Self::Foreign { table: table.to_owned(), key, from, column: column.to_owned() })
+        let keys = form(&["table", "key", "from", "column"]);
+        let object = keys.object(json)?;
+        let (key, from) = keys.pair(object)?;
+        let (table, column) = (keys.text(object, "table")?, keys.text(object, "column")?);
+        Ok(Self::Foreign { table, key, from, column })
     }
 
     /// Checks the columns of the table that the source reads, and gives `fields` its proper form.
@@ -178,12 +174,13 @@ fn wrong(field: Field, got: &Json) -> Refusal {
         field.name(),
         Refusal::shown(got)
     ))
-    .with_hint(
-        "A source is \"column\", [\"column\", ...], {\"setting\": \"a.setting\"}, \
-         {\"value\": \"text\"}, or {\"table\": \"users\", \"key\": \"id\", \
-         \"from\": \"user_id\", \"column\": \"email\"}.",
-    )
+    .with_hint(FORMS)
 }
+
+/// What a source looks like.
+const FORMS: &str = "A source is \"column\", [\"column\", ...], {\"setting\": \"a.setting\"}, \
+     {\"value\": \"text\"}, or {\"table\": \"users\", \"key\": \"id\", \
+     \"from\": \"user_id\", \"column\": \"email\"}.";
 
 /// Refuses key columns and from columns that do not pair up.
 pub(super) fn same_length(key: &[String], from: &[String], what: &str) -> Result<(), Refusal> {
@@ -260,17 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_no_source_is_refused() {
-        for form in [
-            json!(7),
-            json!([]),
-            json!(["a", 1]),
-            json!({}),
-            json!({"column": "a"}),
-            json!({"setting": ""}),
-            json!({"value": ["a"]}),
-            json!({"setting": "a.b", "value": "c"}),
-            json!({"table": "users", "key": "id", "from": "user_id"}),
-        ] {
+        for form in [json!(7), json!([]), json!(["a", 1])] {
             let refusal = Source::from_json(Field::Ip, &form).unwrap_err();
             assert_eq!(
                 refusal.message,
@@ -280,6 +267,31 @@ mod tests {
                 )
             );
             assert!(refusal.hint.unwrap().contains("\"setting\""));
+        }
+        for (form, wrong) in [
+            (json!({}), "* lacks the key \"table\""),
+            (json!({"column": "a"}), "* lacks the key \"table\""),
+            (json!({"table": "u", "key": "id", "from": "x"}), "* lacks the key \"column\""),
+            (json!({"tabel": "u", "key": "id"}), "* has no key \"tabel\""),
+            (json!({"setting": ""}), "\"setting\" of * takes a name, not \"\""),
+            (json!({"setting": "a.b", "x": 1}), "* has no key \"x\""),
+            (json!({"setting": "a.b", "value": "c"}), "* has no key \"value\""),
+            (
+                json!({"value": null}),
+                "\"value\" of * takes a string, a number or a boolean, not null",
+            ),
+            (
+                json!({"value": ["a"]}),
+                "\"value\" of * takes a string, a number or a boolean, not [\"a\"]",
+            ),
+            (
+                json!({"table": "u", "key": 1, "from": "x", "column": "c"}),
+                "\"key\" of * takes a column or an array of columns, not 1",
+            ),
+        ] {
+            let refusal = Source::from_json(Field::Ip, &form).unwrap_err();
+            assert_eq!(refusal.message, wrong.replace('*', "the source of field \"ip\""), "{form}");
+            assert!(refusal.hint.unwrap().contains("\"setting\"") && refusal.detail.is_some());
         }
         let uneven = json!({"table": "u", "key": ["a", "b"], "from": "x", "column": "z"});
         assert_eq!(

@@ -52,6 +52,12 @@ impl EnabledCheck {
         self.check.as_ref().map_or(FieldSet::of(&[]), |check| check.reads())
     }
 
+    /// The fields of which its findings may tell what is in them.
+    #[must_use]
+    pub fn quotes(&self) -> FieldSet {
+        self.check.as_ref().map_or(FieldSet::of(&[]), |check| check.quotes())
+    }
+
     /// Its finding on a submission, if it hits or fails.
     #[must_use]
     pub fn ask(&self, facts: &Facts<'_>) -> Option<Finding> {

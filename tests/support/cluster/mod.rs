@@ -128,6 +128,13 @@ impl Cluster {
         signal("KILL", &[child.id()]);
         signal("KILL", &family);
         child.wait().expect("the server is our child");
+        // Those that are still dying hold the memory that the next start would find in use.
+        let dead = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+            state.is_empty() || state.starts_with(['Z', 'X'])
+        };
+        wait::until(START_LIMIT, "the killed processes to be gone", || family.iter().all(dead));
     }
 
     /// The server's log so far.
