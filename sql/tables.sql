@@ -353,8 +353,11 @@ CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.<>) ALL (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
+CREATE INDEX lookup_expired ON spamcheck.lookup (next_at)
+ WHERE state OPERATOR(pg_catalog.=) 'expired'::text AND _held AND kind OPERATOR(pg_catalog.=) 'akismet'::text;
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
+COMMENT ON INDEX spamcheck.lookup_expired IS 'For finding rows that are held for an answer that nobody has given';
 COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due at Akismet';
 COMMENT ON INDEX spamcheck.lookup_trackback IS 'For finding the names and pages that are due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
@@ -362,7 +365,7 @@ COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; d
 COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet, trackback_ip or trackback_link; or what Akismet is told: submit_spam, submit_ham';
 COMMENT ON COLUMN spamcheck.lookup.relation IS 'The protected table, as named when the row was inserted';
 COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name; NULL: a decision about a row that was rejected';
-COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after';
+COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after; where on_failure is accept, a row that was held for it has its own status again';
 COMMENT ON COLUMN spamcheck.lookup.attempts IS 'Requests made so far';
 COMMENT ON COLUMN spamcheck.lookup.next_at IS 'Not tried before';
 COMMENT ON COLUMN spamcheck.lookup.last_error IS 'Why the last attempt gave no verdict';

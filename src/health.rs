@@ -11,13 +11,19 @@ mod tables;
 use pgrx::{pg_sys, prelude::*};
 
 use crate::row;
+use crate::settings;
 use crate::shared;
+use crate::worker::http;
 use akismet::akismet;
 use captchas::captchas;
 use policies::{checks, lists};
 use queues::{mail, queue};
-use server::{addresses, log_file, preload, rejections, senders, worker};
+use server::{addresses, log_file, network, preload, rejections, senders, worker};
 use tables::tables;
+
+/// What helps against a setting that cannot be used.
+const RELOAD: &str =
+    "Correct it in postgresql.conf and SELECT pg_reload_conf(); the worker goes on by itself.";
 
 struct Item {
     item: &'static str,
@@ -38,12 +44,14 @@ fn health() -> TableIterator<
     ),
 > {
     let mut items = vec![preload()];
+    let fault = http::fault(&settings::network());
     if let Some(shared) = shared::shared() {
         // SAFETY: a static that is set for the life of the backend.
         let entry = shared.database(unsafe { pg_sys::MyDatabaseId });
         items.push(worker(entry));
-        items.extend(akismet(entry));
-        items.push(captchas(entry));
+        items.push(network(fault.as_deref()));
+        items.extend(akismet(entry, fault.as_deref()));
+        items.push(captchas(entry, fault.as_deref()));
         items.push(rejections(entry));
         items.push(senders());
         items.push(addresses(entry));

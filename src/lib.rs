@@ -78,6 +78,7 @@ mod calls;
 mod subtransaction;
 mod rights;
 mod nest_level;
+mod intervals;
 mod spi;
 
 mod whole_row;

@@ -3,6 +3,7 @@
 //! spamcheck.lookup; what an answer means for a row is settled in worker/settle.rs.
 
 mod claim;
+mod expired;
 mod together;
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use spamcheck_engine::LookupKind;
 
 use crate::calls;
 use crate::checked;
+use crate::intervals;
 use crate::key;
 use crate::protection::Protection;
 use crate::references;
@@ -24,6 +26,7 @@ use crate::stash::Pending;
 use crate::submission::fingerprints;
 
 pub use claim::{Lane, claim, claim_probe, next_due};
+pub use expired::{Unheld, expire, held_in_vain, let_go, next_to_expire};
 pub use together::{
     News, current, drop_others, hold, lock_holding, lock_others, pass, release, tell_others,
 };
@@ -56,8 +59,11 @@ pub struct Claimed {
     /// When it was queued.
     #[serde(default)]
     pub created_at: Json,
-    /// Seconds after which it is given up.
+    /// After how long it is given up, as its policy says it.
     #[serde(default)]
+    pub patience: Option<String>,
+    /// The same in seconds.
+    #[serde(skip)]
     pub give_up_after: Option<f64>,
     /// The protection.
     #[serde(rename = "_protection")]
@@ -86,6 +92,30 @@ pub struct Claimed {
     /// What a decision adds to the submission; see feedback.rs.
     #[serde(rename = "_feedback")]
     pub feedback: Option<Json>,
+}
+
+impl Claimed {
+    /// Reads a row of the queue. One that makes no sense is an error, with its id: it must not stand in
+    /// the way of the others.
+    fn read(text: &str) -> Result<Claimed, (i64, String)> {
+        let nonsense = |why: String| {
+            let row: Json = serde_json::from_str(text).unwrap_or_default();
+            let why = format!("pg_spamcheck could not understand its own queue: {why}");
+            (row["id"].as_i64().unwrap_or_default(), why)
+        };
+        let mut lookup: Claimed =
+            serde_json::from_str(text).map_err(|e| nonsense(e.to_string()))?;
+        if !lookup.submission.is_object() {
+            return Err(nonsense("the submission is no object".to_owned()));
+        }
+        lookup.give_up_after = lookup.patience.as_deref().and_then(intervals::seconds);
+        Ok(lookup)
+    }
+
+    /// Whether it has waited for longer than its policy gives it.
+    pub fn is_too_old(&self) -> bool {
+        self.give_up_after.is_some_and(|patience| self.age > patience)
+    }
 }
 
 /// The lookups for a stored row, one for each kind that its judgement asks for.
@@ -163,7 +193,7 @@ const LOCK: &str =
                     'locked', (SELECT coalesce(jsonb_agg(k.id), '[]') FROM locked k))::text, 'UTF8')";
 const POSTPONE: &str =
     "UPDATE spamcheck.lookup l
-            SET state = r.state, last_error = coalesce(r.error, l.last_error), attempts = l.attempts - r.uncounted,
+            SET state = r.state, last_error = coalesce(r.error, l.last_error), attempts = greatest(l.attempts, 1) - r.uncounted,
                 reason = coalesce(r.reason, l.reason),
                 next_at = clock_timestamp() + r.seconds * interval '1 second',
                 _answer = coalesce(nullif(r.answer, 'null'), l._answer)
@@ -330,6 +360,21 @@ pub struct Postponed {
     pub reason: Option<&'static str>,
 }
 
+impl Postponed {
+    /// A lookup that no further try would make better.
+    pub fn failed(id: i64, error: String) -> Postponed {
+        Postponed {
+            id,
+            state: "failed",
+            error: Some(error),
+            counted: true,
+            seconds: 0.0,
+            answer: None,
+            reason: None,
+        }
+    }
+}
+
 /// Which of these lookups are there, and which of them are free: locked now, for this transaction.
 #[derive(Deserialize)]
 pub struct Held {
@@ -393,6 +438,19 @@ pub fn reclaim() {
     rights::as_extension(|| {
         spi::write("UPDATE spamcheck.lookup l SET state = 'queued' WHERE l.state = 'running'", &[]);
     });
+}
+
+/// What a lane had in its hands when it failed is due again at once.
+pub fn reclaim_lane(lane: Lane) {
+    let statement = match lane {
+        Lane::Akismet => {
+            "UPDATE spamcheck.lookup l SET state = 'queued' WHERE l.state = 'running' AND l.kind <> ALL (ARRAY['trackback_ip', 'trackback_link'])"
+        }
+        Lane::Trackbacks => {
+            "UPDATE spamcheck.lookup l SET state = 'queued' WHERE l.state = 'running' AND l.kind = ANY (ARRAY['trackback_ip', 'trackback_link'])"
+        }
+    };
+    rights::as_extension(|| spi::write(statement, &[]));
 }
 
 /// Lookups that were out when a dump was made came back with it, and nobody has them here.

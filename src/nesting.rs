@@ -17,6 +17,8 @@ thread_local! {
     /// The statement that runs, and how many have begun.
     static RUN: Cell<u64> = const { Cell::new(0) };
     static RUNS: Cell<u64> = const { Cell::new(0) };
+    /// The last statement that ran inside no other one.
+    static OUTERMOST: Cell<u64> = const { Cell::new(0) };
     /// The level at which each running subtransaction began, and the statement.
     static BEGAN: RefCell<Vec<(SubTransactionId, (u32, u64))>> = const { RefCell::new(Vec::new()) };
 }
@@ -102,6 +104,9 @@ unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
 fn enter() -> (u32, u64) {
     let run = RUNS.get() + 1;
     RUNS.set(run);
+    if LEVEL.get() == 0 {
+        OUTERMOST.set(run);
+    }
     (LEVEL.replace(LEVEL.get() + 1), RUN.replace(run))
 }
 
@@ -113,6 +118,12 @@ fn leave((level, run): (u32, u64)) {
 /// The statement that runs, as a number; 0 or an outer one's for those that are not run by the executor.
 pub fn statement() -> u64 {
     RUN.get()
+}
+
+/// The statement that runs inside no other one, as a number; of those that the executor does not run (COPY),
+/// the one before.
+pub fn outermost() -> u64 {
+    OUTERMOST.get()
 }
 
 /// Statements that run inside each other right now.

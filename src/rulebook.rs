@@ -176,6 +176,16 @@ pub fn policy(name: &str) -> Option<Rc<Policy>> {
     rights::as_extension(|| read_policy(name))
 }
 
+/// [`policy`], for those who go on with other policies when one cannot be read.
+pub fn attempt_policy(name: &str) -> Result<Option<Rc<Policy>>, String> {
+    crate::calls::register();
+    drop_stale();
+    if let Some(known) = RULEBOOK.with_borrow(|book| book.policies.get(name).cloned()) {
+        return Ok(Some(known));
+    }
+    subtransaction::attempt(AssertUnwindSafe(|| policy(name))).map_err(|failure| failure.message)
+}
+
 /// The kind of a list, kept until the next change of settings: a COPY into list_entry asks for it
 /// with every row.
 pub fn kept_list_kind(name: &str, read: impl FnOnce() -> Option<ListKind>) -> Option<ListKind> {

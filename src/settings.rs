@@ -1,11 +1,15 @@
 //! Every setting `pg_spamcheck.*` (interface section 11): its name, default, limits and description, and
 //! nothing else. Values are read here and copied out; no other file talks to the GUC machinery.
 
+mod urls;
+
 use std::ffi::{CStr, CString};
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
-use spamcheck_engine::mail::MailServer;
+
+use urls::{check_proxy, check_service_url, check_smtp_url};
+pub use urls::{is_loopback_url, service_url};
 
 static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_PRIVATE_HOSTS: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -165,7 +169,7 @@ fn numbers() {
 fn strings() {
     type Setting = &'static GucSetting<Option<CString>>;
     let secret = GucFlags::SUPERUSER_ONLY;
-    let files: [(&'static CStr, &'static CStr, Setting, GucFlags); 4] = [
+    let files: [(&'static CStr, &'static CStr, Setting, GucFlags); 3] = [
         (
             c"pg_spamcheck.secrets_file",
             c"JSON file with the keys and passwords.",
@@ -184,7 +188,6 @@ fn strings() {
             &LOG_FILE,
             secret,
         ),
-        (c"pg_spamcheck.http_proxy", c"Proxy for the worker's requests.", &HTTP_PROXY, secret),
     ];
     for (name, short, setting, flags) in files {
         GucRegistry::define_string_guc(
@@ -194,6 +197,20 @@ fn strings() {
             setting,
             GucContext::Sighup,
             flags,
+        );
+    }
+    // SAFETY: the hook reads the C string it is given and allocates only with palloc.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"pg_spamcheck.http_proxy",
+            c"Proxy for the worker's requests.",
+            c"http://host:port or https://host:port. What runs on a loopback host is not asked by way of it, nor are pages of trackbacks and mail servers. Empty: none.",
+            &HTTP_PROXY,
+            GucContext::Sighup,
+            secret,
+            Some(check_proxy),
+            None,
+            None,
         );
     }
     // SAFETY: the hook reads the C string it is given and allocates only with palloc.
@@ -248,80 +265,6 @@ fn strings() {
             GucContext::Userset,
             GucFlags::default(),
         );
-    }
-}
-
-/// Whether `url` may be called: https anywhere, plain http on loopback only, since the key and
-/// personal data would travel in clear otherwise.
-pub fn service_url(url: &str) -> Result<ureq::http::Uri, String> {
-    let uri: ureq::http::Uri =
-        url.parse().map_err(|_| format!("\"{url}\" is not a URL such as https://host/"))?;
-    let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
-        return Err(format!("\"{url}\" is not a URL such as https://host/"));
-    };
-    if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-        return Err("A URL with a user name in it is not taken.".into());
-    }
-    match scheme {
-        "https" => Ok(uri),
-        "http" if is_loopback(host) => Ok(uri),
-        "http" => Err("Plain http is taken for loopback hosts only; use https.".into()),
-        other => Err(format!("The scheme \"{other}\" is not taken; use https.")),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn check_service_url(
-    newval: *mut *mut std::ffi::c_char,
-    _extra: *mut *mut std::ffi::c_void,
-    _source: pg_sys::GucSource::Type,
-) -> bool {
-    // SAFETY: the server's promise.
-    unsafe { check_url(newval, |url| service_url(url).map(drop)) }
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn check_smtp_url(
-    newval: *mut *mut std::ffi::c_char,
-    _extra: *mut *mut std::ffi::c_void,
-    _source: pg_sys::GucSource::Type,
-) -> bool {
-    let check = |url: &str| match url {
-        "" => Ok(()),
-        url => MailServer::parse(url).map(drop),
-    };
-    // SAFETY: the server's promise.
-    unsafe { check_url(newval, check) }
-}
-
-/// Whether a new value passes a check, whose complaint becomes the DETAIL.
-///
-/// # Safety
-/// `newval` must be what the server passes to a check hook.
-unsafe fn check_url(
-    newval: *mut *mut std::ffi::c_char,
-    check: impl FnOnce(&str) -> Result<(), String>,
-) -> bool {
-    // SAFETY: the server passes a pointer to a C string or to null.
-    let url = unsafe {
-        if newval.is_null() || (*newval).is_null() {
-            return true;
-        }
-        CStr::from_ptr(*newval)
-    };
-    match url.to_str().map_err(|_| "It is not valid UTF-8.".to_string()).and_then(check) {
-        Ok(()) => true,
-        Err(why) => {
-            let detail = CString::new(why).unwrap_or_default();
-            // SAFETY: the check hook protocol: detail texts are palloc'd and left in this variable.
-            unsafe { pg_sys::GUC_check_errdetail_string = pg_sys::pstrdup(detail.as_ptr()) };
-            false
-        }
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Database {
     pub logged: AtomicU64,
     /// Rejected rows whose log entry could not be committed.
     pub unlogged: AtomicU64,
+    /// The worker's jobs that fail, as bits; see worker/jobs.rs.
+    pub failing: AtomicU32,
     /// Requests that are out now.
     pub in_flight: AtomicU32,
     /// Findings that were not written to the log file although their policy says so.
@@ -123,6 +125,8 @@ pub enum Lane {
     Down = 3,
     /// The secrets file cannot be used.
     BadSecrets = 4,
+    /// A setting cannot be used, or leads to no Akismet.
+    BadSettings = 5,
 }
 
 impl Lane {
@@ -133,6 +137,7 @@ impl Lane {
             2 => Lane::InvalidKey,
             3 => Lane::Down,
             4 => Lane::BadSecrets,
+            5 => Lane::BadSettings,
             _ => Lane::Open,
         }
     }

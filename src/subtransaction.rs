@@ -79,6 +79,30 @@ fn within<T>(work: impl FnOnce() -> T + UnwindSafe, keep: bool) -> Result<T, Fai
     }
 }
 
+/// Runs `work` of a background worker that begins and ends transactions of its own, outside of any: an
+/// error rolls back the one that it came from and is returned. What ends the process is not caught.
+pub fn attempt_job<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
+        .catch_others(|error| match error {
+            CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
+            CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
+        })
+        .catch_rust_panic(|error| match error {
+            CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
+            CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
+        })
+        .execute();
+    outcome.or_else(|error| {
+        // SAFETY: as the server's own processes do after an error: everything that the transaction held
+        // is given back; outside of one there is nothing to do.
+        unsafe {
+            pg_sys::AbortCurrentTransaction();
+            pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+        }
+        rethrow_stops(error)
+    })
+}
+
 unsafe extern "C-unwind" {
     fn enable_timeout_after(id: std::ffi::c_int, delay_ms: std::ffi::c_int);
     fn disable_timeout(id: std::ffi::c_int, keep_indicator: bool);

@@ -2,7 +2,7 @@
 //! goes on as with any local finding. Owns the question and what the answer changes; the network is the
 //! worker's alone, and what follows without an answer is guard.rs's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
@@ -13,6 +13,7 @@ use spamcheck_engine::policy::{self, AkismetSetting};
 use spamcheck_engine::verdict::{Judgement, Verdict};
 use spamcheck_engine::{Field, LookupKind, Lookups};
 
+use crate::nesting;
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::shared::{self, Database, Lane};
@@ -77,14 +78,19 @@ fn ask(
     edited: bool,
     akismet: &AkismetSetting,
 ) -> Option<(Answer, Json)> {
-    let deadline =
-        Instant::now() + Duration::from_millis(u64::from(akismet.options.wait_ms.unwrap_or(0)));
+    let limit = Duration::from_millis(u64::from(akismet.options.wait_ms.unwrap_or(0)));
+    let left = limit.saturating_sub(waited());
+    let started = Instant::now();
+    let deadline = started + left;
     // SAFETY: a static that is set for the life of the backend.
     let database = shared::shared()?.database(unsafe { pg_sys::MyDatabaseId })?;
     // Without a key, or a worker, there is nobody to ask. A service that does not answer is the worker's
     // to judge: it lets one question through from time to time, and refuses the others at once.
-    let closed = matches!(database.lane(), Lane::NoKey | Lane::BadSecrets | Lane::InvalidKey);
-    if deadline <= Instant::now() || !database.runs() || closed {
+    let closed = matches!(
+        database.lane(),
+        Lane::NoKey | Lane::BadSecrets | Lane::InvalidKey | Lane::BadSettings
+    );
+    if left.is_zero() || !database.runs() || closed {
         return None;
     }
     let asked = submission::whole(protection, row);
@@ -94,6 +100,7 @@ fn ask(
         return last.answer.map(|answer| (answer, asked));
     }
     let answer = ask_worker(database, protection, edited, &asked, deadline);
+    has_waited(started.elapsed());
     if !edited {
         let answer = answer.clone();
         LAST.set(Some(Last {
@@ -132,6 +139,29 @@ thread_local! {
 fn statement() -> (i64, Depth) {
     // SAFETY: plain call.
     (unsafe { pg_sys::GetCurrentStatementStartTimestamp() }, Depth::in_trigger())
+}
+
+/// A client's statement, with all that runs inside it: when it came, and which of those that came then.
+type Outermost = (i64, u64);
+
+thread_local! {
+    /// How long the statement at hand has waited for answers.
+    static WAITED: Cell<(Outermost, Duration)> = const { Cell::new(((0, 0), Duration::ZERO)) };
+}
+
+fn outermost() -> Outermost {
+    // SAFETY: plain call.
+    (unsafe { pg_sys::GetCurrentStatementStartTimestamp() }, nesting::outermost())
+}
+
+/// How long the statement at hand has waited so far: the limit is one for all its rows.
+fn waited() -> Duration {
+    let (statement, waited) = WAITED.get();
+    if statement == outermost() { waited } else { Duration::ZERO }
+}
+
+fn has_waited(time: Duration) {
+    WAITED.set((outermost(), waited() + time));
 }
 
 fn ask_worker(

@@ -31,6 +31,7 @@ fn worker_state() -> JsonB {
             Lane::InvalidKey => "invalid key",
             Lane::Down => "down",
             Lane::BadSecrets => "bad secrets file",
+            Lane::BadSettings => "bad settings",
         },
         "in_flight": entry.in_flight.load(Ordering::Relaxed),
         "answered": entry.answered.load(Ordering::Relaxed),

@@ -13,10 +13,14 @@ mod contents;
 mod decisions;
 #[path = "akismet/failures.rs"]
 mod failures;
+#[path = "akismet/expired.rs"]
+mod expired;
 #[path = "akismet/gate.rs"]
 mod gate;
 #[path = "akismet/keys.rs"]
 mod keys;
+#[path = "akismet/names.rs"]
+mod names;
 #[path = "akismet/queueing.rs"]
 mod queueing;
 #[path = "akismet/quiet.rs"]

@@ -4,6 +4,8 @@
 
 #[path = "trackbacks/held.rs"]
 mod held;
+#[path = "trackbacks/names.rs"]
+mod names;
 #[path = "trackbacks/pages.rs"]
 mod pages;
 #[path = "trackbacks/private.rs"]

@@ -1,6 +1,8 @@
 //! The launcher and the workers as processes of the server: crashes, restarts, shutdown, databases that
 //! come and go, the extension dropped under them, standbys. What is asked and answered is akismet.rs's.
 
+#[path = "worker/bad_values.rs"]
+mod bad_values;
 #[path = "worker/crashes.rs"]
 mod crashes;
 #[path = "worker/databases.rs"]

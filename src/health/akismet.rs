@@ -7,13 +7,13 @@ use serde_json::{Value as Json, json};
 
 use super::{Item, bad, ok};
 use crate::shared::{Database, Lane};
-use crate::{account, rights, spi};
+use crate::{account, rights, settings, spi};
 
 /// What the worker may take to tell what it knows.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lane, and what Akismet has to say about the account.
-pub fn akismet(entry: Option<&Database>) -> Vec<Item> {
+pub fn akismet(entry: Option<&Database>, fault: Option<&str>) -> Vec<Item> {
     let lane = entry.map_or(Lane::Open, |e| e.lane());
     let alert = entry.map_or(0, |e| e.alert.load(Ordering::Acquire));
     let told = if lane == Lane::Open && alert == 0 {
@@ -22,7 +22,11 @@ pub fn akismet(entry: Option<&Database>) -> Vec<Item> {
         let question = json!({ "about": "lane" });
         account::try_ask(&question, PATIENCE, Duration::ZERO).unwrap_or_default()
     };
-    let mut items = vec![requests(lane, told["reason"].as_str().unwrap_or_default())];
+    let mut items = vec![match (lane, fault) {
+        // It has not tried since the settings changed.
+        (Lane::Open | Lane::Down, Some(fault)) => requests(Lane::BadSettings, fault),
+        _ => requests(lane, told["reason"].as_str().unwrap_or_default()),
+    }];
     if alert != 0 {
         items.push(notice(alert, &told["notice"]));
     }
@@ -62,6 +66,15 @@ fn requests(lane: Lane, reason: &str) -> Item {
             "error",
             format!("the secrets file cannot be used: lookups wait{why}"),
             secrets,
+        ),
+        Lane::BadSettings => bad(
+            "akismet",
+            "error",
+            format!("Akismet cannot be asked with the settings as they are: lookups wait{why}"),
+            format!(
+                "Correct the setting that is named in postgresql.conf and SELECT pg_reload_conf(); the worker goes on by itself. pg_spamcheck.akismet_url is \"{}\".",
+                settings::network().akismet_url
+            ),
         ),
         Lane::InvalidKey => bad(
             "akismet",

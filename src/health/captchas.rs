@@ -9,7 +9,7 @@ use crate::shared::{Database, Service};
 use crate::worker::siteverify;
 use crate::{captcha, rights, secrets, spi};
 
-pub fn captchas(entry: Option<&Database>) -> Item {
+pub fn captchas(entry: Option<&Database>, fault: Option<&str>) -> Item {
     let providers: Vec<String> = rights::as_extension(|| {
         spi::json_now(
             "SELECT convert_to(coalesce(jsonb_agg(DISTINCT coalesce(s.options ->> 'provider', 'altcha')), '[]')::text, 'UTF8')
@@ -21,7 +21,8 @@ pub fn captchas(entry: Option<&Database>) -> Item {
     if providers.is_empty() {
         return ok("captcha", "no policy asks for captchas");
     }
-    let faults: Vec<_> = providers.iter().filter_map(|name| captcha_fault(name, entry)).collect();
+    let faults: Vec<_> =
+        providers.iter().filter_map(|name| captcha_fault(name, entry, fault)).collect();
     let worst = faults.iter().find(|fault| fault.state == "error").or(faults.first());
     match worst {
         None => ok("captcha", format!("answers can be verified: {}", providers.join(", "))),
@@ -49,7 +50,7 @@ fn short(name: &str) -> Item {
 }
 
 /// What stands against a captcha's provider.
-fn captcha_fault(name: &str, entry: Option<&Database>) -> Option<Item> {
+fn captcha_fault(name: &str, entry: Option<&Database>, fault: Option<&str>) -> Option<Item> {
     let provider = Provider::from_name(name)?;
     let missing = |why: &str| {
         bad(
@@ -83,6 +84,14 @@ fn captcha_fault(name: &str, entry: Option<&Database>) -> Option<Item> {
                 fault.trim_end_matches('.')
             )));
         }
+    }
+    if let Some(fault) = fault {
+        return Some(bad(
+            "captcha",
+            "error",
+            format!("{name} cannot be asked ({fault}); submissions are moderated"),
+            super::RELOAD,
+        ));
     }
     let place = siteverify::place(provider);
     match entry.map_or(Service::Fine, |e| Service::of(e.services[place].load(Ordering::Acquire))) {

@@ -17,15 +17,51 @@ pub fn queue() -> Item {
         )
     })
     .unwrap_or_default();
-    match (&counts["waiting"], counts["stuck"].as_str()) {
-        (waiting, None) => ok("lookups", format!("{waiting} waiting, none failed")),
-        (waiting, Some(stuck)) => bad(
-            "lookups",
-            "warning",
-            format!("{waiting} waiting, {stuck}"),
-            "See last_error in spamcheck.lookup; SELECT spamcheck.retry_lookups() tries them again.",
-        ),
+    let waiting = &counts["waiting"];
+    let (mut message, mut hints) = (format!("{waiting} waiting"), Vec::new());
+    let unasked = if *waiting == 0 { Vec::new() } else { unasked() };
+    if !unasked.is_empty() {
+        message += &format!(", of which {}", unasked.join(", "));
+        hints.push(
+            "Switch the check on (spamcheck.check_setting) or the policy (spamcheck.policy), or else free the rows \
+             with SELECT spamcheck.approve('a_table', 'key') and DELETE the lookups that nobody needs.",
+        );
     }
+    match counts["stuck"].as_str() {
+        None => message += ", none failed",
+        Some(stuck) => {
+            message += &format!(", {stuck}");
+            hints.push(
+                "See last_error in spamcheck.lookup; SELECT spamcheck.retry_lookups() tries them again.",
+            );
+        }
+    }
+    if hints.is_empty() {
+        ok("lookups", message)
+    } else {
+        bad("lookups", "warning", message, hints.join(" "))
+    }
+}
+
+/// Lookups that wait for a check which nobody makes now.
+fn unasked() -> Vec<String> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(concat(u.n, ' for check ', u.check_name, ' of policy \"', u.policy, '\", which is off',
+                               CASE WHEN u.held > 0 THEN ' (' || u.held || ' with a row that is held for it)' END)
+                               ORDER BY u.policy, u.check_name), '[]')::text, 'UTF8')
+               FROM (SELECT q.policy, q.check_name, count(*) AS n, count(*) FILTER (WHERE q._held) AS held
+                       FROM (SELECT l.policy, l._held,
+                                    CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END AS check_name
+                               FROM spamcheck.lookup l WHERE l.state IN ('queued', 'running')) q
+                       JOIN spamcheck.policy p ON p.name = q.policy
+                       LEFT JOIN spamcheck.check_setting s ON s.policy = q.policy AND s.check_name = q.check_name
+                      WHERE s.enabled IS NOT TRUE OR p.mode = 'off'
+                      GROUP BY q.policy, q.check_name) u",
+            &[],
+        )
+    })
+    .unwrap_or_default()
 }
 
 pub fn mail() -> Item {

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
-use super::{Item, bad, ok};
+use super::{Item, RELOAD, bad, ok};
 use crate::shared::{self, Database, Refused};
 use crate::spi::{self, Arg};
+use crate::worker::jobs;
 use crate::{logfile, rate, rights, settings};
 
 pub fn preload() -> Item {
@@ -29,7 +30,19 @@ pub fn worker(entry: Option<&Database>) -> Item {
         return ok("worker", "this server is a standby; the worker starts when it is promoted");
     }
     if let Some(pid) = entry.map(|e| e.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0) {
-        return ok("worker", format!("runs with process id {pid}"));
+        let failing = jobs::failing(entry.map_or(0, |e| e.failing.load(Ordering::Relaxed)));
+        if failing.is_empty() {
+            return ok("worker", format!("runs with process id {pid}"));
+        }
+        return bad(
+            "worker",
+            "error",
+            format!(
+                "runs with process id {pid}, but fails and tries again at: {}",
+                failing.join(", ")
+            ),
+            "The server's log says why, in a WARNING that begins with \"pg_spamcheck failed at\". Once it is mended, SELECT pg_reload_conf() has it tried at once.",
+        );
     }
     let none =
         "no pg_spamcheck worker runs in this database: no lookups, and rejections are not logged";
@@ -55,6 +68,14 @@ pub fn worker(entry: Option<&Database>) -> Item {
             format!("{none}. The server has no free one of its max_worker_processes"),
             "Raise max_worker_processes by the number of databases with the extension and one more for the launcher, and restart the server.",
         ),
+    }
+}
+
+/// Whether the settings of the network can be used, whoever would make the requests.
+pub fn network(fault: Option<&str>) -> Item {
+    match fault {
+        None => ok("network", "nothing in the settings stands against requests"),
+        Some(fault) => bad("network", "error", format!("no request can be made: {fault}"), RELOAD),
     }
 }
 

@@ -2,7 +2,7 @@
 //! the other waiting. Owns which lookups go first; the conditions are those of the two partial indexes on
 //! spamcheck.lookup, word by word, or the server would not use them.
 
-use super::Claimed;
+use super::{Claimed, Postponed, postpone};
 use crate::rights;
 use crate::spi::{self, Arg};
 
@@ -31,11 +31,11 @@ macro_rules! claim {
         concat!(
             "WITH ",
             $($picked)+,
-            " UPDATE spamcheck.lookup l SET state = 'running', attempts = l.attempts + 1
+            " UPDATE spamcheck.lookup l SET state = 'running', attempts = least(l.attempts, 1000000) + 1
                WHERE l.id = ANY (ARRAY(SELECT p.id FROM picked p))
               RETURNING convert_to((to_jsonb(l) - ARRAY['relation', 'state', 'next_at', '_fingerprint', '_status', '_former'] || jsonb_build_object(
                   'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
-                  'give_up_after', (SELECT extract(epoch FROM CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval)
+                  'patience', (SELECT CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END
                                       FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END)))::text, 'UTF8')"
         )
     };
@@ -68,7 +68,7 @@ macro_rules! claim_of {
 macro_rules! next_of {
     ($lane:tt) => {
         concat!(
-            "SELECT convert_to(coalesce(extract(epoch FROM min(l.next_at) - clock_timestamp())::text, 'null'), 'UTF8')
+            "SELECT convert_to(coalesce(extract(epoch FROM greatest(min(l.next_at), clock_timestamp()) - clock_timestamp())::text, 'null'), 'UTF8')
                FROM spamcheck.lookup l
               WHERE l.state = 'queued' AND ",
             of_lane!($lane),
@@ -110,7 +110,15 @@ pub fn claim_probe() -> Vec<Claimed> {
 
 fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
     let texts = rights::as_extension(|| spi::write_returning(statement, args));
-    texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()
+    let (mut claimed, mut nonsense) = (Vec::with_capacity(texts.len()), Vec::new());
+    for text in texts.into_iter().flatten() {
+        match Claimed::read(&text) {
+            Ok(lookup) => claimed.push(lookup),
+            Err((id, why)) => nonsense.push(Postponed::failed(id, why)),
+        }
+    }
+    postpone(&nonsense);
+    claimed
 }
 
 /// Seconds until the next lookup of a lane is due; None: there is none.

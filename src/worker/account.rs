@@ -152,6 +152,7 @@ impl Calls {
                 }
                 Err(
                     Reading::Config { reason, .. }
+                    | Reading::Misled { reason }
                     | Reading::Held { reason, .. }
                     | Reading::RequestRefused { reason }
                     | Reading::Transient { reason, .. },

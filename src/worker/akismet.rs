@@ -73,7 +73,7 @@ pub fn request(
         let feedback = feedback(lookup.feedback.as_ref());
         return Request::feedback(&target, &lookup.submission, options, spam, &feedback)
             .map(|request| post(lookup.id, &request, network))
-            .map_err(|refusal| failed(lookup, refusal.message));
+            .map_err(|refusal| Postponed::failed(lookup.id, refusal.message));
     }
     let recheck = match lookup.reason.as_deref() {
         Some("edit") => Some(Recheck::Edit),
@@ -108,18 +108,6 @@ fn feedback(stored: Option<&Json>) -> Feedback {
         guid: text("guid"),
         said_spam: stored.and_then(|stored| stored["said_spam"].as_bool()),
         reporter: text("reporter"),
-    }
-}
-
-fn failed(lookup: &Claimed, error: String) -> Postponed {
-    Postponed {
-        id: lookup.id,
-        state: "failed",
-        error: Some(error),
-        counted: true,
-        seconds: 0.0,
-        answer: None,
-        reason: None,
     }
 }
 
@@ -223,6 +211,11 @@ pub fn read(
             lane.refused(&reason);
             postponed(reason, false, Duration::ZERO)
         }
+        Reading::Misled { reason } => {
+            let reason = format!("pg_spamcheck.akismet_url leads to no Akismet: {reason}");
+            lane.misled(&reason);
+            postponed(reason, false, Duration::ZERO)
+        }
         Reading::Held { reason, notice } => {
             let problem = Notice { code: "error".into(), message: reason.clone(), degraded: true };
             lane.note(Some(notice.unwrap_or(problem)));
@@ -236,7 +229,9 @@ pub fn read(
             }
             postponed(reason, !services_fault, backoff(retry_after))
         }
-        Reading::RequestRefused { reason } => Verdict::None(failed(lookup, key.redact(&reason))),
+        Reading::RequestRefused { reason } => {
+            Verdict::None(Postponed::failed(lookup.id, key.redact(&reason)))
+        }
     }
 }
 

@@ -22,6 +22,8 @@ use crate::worker::resolve::{self, Unresolved};
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 3;
+/// Bytes of the buffer that the headers of an answer have to fit into.
+const BUFFER: usize = 16 * 1024;
 
 /// What a fetch may do.
 #[derive(Clone)]
@@ -155,10 +157,13 @@ fn get_one(
     if !rules.any_port && !at.is_web_port() {
         return Err(Trouble::lasting(format!("port {} of {} is not visited", at.port, at.host)));
     }
-    let agent = match &rules.proxy {
+    let known = plain_addresses(at);
+    let here = !known.is_empty() && known.iter().all(|ip| ip.to_canonical().is_loopback());
+    // What is on this machine is not asked for elsewhere.
+    let agent = match rules.proxy.as_ref().filter(|_| !here) {
         // What a name means is the proxy's business then; an address speaks for itself.
         Some(proxy) => {
-            check(rules, at, &plain_addresses(at))?;
+            check(rules, at, &known)?;
             Agent::from(config(rules, left, Some(proxy.clone())).build())
         }
         None => {
@@ -264,8 +269,10 @@ fn config(
         .timeout_global(Some(left))
         .proxy(proxy)
         .tls_config(TlsConfig::builder().root_certs(rules.roots.clone()).build())
-        .input_buffer_size(16 * 1024)
+        .input_buffer_size(BUFFER)
         .output_buffer_size(8 * 1024)
+        // Headers that fill the buffer are too long.
+        .max_response_header_size(BUFFER - 1)
         .max_idle_connections(0)
         .user_agent(concat!("pg_spamcheck/", env!("CARGO_PKG_VERSION")))
 }
@@ -273,6 +280,9 @@ fn config(
 fn trouble(at: &Location, error: &ureq::Error) -> Trouble {
     match error {
         ureq::Error::Timeout(_) => Trouble::passing(format!("{at} did not answer in time")),
+        ureq::Error::LargeResponseHeader(..) => {
+            Trouble::lasting(format!("the headers of {at} are longer than {} kB", BUFFER / 1024))
+        }
         error => Trouble::passing(format!("{at} could not be read: {error}")),
     }
 }

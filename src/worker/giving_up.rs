@@ -1,12 +1,11 @@
 //! Lookups expire by the clock: while Akismet is not asked, nothing else would end those that have waited
-//! longer than their policy's `give_up_after`. Owns when the worker looks and which go; what expires as an
-//! attempt fails is the pipeline's. It runs no statement while Akismet is asked or nothing waits.
+//! longer than their policy's `give_up_after`. Owns when the worker looks; what expires as an attempt
+//! fails is the pipeline's. It runs no statement while Akismet is asked or nothing waits.
 
 use std::time::{Duration, Instant};
 
 use super::presence::transaction;
-use crate::rights;
-use crate::spi::{self, Arg};
+use crate::{intervals, lookups, rights, spi};
 
 /// Lookups that expire in one transaction.
 const AT_ONCE: i32 = 5_000;
@@ -20,12 +19,19 @@ pub struct GivingUp {
     /// Whether anything may wait.
     waiting: bool,
     due: Instant,
+    /// Whether anything has expired since that was last asked.
+    expired: bool,
 }
 
 impl GivingUp {
     /// A worker that has just started does not know what waits.
     pub fn new() -> Self {
-        Self { waiting: true, due: Instant::now() }
+        Self { waiting: true, due: Instant::now(), expired: false }
+    }
+
+    /// Whether a lookup has expired since this was last asked.
+    pub fn has_expired(&mut self) -> bool {
+        std::mem::take(&mut self.expired)
     }
 
     /// Looks, if Akismet is not `asked` and it is time to; `queued`: lookups wait, as far as the worker
@@ -36,9 +42,12 @@ impl GivingUp {
         if asked || !self.waiting || begun < self.due {
             return true;
         }
-        let looked =
-            transaction("giving up lookups", || rights::as_extension(|| (expire(), next())));
+        let looked = transaction("giving up lookups", || {
+            let patience = patience();
+            (lookups::expire(&patience, AT_ONCE), lookups::next_to_expire(&patience))
+        });
         let Some((gone, next)) = looked else { return false };
+        self.expired |= gone > 0;
         self.waiting = next.is_some();
         let next =
             next.map_or(PAUSES.1, |seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e6)));
@@ -49,38 +58,20 @@ impl GivingUp {
     }
 }
 
-/// Policies, and after how long each gives up what Akismet is asked or told.
-macro_rules! given_up {
-    () => {
-        "(SELECT s.policy, CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END::interval AS after
-            FROM spamcheck.check_setting s WHERE s.check_name = 'akismet') g
-           JOIN spamcheck.lookup o ON o.policy = g.policy AND o.state = 'queued' AND isfinite(o.created_at) AND o._answer IS NULL
-            AND o.kind <> ALL (ARRAY['trackback_ip', 'trackback_link'])"
+/// Policies, and after how many seconds each gives up what Akismet is asked or told. One that never does, or
+/// whose interval is none, is left out.
+fn patience() -> Vec<(String, f64)> {
+    let texts: Vec<(String, Option<String>)> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_array(s.policy,
+                        CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END)), '[]')::text, 'UTF8')
+               FROM spamcheck.check_setting s WHERE s.check_name = 'akismet'",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    let seconds = |(policy, text): (String, Option<String>)| {
+        Some((policy, intervals::seconds(text.as_deref()?)?))
     };
-}
-
-/// How many have expired. One that is locked expires at a later look; an answer that is there counts.
-fn expire() -> usize {
-    spi::write(
-        concat!(
-            "UPDATE spamcheck.lookup l
-                SET state = 'expired', last_error = coalesce(l.last_error, 'Akismet could not be asked within give_up_after')
-              WHERE l.id = ANY (ARRAY(SELECT o.id FROM ",
-            given_up!(),
-            " WHERE o.created_at < clock_timestamp() - g.after LIMIT $1 FOR UPDATE OF o SKIP LOCKED))"
-        ),
-        &[Arg::Int(AT_ONCE)],
-    )
-}
-
-/// Seconds until the next one expires; None: none ever does.
-fn next() -> Option<f64> {
-    spi::json_now::<Option<f64>>(
-        concat!(
-            "SELECT convert_to(coalesce(extract(epoch FROM min(o.created_at + g.after) - clock_timestamp())::text, 'null'), 'UTF8') FROM ",
-            given_up!()
-        ),
-        &[],
-    )
-    .flatten()
+    texts.into_iter().filter_map(seconds).collect()
 }

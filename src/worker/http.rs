@@ -3,7 +3,7 @@
 //! in the body, so no body is ever printed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spamcheck_engine::akismet::Answer;
 use ureq::Agent;
@@ -16,6 +16,8 @@ use crate::worker::pool::{Bell, Job, Pool};
 
 /// Bytes of an answer that are read. The answers that count have a handful.
 const MAX_ANSWER: u64 = 64 * 1024;
+/// Bytes of each buffer of a connection; the headers of an answer have to fit into one.
+const BUFFER: usize = 8 * 1024;
 
 /// A request to be made.
 pub struct Request {
@@ -74,32 +76,43 @@ impl Job for Sent {
     }
 }
 
-/// Requests to services, over one agent that keeps connections.
+/// Requests to services, over agents that keep connections.
 pub struct Http {
     pool: Pool<Sent>,
-    agent: Agent,
+    agents: Result<Agents, String>,
+    built: Instant,
 }
 
 impl Http {
-    /// For these settings; an unusable setting is a sentence.
-    pub fn new(network: &Network, user_agent: &str, bell: Bell) -> Result<Http, String> {
-        Ok(Http { pool: Pool::new(bell), agent: agent(network, user_agent)? })
+    /// For these settings, usable or not.
+    pub fn new(network: &Network, user_agent: &str, bell: Bell) -> Http {
+        let agents = Agents::new(network, user_agent);
+        Http { pool: Pool::new(bell), agents, built: Instant::now() }
     }
 
     /// Takes new settings; requests that are out keep the old ones.
-    pub fn configure(&mut self, network: &Network, user_agent: &str) -> Result<(), String> {
-        self.agent = agent(network, user_agent)?;
-        Ok(())
+    pub fn configure(&mut self, network: &Network, user_agent: &str) {
+        self.agents = Agents::new(network, user_agent);
+        self.built = Instant::now();
     }
 
-    /// Sends a request, or has it wait for one that is out.
+    /// Why no request can be made, and for how long that has been known.
+    pub fn fault(&self) -> Option<(&str, Duration)> {
+        self.agents.as_ref().err().map(|why| (why.as_str(), self.built.elapsed()))
+    }
+
+    /// Sends a request, or has it wait for one that is out; while there is a fault, neither.
     pub fn send(&self, request: Request) {
-        self.pool.send(Sent { agent: self.agent.clone(), request });
+        if let Ok(agents) = &self.agents {
+            self.pool.send(Sent { agent: agents.to(&request.url).clone(), request });
+        }
     }
 
     /// As [`Http::send`], before those that wait.
     pub fn send_first(&self, request: Request) {
-        self.pool.send_first(Sent { agent: self.agent.clone(), request });
+        if let Ok(agents) = &self.agents {
+            self.pool.send_first(Sent { agent: agents.to(&request.url).clone(), request });
+        }
     }
 
     /// How many requests may be out at the same time.
@@ -123,10 +136,38 @@ impl Http {
     }
 }
 
-/// The agent that these settings make.
-pub fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
-    settings::service_url(&network.akismet_url)?;
-    let (proxy, roots) = (proxy(network)?, roots(network)?);
+/// What makes requests under some settings.
+#[derive(Clone)]
+pub struct Agents {
+    direct: Agent,
+    by_proxy: Option<Agent>,
+}
+
+impl Agents {
+    /// Those that these settings make; an unusable setting is a sentence.
+    pub fn new(network: &Network, user_agent: &str) -> Result<Agents, String> {
+        settings::service_url(&network.akismet_url)?;
+        let (proxy, roots) = (proxy(network)?, roots(network)?);
+        let by_proxy = proxy.map(|proxy| agent(network, user_agent, roots.clone(), Some(proxy)));
+        Ok(Agents { direct: agent(network, user_agent, roots, None), by_proxy })
+    }
+
+    /// The one for requests to a URL. What is on this machine is not asked for elsewhere: a proxy would
+    /// look for it on its own, and plain http, which is taken for loopback hosts, would cross the network.
+    pub fn to(&self, url: &str) -> &Agent {
+        match &self.by_proxy {
+            Some(by_proxy) if !settings::is_loopback_url(url) => by_proxy,
+            _ => &self.direct,
+        }
+    }
+}
+
+fn agent(
+    network: &Network,
+    user_agent: &str,
+    roots: RootCerts,
+    proxy: Option<ureq::Proxy>,
+) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         // Nothing is ever sent to where an answer points: the body holds the key.
@@ -137,20 +178,29 @@ pub fn agent(network: &Network, user_agent: &str) -> Result<Agent, String> {
         .proxy(proxy)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         // Questions and answers are short; the defaults would take 256 kB for each request.
-        .input_buffer_size(8 * 1024)
-        .output_buffer_size(8 * 1024)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        // Headers that fill the buffer are too long; without this, they would look like a connection
+        // that broke off.
+        .max_response_header_size(BUFFER - 1)
         .max_idle_connections(network.max_in_flight)
         .max_idle_connections_per_host(network.max_in_flight)
         .max_idle_age(Duration::from_secs(60))
         .user_agent(user_agent)
         .build();
-    Ok(Agent::with_parts(config, DefaultConnector::new(), Names::default()))
+    Agent::with_parts(config, DefaultConnector::new(), Names::default())
+}
+
+/// What stands in the settings against any request, as a sentence without its full stop.
+pub fn fault(network: &Network) -> Option<String> {
+    proxy(network).map(drop).and_then(|()| roots(network).map(drop)).err()
 }
 
 /// The proxy for requests to services, if one is set; an unusable one is a sentence.
 pub fn proxy(network: &Network) -> Result<Option<ureq::Proxy>, String> {
     let proxy = network.http_proxy.as_deref().map(ureq::Proxy::new).transpose();
-    proxy.map_err(|_| "pg_spamcheck.http_proxy is no proxy URL".into())
+    // Its value may have a password in it.
+    proxy.map_err(|_| "pg_spamcheck.http_proxy is no URL of a proxy".into())
 }
 
 /// The authorities to trust.
@@ -162,8 +212,8 @@ pub fn roots(network: &Network) -> Result<RootCerts, String> {
 }
 
 fn certificates(file: &str) -> Result<Vec<Certificate<'static>>, String> {
-    let pem =
-        std::fs::read(file).map_err(|e| format!("pg_spamcheck.ca_file cannot be read: {e}"))?;
+    let pem = std::fs::read(file)
+        .map_err(|e| format!("pg_spamcheck.ca_file cannot be read: {file}: {e}"))?;
     let found: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -171,7 +221,7 @@ fn certificates(file: &str) -> Result<Vec<Certificate<'static>>, String> {
         })
         .collect();
     if found.is_empty() {
-        return Err("pg_spamcheck.ca_file holds no certificate".into());
+        return Err(format!("pg_spamcheck.ca_file holds no certificate: {file}"));
     }
     Ok(found)
 }
@@ -201,6 +251,9 @@ fn why(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => format!("TLS: {io}"),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => format!("TLS: {error}"),
+        ureq::Error::LargeResponseHeader(..) => {
+            format!("the answer's headers are longer than {} kB", BUFFER / 1024)
+        }
         other => other.to_string(),
     }
 }

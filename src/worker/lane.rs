@@ -68,7 +68,7 @@ impl Lane {
         match self.state {
             State::Open => free,
             State::NoKey | State::BadSecrets => 0,
-            State::InvalidKey | State::Down => {
+            State::InvalidKey | State::Down | State::BadSettings => {
                 usize::from(self.resume.is_none_or(|at| Instant::now() >= at)).min(free)
             }
         }
@@ -79,7 +79,7 @@ impl Lane {
         match self.state {
             State::Open => None,
             State::NoKey | State::BadSecrets => Some(Duration::from_secs(1)),
-            State::InvalidKey | State::Down => Some(
+            State::InvalidKey | State::Down | State::BadSettings => Some(
                 self.resume
                     .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now())),
             ),
@@ -120,6 +120,26 @@ impl Lane {
         self.back_off();
     }
 
+    /// What answers where a setting leads to is no Akismet.
+    pub fn misled(&mut self, reason: &str) {
+        self.turn(State::BadSettings, reason);
+        self.back_off();
+    }
+
+    /// No request can be made with the settings as they are; not tried again before.
+    pub fn unusable(&mut self, reason: &str, pause: Duration) {
+        self.turn(State::BadSettings, reason);
+        self.resume = Some(Instant::now() + pause);
+    }
+
+    /// Settings changed: those that could not be used may be other ones now.
+    pub fn settings_changed(&mut self) {
+        if self.state == State::BadSettings {
+            self.open();
+        }
+        self.try_again();
+    }
+
     /// The request was refused, perhaps by something on the way to Akismet: whether the key is good is to
     /// be found out.
     pub fn doubted(&mut self, reason: &str) {
@@ -139,7 +159,7 @@ impl Lane {
         if self.state == State::Open && self.failures < DOWN_AFTER {
             return false;
         }
-        if self.state != State::InvalidKey {
+        if !matches!(self.state, State::InvalidKey | State::BadSettings) {
             self.turn(State::Down, reason);
         }
         self.back_off();
@@ -148,7 +168,7 @@ impl Lane {
 
     /// The service asked to be left alone for a while: by all, not by one lookup.
     pub fn asked_to_wait(&mut self, reason: &str, time: Duration) {
-        if self.state != State::InvalidKey {
+        if !matches!(self.state, State::InvalidKey | State::BadSettings) {
             self.turn(State::Down, reason);
         }
         let until = Instant::now() + time.min(LONGEST_ASKED);
@@ -239,6 +259,12 @@ impl Lane {
                 WARNING,
                 PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
                 "pg_spamcheck.secrets_file cannot be used; lookups wait",
+                reason.to_owned()
+            ),
+            State::BadSettings => ereport!(
+                WARNING,
+                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+                "Akismet cannot be asked with the settings as they are; lookups wait",
                 reason.to_owned()
             ),
             State::InvalidKey => ereport!(

@@ -9,13 +9,14 @@ mod feeds;
 mod fetch;
 mod forgetting;
 mod giving_up;
-mod packing;
-mod http;
+pub mod http;
+pub mod jobs;
 mod lane;
 pub mod launcher;
 mod letters;
 mod mailing;
 mod names;
+mod packing;
 mod pipeline;
 mod pool;
 mod presence;
@@ -23,6 +24,7 @@ mod process;
 mod purging;
 mod questions;
 mod refusals;
+mod releasing;
 mod resolve;
 pub mod settle;
 pub mod siteverify;
@@ -47,10 +49,12 @@ use crate::report;
 use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
+use crate::subtransaction;
 use expiry::Expiry;
 use feeds::Feeds;
 use forgetting::Forgetting;
 use giving_up::GivingUp;
+use jobs::{Job, Jobs};
 use lane::Lane;
 use mailing::Mailing;
 use packing::Packing;
@@ -59,6 +63,7 @@ use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
 use purging::Purging;
 use questions::{Asked, Check};
+use releasing::Releasing;
 use siteverify::Siteverify;
 use spent::Spent;
 use trackback::Trackbacks;
@@ -80,6 +85,7 @@ struct Worker {
     siteverify: Siteverify,
     forgetting: Forgetting,
     giving_up: GivingUp,
+    releasing: Releasing,
     trackbacks: Trackbacks,
     expiry: Expiry,
     purging: Purging,
@@ -87,6 +93,7 @@ struct Worker {
     feeds: Feeds,
     spent: Spent,
     packing: Packing,
+    jobs: Jobs,
     /// When to claim again; None: when woken.
     due: Option<Instant>,
     ticked: Instant,
@@ -178,6 +185,8 @@ impl Worker {
             feeds: Feeds::new(database, bell),
             forgetting: Forgetting::new(),
             giving_up: GivingUp::new(),
+            releasing: Releasing::new(),
+            jobs: Jobs::new(database),
             spent: Spent::new(),
             expiry: Expiry::new(),
             purging: Purging::new(),
@@ -220,31 +229,88 @@ impl Worker {
             if !installed() {
                 return false;
             }
-            if !self.forgetting.turn(self.database)
-                || !self.spent.turn(self.database)
-                || !self.expiry.turn()
-                || !self.purging.turn()
-                || !self.mailing.turn(self.database, &self.network)
-                || !self.packing.turn()
-            {
-                return false;
-            }
-            // A key may have been put into its file.
-            let keyed = self.lane.key(&self.network).is_some();
-            // With a key, the last claim said when the next one is due.
-            let queued =
-                self.database.lookups.load(Ordering::Acquire) || keyed && self.due.is_some();
-            if !self.giving_up.turn(self.lane.is_open(), queued) {
+            self.pipeline.mend(&self.network, &mut self.lane);
+            if !self.now_and_then() {
                 return false;
             }
         }
+        self.siteverify.answer();
         self.read_letters()
-            && self.mailing.collect()
-            && (!tick || refusals::bring_up_to_date(self.database))
-            && self.answers()
-            && self.claim()
-            && self.trackbacks.turn(&self.network)
-            && self.feeds.turn(&self.network)
+            && self.attempt(Job::Mail, |w| w.mailing.collect())
+            && (!tick || self.attempt(Job::Refusals, |w| refusals::bring_up_to_date(w.database)))
+            && self.attempt(Job::Akismet, |w| w.answers() && w.claim())
+            && self.attempt(Job::Trackbacks, |w| w.trackbacks.turn(&w.network))
+            && self.attempt(Job::Lists, |w| w.feeds.turn(&w.network))
+    }
+
+    /// What need not be done at every turn; false: the extension is gone.
+    fn now_and_then(&mut self) -> bool {
+        self.attempt(Job::Forgetting, |w| w.forgetting.turn(w.database))
+            && self.attempt(Job::Captchas, |w| w.spent.turn(w.database))
+            && self.attempt(Job::Checked, |w| w.expiry.turn())
+            && self.attempt(Job::Purging, |w| w.purging.turn())
+            && self.attempt(Job::Mail, |w| w.mailing.turn(w.database, &w.network))
+            && self.attempt(Job::Packing, |w| w.packing.turn())
+            && self.attempt(Job::GivingUp, Worker::give_up)
+    }
+
+    fn give_up(&mut self) -> bool {
+        // A key may have been put into its file.
+        let keyed = self.lane.key(&self.network).is_some();
+        // With a key, the last claim said when the next one is due.
+        let queued = self.database.lookups.load(Ordering::Acquire) || keyed && self.due.is_some();
+        if !self.giving_up.turn(self.lane.is_open(), queued) {
+            return false;
+        }
+        if self.giving_up.has_expired() | self.pipeline.has_expired() {
+            self.releasing.look();
+        }
+        self.releasing.turn(self.database)
+    }
+
+    /// Does a job, unless it rests since it has failed: an error is no reason to end, or to leave the other
+    /// jobs undone. False: the extension is gone.
+    fn attempt(&mut self, job: Job, work: impl FnOnce(&mut Worker) -> bool) -> bool {
+        if self.jobs.rest(job).is_some() {
+            if job == Job::Akismet {
+                self.pipeline
+                    .calls
+                    .refuse("the worker failed and tries again; see the server's log");
+                self.pipeline.questions.refuse();
+            }
+            return true;
+        }
+        match subtransaction::attempt_job(|| work(self)) {
+            Ok(there) => {
+                self.jobs.done(job);
+                there
+            }
+            Err(failure) => {
+                self.jobs.failed(job, &failure);
+                self.start_over(job);
+                true
+            }
+        }
+    }
+
+    /// A lane that has failed has nothing in its hands any more.
+    fn start_over(&mut self, job: Job) {
+        let lane = match job {
+            Job::Akismet => {
+                self.pipeline.start_over();
+                self.due = Some(Instant::now());
+                lookups::Lane::Akismet
+            }
+            Job::Trackbacks => {
+                self.trackbacks.start_over();
+                lookups::Lane::Trackbacks
+            }
+            _ => return,
+        };
+        // In vain, they are reclaimed when the worker starts the next time.
+        let _ = subtransaction::attempt_job(|| {
+            transaction("reclaiming lookups", || lookups::reclaim_lane(lane))
+        });
     }
 
     /// What shared memory has for the log, and would take with it.
@@ -258,16 +324,22 @@ impl Worker {
 
     fn sleep(&self) -> Duration {
         let fresh = self.database.lookups.load(Ordering::Acquire);
-        let hungry = self.pipeline.appetite(&self.network, &self.lane, fresh) > 0;
+        let resting = self.jobs.rest(Job::Akismet).is_some();
+        let hungry = !resting && self.pipeline.appetite(&self.network, &self.lane, fresh) > 0;
         if self.database.letters.load(Ordering::Acquire) || fresh && hungry {
             return Duration::ZERO;
         }
         let mut sleep = TICK.saturating_sub(self.ticked.elapsed());
-        let lanes = [self.pipeline.pause(), self.trackbacks.pause(), self.feeds.pause()];
-        for pause in lanes.into_iter().flatten() {
-            sleep = sleep.min(pause);
+        let lanes = [
+            (Job::Akismet, self.pipeline.pause()),
+            (Job::Trackbacks, self.trackbacks.pause()),
+            (Job::Lists, self.feeds.pause()),
+        ];
+        for (job, pause) in lanes {
+            let pause = self.jobs.rest(job).or(pause);
+            sleep = pause.map_or(sleep, |pause| sleep.min(pause));
         }
-        if let Some(due) = self.due {
+        if let Some(due) = self.due.filter(|_| !resting) {
             let until_due = due.saturating_duration_since(Instant::now());
             if hungry {
                 sleep = sleep.min(until_due);
@@ -281,14 +353,17 @@ impl Worker {
 
     fn reconfigure(&mut self) {
         let now = settings::network();
-        if now != self.network {
+        // A file of authorities is read again: its name alone does not say what is in it.
+        if now != self.network || now.ca_file.is_some() || !self.pipeline.is_usable() {
             self.network = now;
-            self.pipeline.configure(&self.network);
+            self.lane.settings_changed();
+            self.pipeline.configure(&self.network, &mut self.lane);
             self.siteverify.configure();
             self.trackbacks.try_again();
             self.feeds.try_again();
         }
         self.lane.try_again();
+        self.jobs.try_again();
         self.due = Some(Instant::now());
     }
 
@@ -341,7 +416,7 @@ impl Worker {
     fn take_checks(&mut self, checks: Vec<(Letter, Check)>) -> bool {
         let options = transaction("reading policies", || {
             let options = |name: &String| {
-                let policy = rulebook::policy(name);
+                let policy = rulebook::attempt_policy(name).ok().flatten();
                 (name.clone(), policy.and_then(|p| p.akismet().map(|a| a.options.clone())))
             };
             checks.iter().map(|(_, check)| options(&check.policy)).collect::<HashMap<_, _>>()
@@ -369,7 +444,6 @@ impl Worker {
 
     /// Answers that came in: read at once, so that the next requests can go out, and settled together.
     fn answers(&mut self) -> bool {
-        self.siteverify.answer();
         let key = self.lane.key(&self.network);
         self.pipeline.collect(&mut self.lane, key.as_ref(), &self.network);
         match &key {

@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pgrx::{PgSqlErrorCode, ereport};
 use serde_json::Value as Json;
 use spamcheck_engine::akismet::{Key, Options};
 
@@ -41,10 +40,10 @@ const LOT: usize = 128;
 /// Answers that may wait to be settled while further lookups are claimed.
 const MOST: usize = 1024;
 
-/// A claimed lookup and the options to make it with; None: the policy does not ask Akismet now.
+/// A claimed lookup and the options to make it with, or why its policy does not ask Akismet now.
 struct Ready {
     lookup: Claimed,
-    options: Option<Options>,
+    options: Result<Options, String>,
 }
 
 /// The pipeline.
@@ -72,6 +71,7 @@ pub struct Pipeline {
     since: Option<Instant>,
     /// Somebody else has lookups locked: not tried again before.
     not_before: Option<Instant>,
+    expired: bool,
 }
 
 impl Pipeline {
@@ -92,6 +92,7 @@ impl Pipeline {
             questions: Questions::default(),
             since: None,
             not_before: None,
+            expired: false,
         }
     }
 
@@ -152,10 +153,28 @@ impl Pipeline {
                 self.gather().taken.push(lookup.id);
                 continue;
             }
-            let policy = rulebook::policy(&lookup.policy);
-            let options = policy.and_then(|p| p.akismet().map(|a| a.options.clone()));
+            let options = options(&lookup.policy);
             self.ready.push_front(Ready { lookup, options });
         }
+    }
+
+    /// Something went wrong that no answer is to blame for: what is in hand goes, and is claimed again. What
+    /// inserts wait for is not in the queue and stays.
+    pub fn start_over(&mut self) {
+        self.ready.clear();
+        self.out.clear();
+        self.answered.clear();
+        self.said.clear();
+        self.taken.clear();
+        self.postponed.clear();
+        self.since = None;
+        self.not_before = None;
+        self.count();
+    }
+
+    /// Whether a lookup has expired since this was last asked.
+    pub fn has_expired(&mut self) -> bool {
+        std::mem::take(&mut self.expired)
     }
 
     /// Sends what is ready, as far as the lane and the window let it. Network settings that cannot be
@@ -164,16 +183,14 @@ impl Pipeline {
         let anything =
             self.calls.any_ready() || self.questions.any_ready() || !self.ready.is_empty();
         if self.http.is_none() && anything {
-            match Http::new(network, &akismet::user_agent(), self.bell.clone()) {
-                Ok(http) => self.http = Some(http),
-                Err(why) => {
-                    let why = format!("pg_spamcheck cannot make requests: {why}");
-                    lane.asked_to_wait(&why, RETRY);
-                    self.calls.refuse(&why);
-                    self.questions.refuse();
-                    return self.give_back();
-                }
-            }
+            self.http = Some(Http::new(network, &akismet::user_agent(), self.bell.clone()));
+        }
+        if let Some((why, _)) = self.http.as_ref().and_then(Http::fault) {
+            let why = format!("pg_spamcheck cannot make requests: {why}");
+            lane.unusable(&why, RETRY);
+            self.calls.refuse(&why);
+            self.questions.refuse();
+            return self.give_back();
         }
         let Some(http) = &self.http else { return };
         let window = network.max_in_flight;
@@ -192,14 +209,17 @@ impl Pipeline {
             }
         }
         while let Some(next) = self.ready.front() {
-            if next.options.is_some() && !self.may_send(lane, window) {
+            if next.options.is_ok() && !self.may_send(lane, window) {
                 break;
             }
             let Some(Ready { mut lookup, options }) = self.ready.pop_front() else { break };
-            let Some(options) = options else {
-                self.since.get_or_insert_with(Instant::now);
-                self.postponed.push(expire(&lookup, unasked(&lookup)));
-                continue;
+            let options = match options {
+                Ok(options) => options,
+                Err(why) => {
+                    self.since.get_or_insert_with(Instant::now);
+                    self.postponed.push(expire(&lookup, unasked(&lookup, why)));
+                    continue;
+                }
             };
             match akismet::request(&lookup, &options, key.clone(), network) {
                 Ok(request) => {
@@ -237,19 +257,31 @@ impl Pipeline {
         }
     }
 
-    /// Takes new network settings.
-    pub fn configure(&mut self, network: &Network) {
+    /// Takes new network settings. With unusable ones nobody is asked, as after a restart: the former ones
+    /// are not what the administrator wants.
+    pub fn configure(&mut self, network: &Network, lane: &mut Lane) {
         self.recall();
-        if let Some(http) = &mut self.http
-            && let Err(why) = http.configure(network, &akismet::user_agent())
-        {
-            ereport!(
-                WARNING,
-                PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
-                "pg_spamcheck goes on with its former network settings",
-                why
-            );
+        let Some(http) = &mut self.http else { return };
+        http.configure(network, &akismet::user_agent());
+        match http.fault() {
+            Some((why, _)) => {
+                lane.unusable(&format!("pg_spamcheck cannot make requests: {why}"), RETRY);
+            }
+            None => lane.settings_changed(),
         }
+    }
+
+    /// Looks from time to time whether settings that could not be used can be: a file may have come.
+    pub fn mend(&mut self, network: &Network, lane: &mut Lane) {
+        let fault = self.http.as_ref().and_then(Http::fault);
+        if fault.is_some_and(|(_, since)| since >= RETRY) {
+            self.configure(network, lane);
+        }
+    }
+
+    /// Whether nothing stands against requests in the settings, as far as is known.
+    pub fn is_usable(&self) -> bool {
+        self.http.as_ref().is_none_or(|http| http.fault().is_none())
     }
 
     /// Reads the answers that came in. Without a key nobody can tell what they mean.
@@ -356,6 +388,7 @@ impl Pipeline {
             .into_iter()
             .partition(|said| said_later.contains(&said.lookup));
         let database = self.database;
+        self.expired |= postponed.iter().any(|p| p.state == "expired");
         let (again, pause, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
             let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(taken.iter().copied());
@@ -414,17 +447,25 @@ fn put_back(lookup: &Claimed, error: Option<String>) -> Postponed {
     }
 }
 
-/// The policy does not ask Akismet now: it was switched off, or a restore has not brought it yet.
-fn unasked(lookup: &Claimed) -> Postponed {
-    let error = format!("check akismet of policy \"{}\" is off", lookup.policy);
-    Postponed { seconds: UNASKED.as_secs_f64(), ..put_back(lookup, Some(error)) }
+/// The options by which a policy asks Akismet, or why it does not now: it was switched off, or a restore has
+/// not brought it yet, or something is wrong with what is stored of it.
+fn options(policy: &str) -> Result<Options, String> {
+    match rulebook::attempt_policy(policy) {
+        Ok(found) => found
+            .and_then(|policy| policy.akismet().map(|akismet| akismet.options.clone()))
+            .ok_or_else(|| format!("check akismet of policy \"{policy}\" is off")),
+        Err(why) => Err(format!("policy \"{policy}\" cannot be read: {why}")),
+    }
+}
+
+fn unasked(lookup: &Claimed, why: String) -> Postponed {
+    Postponed { seconds: UNASKED.as_secs_f64(), ..put_back(lookup, Some(why)) }
 }
 
 /// A lookup without an answer for too long expires.
 fn expire(lookup: &Claimed, postponed: Postponed) -> Postponed {
-    let give_up = lookup.give_up_after.unwrap_or(f64::INFINITY);
-    if postponed.state == "queued" && lookup.age > give_up {
-        return Postponed { state: "expired", ..postponed };
+    if postponed.state == "queued" && lookup.is_too_old() {
+        return Postponed { state: "expired", seconds: 0.0, ..postponed };
     }
     postponed
 }

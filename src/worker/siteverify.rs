@@ -19,7 +19,7 @@ use crate::secrets;
 use crate::settings::Network;
 use crate::shared::{Database, Service};
 use crate::worker::akismet::user_agent;
-use crate::worker::http;
+use crate::worker::http::Agents;
 use crate::worker::pool::{Bell, Job, Pool};
 
 /// How long a token is asked about.
@@ -109,7 +109,7 @@ impl Verification {
 pub struct Siteverify {
     database: &'static Database,
     pool: Pool<Verification>,
-    agent: Option<Agent>,
+    agents: Option<Agents>,
     out: HashMap<i64, (Letter, Provider)>,
     asked: i64,
 }
@@ -121,12 +121,12 @@ impl Siteverify {
             service.store(Service::Fine as u32, Ordering::Relaxed);
         }
         let (pool, out) = (Pool::new(bell), HashMap::new());
-        Self { database, pool, agent: None, out, asked: 0 }
+        Self { database, pool, agents: None, out, asked: 0 }
     }
 
     /// Network settings changed: the next request takes the new ones.
     pub fn configure(&mut self) {
-        self.agent = None;
+        self.agents = None;
     }
 
     /// Asks about a token.
@@ -166,10 +166,11 @@ impl Siteverify {
             Provider::Hcaptcha => &network.hcaptcha_url,
             _ => &network.turnstile_url,
         };
-        let agent = match &self.agent {
-            Some(agent) => agent.clone(),
-            None => self.agent.insert(http::agent(network, &user_agent())?).clone(),
+        let agents = match &mut self.agents {
+            Some(agents) => agents,
+            none => none.insert(Agents::new(network, &user_agent())?),
         };
+        let agent = agents.to(url).clone();
         self.asked += 1;
         let body = siteverify::body(provider, &secret, &token.token, token.ip, &token.idempotency);
         Ok(Verification {

@@ -146,6 +146,16 @@ impl Trackbacks {
         true
     }
 
+    /// Something went wrong that no answer is to blame for: what is in hand goes, and is claimed again.
+    pub fn start_over(&mut self) {
+        self.ready.clear();
+        self.out.clear();
+        self.concluded.clear();
+        self.postponed.clear();
+        self.not_before = None;
+        self.look_within(Duration::ZERO);
+    }
+
     fn look_within(&mut self, pause: Duration) {
         let at = Instant::now() + pause;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
@@ -183,7 +193,7 @@ impl Trackbacks {
     }
 
     fn put_off(&mut self, lookup: &Claimed, why: String, seconds: f64, counted: bool) {
-        let expired = lookup.age > lookup.give_up_after.unwrap_or(f64::INFINITY);
+        let expired = lookup.is_too_old();
         self.postponed.push(Postponed {
             id: lookup.id,
             state: if expired { "expired" } else { "queued" },
@@ -228,9 +238,7 @@ impl Trackbacks {
                 Asked::Unanswerable(found) => {
                     self.concluded.push(Concluded { lookup, found: Some(found) });
                 }
-                Asked::Off => {
-                    let why =
-                        format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy);
+                Asked::Off(why) => {
                     self.put_off(&lookup, why, UNASKED.as_secs_f64(), false);
                 }
             }
@@ -299,16 +307,26 @@ enum Asked {
     Question(Question),
     /// The submission has not what the check needs.
     Unanswerable(Found),
-    /// The policy does not ask now: it was switched off, or a restore has not brought it yet.
-    Off,
+    /// Why the policy does not ask now: it was switched off, or a restore has not brought it yet, or
+    /// something is wrong with what is stored of it.
+    Off(String),
 }
 
 fn question_of(lookup: Claimed) -> (Claimed, Asked) {
-    let policy = rulebook::policy(&lookup.policy);
+    let policy = match rulebook::attempt_policy(&lookup.policy) {
+        Ok(policy) => policy,
+        Err(why) => {
+            let why = format!("policy \"{}\" cannot be read: {why}", lookup.policy);
+            return (lookup, Asked::Off(why));
+        }
+    };
     let kind = LookupKind::from_name(&lookup.kind);
     let setting = policy.as_ref().zip(kind).and_then(|(policy, kind)| policy.lookup(kind));
     let asked = match setting.map(|setting| setting.question(&lookup.submission)) {
-        None => Asked::Off,
+        None => {
+            let why = format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy);
+            Asked::Off(why)
+        }
         Some(Ok(question)) => Asked::Question(question),
         Some(Err(why)) => {
             let detail = serde_json::json!({ "error": why });

@@ -213,12 +213,15 @@ fn answers_that_speak_of_the_set_up_stop_the_lane_and_cost_no_attempt() {
         sites.push((status, site));
     }
     for (status, site) in &mut sites {
-        site.until("SELECT akismet FROM spamcheck.stat_worker", "invalid key");
+        let misled = matches!(status, 404 | 405);
+        let state = if misled { "bad settings" } else { "invalid key" };
+        site.until("SELECT akismet FROM spamcheck.stat_worker", state);
         site.until("SELECT state || ' ' || attempts FROM spamcheck.lookup", "queued 0");
         let told = site.get("SELECT message FROM spamcheck.health() WHERE item = 'akismet'");
         let word =
             if matches!(status, 200 | 401) { "parse your blog URI" } else { &status.to_string() };
         assert!(told.contains(word), "{status}: {told}");
+        assert_eq!(told.contains("pg_spamcheck.akismet_url"), misled, "{status}: {told}");
     }
     // The key was not in doubt.
     assert_eq!(world.akismet.requests_for(Endpoint::VerifyKey).len(), 0);

@@ -54,7 +54,12 @@ fn junk() -> Vec<(&'static str, Reply, &'static str)> {
         (
             "endless head",
             Reply::raw("HTTP/1.1 200 OK\r\n".to_string() + &"X-Filler: true\r\n".repeat(100_000)),
-            "",
+            "headers are longer than",
+        ),
+        (
+            "long head",
+            text("true").header("X-Filler", "true ".repeat(2_000)),
+            "headers are longer than 8 kB",
         ),
         ("huge", text(&"true ".repeat(100_000)), ""),
         ("reflecting", text(&reflected), "html"),
@@ -206,7 +211,8 @@ fn a_request_that_can_never_pass_fails_until_somebody_retries_it() {
 
 #[test]
 fn what_waits_too_long_expires_and_can_be_retried() {
-    let mut site = hasty().site(r#"{"mode": "hold", "give_up_after": "1 second"}"#);
+    let mut site =
+        hasty().site(r#"{"mode": "hold", "on_failure": "hold", "give_up_after": "1 second"}"#);
     let failing = site.answer("", Reply::status(500));
     let id = site.comment("nobody answers");
     site.until("SELECT state FROM spamcheck.lookup", "expired");

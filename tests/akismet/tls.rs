@@ -171,3 +171,101 @@ fn a_name_that_nobody_knows_and_a_port_that_nobody_serves_are_tried_again() {
         assert_eq!(site.status(id), "approved", "{url}");
     }
 }
+
+/// What health() says of an item: its state, message and hint.
+fn health(site: &mut Site<'_>, item: &str) -> String {
+    site.get(&format!(
+        "SELECT concat_ws(' | ', state, message, hint) FROM spamcheck.health() WHERE item = '{item}'"
+    ))
+}
+
+#[test]
+fn settings_that_cannot_be_used_stop_the_requests_at_once_and_are_named() {
+    let trusting = Trusting::new(ClusterOptions::default());
+    let server = TlsServer::start(trusting.authority.certify("localhost"), Akismet::answer);
+    let url = format!("https://localhost:{}", server.port());
+    trusting.cluster.set("pg_spamcheck.akismet_url", &url);
+    let right = trusting.cluster.data_folder().join("authorities.pem");
+    let mut site = trusting.site();
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+    assert_eq!(
+        health(&mut site, "network"),
+        "ok | nothing in the settings stands against requests"
+    );
+    // The former authorities would do, and are not what the administrator wants.
+    trusting.cluster.set("pg_spamcheck.ca_file", "/nonexistent/authorities.pem");
+    site.until("SELECT akismet FROM spamcheck.stat_worker", "bad settings");
+    for item in ["network", "akismet"] {
+        let told = health(&mut site, item);
+        assert!(told.starts_with("error | "), "{item}: {told}");
+        for part in [
+            "pg_spamcheck.ca_file",
+            "/nonexistent/authorities.pem",
+            "No such file",
+            "pg_reload_conf()",
+        ] {
+            assert!(told.contains(part), "{item}: {told}");
+        }
+    }
+    let asked = server.requests().len();
+    let id = site.comment("akismet-guaranteed-spam again");
+    site.until(
+        "SELECT last_error IS NULL AND state = 'queued' AND attempts = 0 FROM spamcheck.lookup",
+        "true",
+    );
+    assert_eq!((site.status(id).as_str(), server.requests().len()), ("approved", asked));
+    // Mended, it goes on by itself.
+    trusting.cluster.set("pg_spamcheck.ca_file", &right.display().to_string());
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+    assert!(
+        health(&mut site, "akismet").starts_with("ok | ")
+            && health(&mut site, "network").starts_with("ok | ")
+    );
+}
+
+#[test]
+fn a_proxy_that_is_none_is_refused_when_it_is_set() {
+    let trusting = Trusting::shared();
+    let mut site = trusting.site();
+    for bad in [
+        "garbage",
+        "not a proxy",
+        "ftp://proxy.example:21",
+        "http://",
+        "http://proxy.example/path",
+        "socks5://proxy.example",
+    ] {
+        let error = site
+            .client
+            .batch_execute(&format!("ALTER SYSTEM SET pg_spamcheck.http_proxy = '{bad}'"))
+            .expect_err(bad);
+        let error = error.as_db_error().expect("the server refuses it");
+        assert!(
+            error.detail().is_some_and(|detail| detail.contains("http://host:port")),
+            "{bad}: {error:?}"
+        );
+    }
+    for good in ["http://proxy.example:3128", "https://user:password@proxy.example:3128/", ""] {
+        site.run(&format!("ALTER SYSTEM SET pg_spamcheck.http_proxy = '{good}'"));
+    }
+    site.run("ALTER SYSTEM RESET pg_spamcheck.http_proxy");
+}
+
+#[test]
+fn what_runs_on_this_machine_is_not_asked_by_way_of_the_proxy() {
+    let (proxy, akismet) = (Proxy::start(), Akismet::start());
+    let trusting =
+        Trusting::new(ClusterOptions::default().with("pg_spamcheck.http_proxy", proxy.url()));
+    akismet.attach(&trusting.cluster);
+    let mut site = trusting.site();
+    let id = site.comment("akismet-guaranteed-spam");
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+    let server = TlsServer::start(trusting.authority.certify("localhost"), Akismet::answer);
+    trusting
+        .cluster
+        .set("pg_spamcheck.akismet_url", &format!("https://localhost:{}", server.port()));
+    let id = site.comment("akismet-guaranteed-spam too");
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+    assert_eq!(proxy.asked(), [""; 0]);
+}

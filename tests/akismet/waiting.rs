@@ -95,6 +95,40 @@ fn a_late_answer_is_used_and_nobody_asked_twice() {
 }
 
 #[test]
+fn the_time_limit_is_one_for_all_rows_of_a_statement() {
+    for (on_failure, meanwhile) in [("accept", "approved"), ("hold", "pending")] {
+        let texts = ["first", "second", "third", "fourth", "fifth", "sixth"]
+            .map(|nth| format!("{nth} of many with {on_failure}"));
+        let mut site = Gate::shared()
+            .site(&format!(r#"{{"mode": "wait", "wait_ms": 1000, "on_failure": "{on_failure}"}}"#));
+        let all = format!("'{}'", texts.join("', '"));
+        // The first is answered while the statement waits, so the wait for it counts as well.
+        Gate::shared().say(&texts[0], true);
+        let start = Instant::now();
+        site.run(&format!(
+            "INSERT INTO comments (body, ip) SELECT b, '203.0.113.7' FROM unnest(ARRAY[{all}]) b"
+        ));
+        let waited = start.elapsed();
+        assert!(waited >= Duration::from_millis(1_000), "{waited:?}");
+        assert!(waited < Duration::from_millis(3_000), "a second for each: {waited:?}");
+        let statuses = site.get("SELECT string_agg(status, ' ' ORDER BY id) FROM comments");
+        let rest = [meanwhile; 5].join(" ");
+        assert_eq!(statuses, format!("spam {rest}"));
+        texts.iter().for_each(|text| Gate::shared().say(text, true));
+        site.until_all_answered();
+        assert_eq!(site.get("SELECT string_agg(DISTINCT status, ' ') FROM comments"), "spam");
+        assert!(texts.iter().all(|text| Gate::shared().asked(text) == 1), "nobody is asked twice");
+        // Another statement has a time of its own.
+        let text = format!("alone with {on_failure}");
+        let start = Instant::now();
+        site.run(&format!("INSERT INTO comments (body) VALUES ('{text}'); SELECT 1"));
+        assert!(start.elapsed() >= Duration::from_millis(1_000), "{:?}", start.elapsed());
+        Gate::shared().say(&text, false);
+        site.until_all_answered();
+    }
+}
+
+#[test]
 fn a_late_answer_of_ham_lets_a_held_row_go() {
     let text = "late and fine";
     let mut site = Gate::shared().site(r#"{"mode": "wait", "wait_ms": 200, "on_failure": "hold"}"#);

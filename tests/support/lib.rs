@@ -8,6 +8,7 @@ pub mod captcha;
 pub mod cluster;
 pub mod http;
 pub mod measure;
+pub mod names;
 pub mod ports;
 pub mod proxy;
 pub mod smtp;

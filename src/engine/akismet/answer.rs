@@ -67,6 +67,11 @@ pub enum Reading {
         /// after all, the answer counts as transient.
         doubtful: bool,
     },
+    /// Whoever answered is no Akismet: the base URL is wrong. The lane pauses, no attempt is counted.
+    Misled {
+        /// What came back.
+        reason: String,
+    },
     /// This request will never pass; others may.
     RequestRefused {
         /// What is wrong.
@@ -205,8 +210,7 @@ impl Answer<'_> {
             }
             400 | 413 | 414 | 422 => Reading::RequestRefused { reason },
             401 | 403 => Reading::Config { reason, doubtful: !helped && text != Some("invalid") },
-            // The base URL is wrong.
-            404 | 405 => Reading::Config { reason, doubtful: false },
+            404 | 405 => Reading::Misled { reason },
             _ => Reading::Transient { reason, retry_after: self.retry_after(now) },
         }
     }

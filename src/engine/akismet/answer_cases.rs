@@ -179,7 +179,9 @@ fn s_21_no_access_calls_the_administrator() {
 #[test]
 fn s_22_a_wrong_path_calls_the_administrator() {
     for status in [404, 405] {
-        assert!(matches!(check(status, &[], ""), Reading::Config { doubtful: false, .. }));
+        let reading = check(status, &[], "");
+        let reason = format!("status {status} with an empty body");
+        assert_eq!(reading, Reading::Misled { reason });
     }
 }
 

@@ -24,13 +24,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "wait_ms",
         kind: OptionKind::Integer { min: 1, max: 60_000 },
         default: "1500",
-        meaning: "How many milliseconds an insert waits in mode wait; null: it does not wait.",
+        meaning: "How many milliseconds an insert waits in mode wait, for all its rows together; \
+                  those that are left go on without an answer. null: it does not wait.",
     },
     OptionSpec {
         name: "on_failure",
         kind: OptionKind::OneOf(&["accept", "hold"]),
         default: "\"accept\"",
-        meaning: "What mode wait does without an answer in time: accept as async does, or hold.",
+        meaning: "What becomes of a row without an answer. In mode wait, when wait_ms is over: \
+                  accept goes on as async, hold as hold. When its lookup expires: accept gives a \
+                  row that was held its own status back, hold leaves it to a moderator.",
     },
     OptionSpec {
         name: "blog",
@@ -77,7 +80,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "give_up_after",
         kind: OptionKind::Interval,
         default: "\"15 days\"",
-        meaning: "When a lookup without an answer expires; null: never.",
+        meaning: "When a lookup without an answer expires, which stays in spamcheck.lookup for \
+                  retry_lookups(); on_failure says what becomes of a row that was held for it. \
+                  null: never.",
     },
 ];
 
@@ -92,12 +97,12 @@ pub enum Mode {
     Wait,
 }
 
-/// What mode `wait` does without an answer in time.
+/// What becomes of a row without an answer, be it in time (mode `wait`) or at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Goes on as `async`.
+    /// It goes on as in mode `async`; one that was held gets its own status back.
     Accept,
-    /// Goes on as `hold`.
+    /// It is held, or still is.
     Hold,
 }
 
@@ -125,7 +130,7 @@ pub struct Options {
     pub mode: Mode,
     /// Milliseconds that an insert waits in mode `wait`; none: it does not.
     pub wait_ms: Option<u32>,
-    /// What follows without an answer in time.
+    /// What follows without an answer in time, or when a lookup expires.
     pub on_failure: OnFailure,
     /// The home page's URL.
     pub blog: Option<String>,
@@ -192,6 +197,14 @@ impl Options {
 fn blog(text: &str) -> Result<String, Refusal> {
     let host = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let bad = |letter: char| letter.is_whitespace() || letter.is_control();
+    let place = host.map(|host| host.split(['/', '?', '#']).next().unwrap_or(host));
+    if place.is_some_and(|place| place.contains('@')) {
+        // Not repeated: there may be a password in it.
+        return Err(Refusal::new(format!(
+            "option \"blog\" of check {CHECK} takes no URL with a user name in it"
+        ))
+        .with_hint("It is the address of the site's home page, such as https://example.com/."));
+    }
     match host {
         Some(host) if !host.is_empty() && !host.starts_with('/') && !text.contains(bad) => {
             Ok(text.to_owned())
@@ -288,12 +301,14 @@ mod tests {
 
     #[test]
     fn a_wrong_option_is_named() {
+        assert!(Options::parse(&json!({"blog": "https://example.com/@me"})).is_ok());
         for (json, part) in [
             (json!({"mode": "later"}), "option \"mode\""),
             (json!({"wait_ms": 0}), "option \"wait_ms\""),
             (json!({"blog": "example.com"}), "not \"example.com\""),
             (json!({"blog": "https://"}), "option \"blog\""),
             (json!({"blog": "https://a b/"}), "option \"blog\""),
+            (json!({"blog": "https://u:p@example.com"}), "no URL with a user name in it"),
             (json!({"send": {"phone": true}}), "has no field \"phone\""),
             (json!({"send": {"ip": "yes"}}), "true or false for \"ip\", not \"yes\""),
             (json!({"comment_type": {"letter": 7}}), "a word for \"letter\", not 7"),

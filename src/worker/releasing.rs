@@ -1,0 +1,123 @@
+//! Rows that were held for an answer which nobody gave within `give_up_after`: where `on_failure` is
+//! accept they get their own status back, as if the answer had been ham, and their lookups stay as
+//! expired. Owns when the worker looks for them; it runs no statement while nothing has expired.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pgrx::{PgSqlErrorCode, ereport};
+
+use super::presence::transaction;
+use super::settle::{self, Concluded, Settled};
+use crate::lookups::{self, Claimed, Unheld};
+use crate::shared::Database;
+use crate::{rulebook, subtransaction};
+
+/// Rows that are looked at in one transaction.
+const ROWS: i32 = 100;
+/// How long rows are written in one transaction, which holds locks that others may want.
+const AT_ONCE: Duration = Duration::from_millis(200);
+/// What the table's own triggers may take for one row.
+const LONGEST: Duration = Duration::from_secs(2);
+/// The pause before a look after a change of settings.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Seconds after which a row is tried again that somebody else has locked.
+const LOCKED: f64 = 1.0;
+/// Seconds after which a row is tried again whose own triggers stand against it.
+const FAILED: f64 = 300.0;
+
+/// When the worker looks.
+pub struct Releasing {
+    due: Option<Instant>,
+    settings: u64,
+}
+
+impl Releasing {
+    /// A worker that has just started does not know what has expired.
+    pub fn new() -> Self {
+        Self { due: Some(Instant::now()), settings: rulebook::changes() }
+    }
+
+    /// Something has expired.
+    pub fn look(&mut self) {
+        self.due = Some(Instant::now());
+    }
+
+    /// Looks, if it is time to; false: the extension is gone.
+    pub fn turn(&mut self, database: &Database) -> bool {
+        let settings = rulebook::changes();
+        if settings != self.settings {
+            self.settings = settings;
+            let at = Instant::now() + PAUSE;
+            self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        }
+        if self.due.is_none_or(|due| Instant::now() < due) {
+            return true;
+        }
+        let Some((next, released, anew)) = transaction("releasing rows", release) else {
+            return false;
+        };
+        self.due = next
+            .map(|seconds| Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, FAILED)));
+        if anew {
+            database.lookups.store(true, Ordering::Release);
+        }
+        if released > 0 {
+            database.applied.fetch_add(released, Ordering::Relaxed);
+            ereport!(
+                LOG,
+                PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+                format!("pg_spamcheck gave {released} held rows their own status back"),
+                "Akismet has not answered about them within give_up_after, and on_failure is accept."
+                    .to_owned()
+            );
+        }
+        true
+    }
+}
+
+/// Releases some rows, in the transaction at hand: the seconds until the next are to be seen to, how many have
+/// their own status again, and whether some are to be asked about anew.
+fn release() -> (Option<f64>, u64, bool) {
+    rulebook::listen();
+    let (found, mut next) = lookups::held_in_vain(ROWS);
+    let (mut released, mut anew) = (0, false);
+    let started = Instant::now();
+    for lookup in found {
+        if started.elapsed() >= AT_ONCE {
+            next = Some(0.0);
+            break;
+        }
+        let id = lookup.id;
+        let unheld = match release_one(lookup) {
+            Ok(Settled::Applied) => Unheld::Released,
+            Ok(Settled::Done) => Unheld::Passed,
+            Ok(Settled::Overtaken) => {
+                lookups::finish(&[id]);
+                continue;
+            }
+            Ok(Settled::Anew) => {
+                anew = true;
+                continue;
+            }
+            Ok(Settled::Locked) => Unheld::Later { seconds: LOCKED, error: None },
+            Err(why) => {
+                let error = format!("the row could not be given its own status back: {why}");
+                Unheld::Later { seconds: FAILED, error: Some(error) }
+            }
+        };
+        if let Unheld::Later { seconds, .. } = unheld {
+            next = Some(next.map_or(seconds, |next| next.min(seconds)));
+        }
+        released += u64::from(matches!(unheld, Unheld::Released));
+        lookups::let_go(id, &unheld);
+    }
+    (next, released, anew)
+}
+
+fn release_one(lookup: Claimed) -> Result<Settled, String> {
+    let unanswered = Concluded { lookup, found: None };
+    subtransaction::attempt_within(LONGEST, AssertUnwindSafe(|| settle::settle_one(&unanswered)))
+        .map_err(|failure| failure.message)
+}

@@ -1,0 +1,187 @@
+//! What becomes of a row that was held for an answer which nobody gave in time: on_failure says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use support::akismet::Endpoint;
+use support::cluster::ClusterOptions;
+use support::http::{Reply, Server};
+
+use crate::gate::Gate;
+use crate::site::{Site, World};
+
+const SPAM: &str = "akismet-guaranteed-spam";
+const STATES: &str =
+    "SELECT string_agg(DISTINCT state || ' ' || (last_error <> ''), ', ') FROM spamcheck.lookup";
+
+fn statuses(site: &mut Site<'_>) -> String {
+    site.get("SELECT string_agg(DISTINCT status, ' ') FROM comments")
+}
+
+#[test]
+fn on_failure_says_what_becomes_of_rows_that_were_held_in_vain() {
+    for (on_failure, left) in [(r#""accept""#, "approved"), (r#""hold""#, "pending")] {
+        let world = World::new(ClusterOptions::default());
+        let mut site = world.site(&format!(
+            r#"{{"mode": "hold", "on_failure": {on_failure}, "give_up_after": "2 seconds"}}"#
+        ));
+        // Most expire by the clock, since one at a time is asked; some as an attempt fails.
+        world.akismet.always(Endpoint::CommentCheck.any(), Reply::text("invalid"));
+        for n in 0..12 {
+            site.comment(&format!("nobody answers {n}"));
+        }
+        assert_eq!(statuses(&mut site), "pending");
+        site.until(STATES, "expired true");
+        site.until("SELECT string_agg(DISTINCT status, ' ') FROM comments", left);
+        assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "12", "they stay");
+        assert_eq!(site.log(), [""; 0]);
+        let health =
+            "SELECT state || ' ' || message FROM spamcheck.health() WHERE item = 'lookups'";
+        assert_eq!(site.get(health), "warning 0 waiting, 12 expired of kind akismet");
+        // Who changes his mind about it frees them.
+        if left == "pending" {
+            site.ask_with(r#"{"mode": "hold", "on_failure": "accept"}"#);
+            site.until("SELECT string_agg(DISTINCT status, ' ') FROM comments", "approved");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_expired_as_an_attempt_failed_is_freed_and_a_retry_still_counts() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"mode": "hold", "give_up_after": "1 second"}"#);
+    site.run("ALTER TABLE comments DROP CONSTRAINT comments_status_check");
+    site.run("SELECT spamcheck.protect('comments', status => '{\"column\":\"status\",\"moderate\":\"pending\",\"spam\":\"spam\"}')");
+    let failing = site.answer("", Reply::status(500));
+    site.run(&format!(
+        "INSERT INTO comments (body, ip, status) VALUES ('{SPAM}', '203.0.113.7', 'featured'), ('fine', '203.0.113.7', 'quiet')"
+    ));
+    let statuses = "SELECT string_agg(status, ' ' ORDER BY id) FROM comments";
+    assert_eq!(site.get(statuses), "pending pending");
+    site.until(statuses, "featured quiet");
+    assert_eq!(site.get(STATES), "expired true");
+    failing.off();
+    site.run("SELECT spamcheck.retry_lookups()");
+    site.until_all_answered();
+    assert_eq!(site.get(statuses), "spam quiet");
+    assert_eq!(site.log(), ["akismet spam suppressed"]);
+}
+
+#[test]
+fn a_row_that_another_lookup_holds_is_freed_when_that_one_has_passed() {
+    let (gate, pages) = (Gate::shared(), PagesThatWait::start());
+    gate.cluster.set("pg_spamcheck.allow_private_hosts", "on");
+    let text = "held by two";
+    let mut site = gate.bare_site(r#"{"mode": "hold", "give_up_after": "2 seconds"}"#);
+    site.run(
+        "CREATE TABLE comments (id int PRIMARY KEY, type text, url text, permalink text, body text,
+             status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('comments');
+         UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'trackback_link'",
+    );
+    // Akismet fails until the lookup has expired, the page says nothing until then.
+    gate.answer(text, Reply::status(500));
+    site.run(&format!(
+        "INSERT INTO comments VALUES (1, 'trackback', '{}', 'https://blog.example/7', '{text}')",
+        pages.url()
+    ));
+    site.until(
+        "SELECT state || ' ' || _held FROM spamcheck.lookup WHERE kind = 'akismet'",
+        "expired false",
+    );
+    assert_eq!(statuses(&mut site), "pending", "its page is not read yet");
+    pages.answer();
+    site.until("SELECT status FROM comments", "approved");
+    assert_eq!(site.get(STATES), "expired true");
+}
+
+/// A page that links to the article, given once that is wanted; until then the connection breaks off.
+struct PagesThatWait {
+    server: Server,
+    ready: Arc<AtomicBool>,
+}
+
+impl PagesThatWait {
+    fn start() -> Self {
+        let ready = Arc::new(AtomicBool::new(false));
+        let theirs = ready.clone();
+        let server = Server::start(move |_| {
+            if theirs.load(Ordering::Relaxed) {
+                Reply::html("<a href=\"https://blog.example/7\">rye</a>")
+            } else {
+                Reply::status(503)
+            }
+        });
+        Self { server, ready }
+    }
+
+    fn url(&self) -> String {
+        self.server.url()
+    }
+
+    fn answer(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_was_decided_or_edited_meanwhile_stays_as_it_is() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"mode": "hold", "give_up_after": "3 seconds"}"#);
+    world.akismet.always(Endpoint::CommentCheck.any(), Reply::text("invalid"));
+    let [decided, gone, held] = ["decided", "gone", "held"].map(|body| site.comment(body));
+    site.run(&format!(
+        "UPDATE comments SET status = 'spam' WHERE id = {decided}; DELETE FROM comments WHERE id = {gone}"
+    ));
+    site.until(&format!("SELECT status FROM comments WHERE id = {held}"), "approved");
+    assert_eq!(site.status(decided), "spam");
+    site.until("SELECT count(*) FROM spamcheck.lookup", "1");
+}
+
+#[test]
+fn a_row_that_cannot_be_written_keeps_no_other_from_being_freed() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"mode": "hold", "give_up_after": "1 second"}"#);
+    site.run(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF NEW.body = 'bad' THEN RAISE EXCEPTION 'out of order'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER fails BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION fails()",
+    );
+    let empty = world.cluster.write_secrets(&serde_json::json!({}));
+    world.cluster.set("pg_spamcheck.secrets_file", &empty.display().to_string());
+    let (bad, good) = (site.comment("bad"), site.comment("good"));
+    site.until(&format!("SELECT status FROM comments WHERE id = {good}"), "approved");
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE last_error LIKE 'the row could not be given its own status back: out of order%'", "1");
+    assert_eq!(site.status(bad), "pending");
+    site.run("DROP TRIGGER fails ON comments; UPDATE spamcheck.lookup SET next_at = now()");
+    world.cluster.restart();
+    site.client = site.database.client();
+    site.until(&format!("SELECT status FROM comments WHERE id = {bad}"), "approved");
+}
+
+#[test]
+fn what_waits_for_a_check_that_is_off_is_said_by_health() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"mode": "hold"}"#);
+    world.akismet.go_down();
+    site.comment("waits");
+    let health = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'lookups'";
+    assert_eq!(site.get(health), "ok: 1 waiting, none failed");
+    for off in [
+        "UPDATE spamcheck.check_setting SET enabled = false WHERE check_name = 'akismet'",
+        "UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'akismet' AND policy = 'default';
+         UPDATE spamcheck.policy SET mode = 'off'",
+    ] {
+        site.run(off);
+        let told = site.get(health);
+        let expected = "warning: 1 waiting, of which 1 for check akismet of policy \"default\", which is off (1 with a row that is held for it), none failed";
+        assert_eq!(told, expected);
+        let hint = site.get("SELECT hint FROM spamcheck.health() WHERE item = 'lookups'");
+        assert!(hint.contains("spamcheck.check_setting") && hint.contains("approve"), "{hint}");
+    }
+    // What the hint says helps.
+    site.run("SELECT spamcheck.approve('comments', '1')");
+    assert_eq!(statuses(&mut site), "approved");
+    site.run("DELETE FROM spamcheck.lookup");
+    assert_eq!(site.get(health), "ok: 0 waiting, none failed");
+}
