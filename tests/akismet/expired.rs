@@ -149,6 +149,7 @@ fn a_row_that_cannot_be_written_keeps_no_other_from_being_freed() {
     );
     let empty = world.cluster.write_secrets(&serde_json::json!({}));
     world.cluster.set("pg_spamcheck.secrets_file", &empty.display().to_string());
+    site.until("SELECT akismet FROM spamcheck.stat_worker", "no key");
     let (bad, good) = (site.comment("bad"), site.comment("good"));
     site.until(&format!("SELECT status FROM comments WHERE id = {good}"), "approved");
     site.until("SELECT count(*) FROM spamcheck.lookup WHERE last_error LIKE 'the row could not be given its own status back: out of order%'", "1");
