@@ -68,7 +68,7 @@ macro_rules! claim_of {
 macro_rules! next_of {
     ($lane:tt) => {
         concat!(
-            "SELECT convert_to(coalesce(extract(epoch FROM greatest(min(l.next_at), clock_timestamp()) - clock_timestamp())::text, 'null'), 'UTF8')
+            "SELECT convert_to(coalesce((CASE WHEN min(l.next_at) <= clock_timestamp() THEN 0 ELSE extract(epoch FROM min(l.next_at) - clock_timestamp()) END)::text, 'null'), 'UTF8')
                FROM spamcheck.lookup l
               WHERE l.state = 'queued' AND ",
             of_lane!($lane),

@@ -82,7 +82,7 @@ pub fn held_in_vain(at_most: i32) -> (Vec<Claimed>, Option<f64>) {
         );
         let next = spi::json_now::<Option<f64>>(
             concat!(
-                "SELECT convert_to(coalesce(extract(epoch FROM greatest(min(l.next_at), clock_timestamp()) - clock_timestamp())::text, 'null'), 'UTF8') ",
+                "SELECT convert_to(coalesce((CASE WHEN min(l.next_at) <= clock_timestamp() THEN 0 ELSE extract(epoch FROM min(l.next_at) - clock_timestamp()) END)::text, 'null'), 'UTF8') ",
                 in_vain!()
             ),
             &[],

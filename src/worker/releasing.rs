@@ -58,6 +58,8 @@ impl Releasing {
         let Some((next, released, anew)) = transaction("releasing rows", release) else {
             return false;
         };
+        // What the look itself made the process hear of is no news.
+        self.settings = rulebook::changes();
         self.due = next
             .map(|seconds| Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, FAILED)));
         if anew {
