@@ -161,6 +161,7 @@ impl Pipeline {
     /// Something went wrong that no answer is to blame for: what is in hand goes, and is claimed again. What
     /// inserts wait for is not in the queue and stays.
     pub fn start_over(&mut self) {
+        let _ = self.http.as_ref().map(Http::recall);
         self.ready.clear();
         self.out.clear();
         self.answered.clear();
@@ -169,7 +170,7 @@ impl Pipeline {
         self.postponed.clear();
         self.since = None;
         self.not_before = None;
-        self.count();
+        self.count(0);
     }
 
     /// Whether a lookup has expired since this was last asked.
