@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use pgrx::{PgSqlErrorCode, ereport};
 
+use super::Worker;
+use super::presence::transaction;
+use crate::lookups;
 use crate::shared::Database;
-use crate::subtransaction::Failure;
+use crate::subtransaction::{self, Failure};
 
 /// The first rest; each further one is twice as long, up to the longest.
 const FIRST: Duration = Duration::from_secs(10);
@@ -133,5 +136,77 @@ impl Jobs {
         let failing = self.all.iter().enumerate().filter(|(_, state)| state.failures > 0);
         let bits = failing.fold(0, |bits, (n, _)| bits | 1 << n);
         self.database.failing.store(bits, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// What need not be done at every turn; false: the extension is gone.
+    pub(super) fn now_and_then(&mut self) -> bool {
+        self.attempt(Job::Forgetting, |w| w.forgetting.turn(w.database))
+            && self.attempt(Job::Captchas, |w| w.spent.turn(w.database))
+            && self.attempt(Job::Checked, |w| w.expiry.turn())
+            && self.attempt(Job::Purging, |w| w.purging.turn())
+            && self.attempt(Job::Mail, |w| w.mailing.turn(w.database, &w.network))
+            && self.attempt(Job::Packing, |w| w.packing.turn())
+            && self.attempt(Job::GivingUp, Worker::give_up)
+    }
+
+    fn give_up(&mut self) -> bool {
+        // A key may have been put into its file.
+        let keyed = self.lane.key(&self.network).is_some();
+        // With a key, the last claim said when the next one is due.
+        let queued = self.database.lookups.load(Ordering::Acquire) || keyed && self.due.is_some();
+        if !self.giving_up.turn(self.lane.is_open(), queued) {
+            return false;
+        }
+        if self.giving_up.has_expired() | self.pipeline.has_expired() {
+            self.releasing.look();
+        }
+        self.releasing.turn(self.database)
+    }
+
+    /// Does a job, unless it rests since it has failed: an error is no reason to end, or to leave the other
+    /// jobs undone. False: the extension is gone.
+    pub(super) fn attempt(&mut self, job: Job, work: impl FnOnce(&mut Worker) -> bool) -> bool {
+        if self.jobs.rest(job).is_some() {
+            if job == Job::Akismet {
+                self.pipeline
+                    .calls
+                    .refuse("the worker failed and tries again; see the server's log");
+                self.pipeline.questions.refuse();
+            }
+            return true;
+        }
+        match subtransaction::attempt_job(|| work(self)) {
+            Ok(there) => {
+                self.jobs.done(job);
+                there
+            }
+            Err(failure) => {
+                self.jobs.failed(job, &failure);
+                self.start_over(job);
+                true
+            }
+        }
+    }
+
+    /// A lane that has failed has nothing in its hands any more.
+    fn start_over(&mut self, job: Job) {
+        let lane = match job {
+            Job::Akismet => {
+                self.pipeline.start_over();
+                self.due = Some(Instant::now());
+                lookups::Lane::Akismet
+            }
+            Job::Trackbacks => {
+                self.trackbacks.start_over();
+                lookups::Lane::Trackbacks
+            }
+            _ => return,
+        };
+        // In vain, they are reclaimed when the worker starts the next time.
+        let _ = subtransaction::attempt_job(|| {
+            transaction("reclaiming lookups", || lookups::reclaim_lane(lane))
+        });
     }
 }

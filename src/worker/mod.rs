@@ -10,6 +10,7 @@ mod fetch;
 mod forgetting;
 mod giving_up;
 pub mod http;
+mod incoming;
 pub mod jobs;
 mod lane;
 pub mod launcher;
@@ -33,7 +34,6 @@ mod spent;
 mod trackback;
 mod writing;
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -43,13 +43,11 @@ use spamcheck_engine::Refusal;
 
 use crate::calls;
 use crate::lookups;
-use crate::mailbox::{Letter, Reader};
+use crate::mailbox::Reader;
 use crate::rate;
 use crate::report;
-use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
-use crate::subtransaction;
 use expiry::Expiry;
 use feeds::Feeds;
 use forgetting::Forgetting;
@@ -62,7 +60,6 @@ use pipeline::Pipeline;
 use pool::Bell;
 use presence::{in_the_way, installed, settle_in, transaction};
 use purging::Purging;
-use questions::{Asked, Check};
 use releasing::Releasing;
 use siteverify::Siteverify;
 use spent::Spent;
@@ -243,76 +240,6 @@ impl Worker {
             && self.attempt(Job::Lists, |w| w.feeds.turn(&w.network))
     }
 
-    /// What need not be done at every turn; false: the extension is gone.
-    fn now_and_then(&mut self) -> bool {
-        self.attempt(Job::Forgetting, |w| w.forgetting.turn(w.database))
-            && self.attempt(Job::Captchas, |w| w.spent.turn(w.database))
-            && self.attempt(Job::Checked, |w| w.expiry.turn())
-            && self.attempt(Job::Purging, |w| w.purging.turn())
-            && self.attempt(Job::Mail, |w| w.mailing.turn(w.database, &w.network))
-            && self.attempt(Job::Packing, |w| w.packing.turn())
-            && self.attempt(Job::GivingUp, Worker::give_up)
-    }
-
-    fn give_up(&mut self) -> bool {
-        // A key may have been put into its file.
-        let keyed = self.lane.key(&self.network).is_some();
-        // With a key, the last claim said when the next one is due.
-        let queued = self.database.lookups.load(Ordering::Acquire) || keyed && self.due.is_some();
-        if !self.giving_up.turn(self.lane.is_open(), queued) {
-            return false;
-        }
-        if self.giving_up.has_expired() | self.pipeline.has_expired() {
-            self.releasing.look();
-        }
-        self.releasing.turn(self.database)
-    }
-
-    /// Does a job, unless it rests since it has failed: an error is no reason to end, or to leave the other
-    /// jobs undone. False: the extension is gone.
-    fn attempt(&mut self, job: Job, work: impl FnOnce(&mut Worker) -> bool) -> bool {
-        if self.jobs.rest(job).is_some() {
-            if job == Job::Akismet {
-                self.pipeline
-                    .calls
-                    .refuse("the worker failed and tries again; see the server's log");
-                self.pipeline.questions.refuse();
-            }
-            return true;
-        }
-        match subtransaction::attempt_job(|| work(self)) {
-            Ok(there) => {
-                self.jobs.done(job);
-                there
-            }
-            Err(failure) => {
-                self.jobs.failed(job, &failure);
-                self.start_over(job);
-                true
-            }
-        }
-    }
-
-    /// A lane that has failed has nothing in its hands any more.
-    fn start_over(&mut self, job: Job) {
-        let lane = match job {
-            Job::Akismet => {
-                self.pipeline.start_over();
-                self.due = Some(Instant::now());
-                lookups::Lane::Akismet
-            }
-            Job::Trackbacks => {
-                self.trackbacks.start_over();
-                lookups::Lane::Trackbacks
-            }
-            _ => return,
-        };
-        // In vain, they are reclaimed when the worker starts the next time.
-        let _ = subtransaction::attempt_job(|| {
-            transaction("reclaiming lookups", || lookups::reclaim_lane(lane))
-        });
-    }
-
     /// What shared memory has for the log, and would take with it.
     fn last_entries(&mut self) {
         let entry = self.database;
@@ -365,81 +292,6 @@ impl Worker {
         self.lane.try_again();
         self.jobs.try_again();
         self.due = Some(Instant::now());
-    }
-
-    /// What came by the mailbox. Log entries of rejected rows are written at once, one commit for all
-    /// that wait; questions of inserts that wait go to the pipeline.
-    fn read_letters(&mut self) -> bool {
-        if !self.database.letters.swap(false, Ordering::AcqRel) {
-            return true;
-        }
-        let (letters, lost) = self.letters.collect(self.oid);
-        self.database.unlogged.fetch_add(lost as u64, Ordering::Relaxed);
-        let (questions, letters): (Vec<_>, Vec<_>) =
-            letters.into_iter().partition(|letter| letter.text.first() == Some(&b'{'));
-        if !questions.is_empty() && !self.take_questions(questions) {
-            return false;
-        }
-        if letters.is_empty() {
-            return true;
-        }
-        let texts: Vec<&[u8]> = letters.iter().map(|l| l.text.as_slice()).collect();
-        let Some(written) = transaction("logging rejections", || letters::write(&texts)) else {
-            self.answer_letters(letters, |_| false);
-            return false;
-        };
-        self.answer_letters(letters, |n| written[n]);
-        true
-    }
-
-    /// Hands each question to its lane. False: the extension is gone.
-    fn take_questions(&mut self, letters: Vec<Letter>) -> bool {
-        let mut checks = Vec::new();
-        for letter in letters {
-            match serde_json::from_slice(&letter.text) {
-                Ok(Asked::CommentCheck(check)) => checks.push((letter, check)),
-                Ok(Asked::Account(account)) => {
-                    let key = self.lane.key(&self.network);
-                    account.answer(letter, key.as_ref(), &self.lane, &mut self.pipeline.calls);
-                }
-                Ok(Asked::Siteverify(token)) => {
-                    self.siteverify.take(letter, token, &self.network);
-                }
-                Err(_) => {
-                    letter.reply(None);
-                }
-            }
-        }
-        checks.is_empty() || self.take_checks(checks)
-    }
-
-    fn take_checks(&mut self, checks: Vec<(Letter, Check)>) -> bool {
-        let options = transaction("reading policies", || {
-            let options = |name: &String| {
-                let policy = rulebook::attempt_policy(name).ok().flatten();
-                (name.clone(), policy.and_then(|p| p.akismet().map(|a| a.options.clone())))
-            };
-            checks.iter().map(|(_, check)| options(&check.policy)).collect::<HashMap<_, _>>()
-        });
-        let there = options.is_some();
-        let options = options.unwrap_or_default();
-        for (letter, check) in checks {
-            let options = options.get(&check.policy).cloned().flatten();
-            self.pipeline.questions.take(letter, check, options);
-        }
-        there
-    }
-
-    fn answer_letters(&mut self, letters: Vec<Letter>, written: impl Fn(usize) -> bool) {
-        for (n, letter) in letters.into_iter().enumerate() {
-            let forgotten = letter.settle(written(n));
-            match (written(n), forgotten) {
-                (true, _) => self.database.logged.fetch_add(1, Ordering::Relaxed),
-                // Who still waits counts it.
-                (false, true) => self.database.unlogged.fetch_add(1, Ordering::Relaxed),
-                (false, false) => 0,
-            };
-        }
     }
 
     /// Answers that came in: read at once, so that the next requests can go out, and settled together.
