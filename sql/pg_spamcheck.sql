@@ -65,6 +65,17 @@ COMMENT ON COLUMN spamcheck.policy.retention IS 'Age at which log rows are purge
 COMMENT ON COLUMN spamcheck.policy.notify_channel IS 'Channel that is notified when a verdict falls; NULL: none';
 COMMENT ON COLUMN spamcheck.policy.mail_to IS 'Addresses that are mailed about newly moderated rows; NULL: none';
 
+-- What drop_policy() leaves behind: what was logged under a policy is still to go in its time.
+CREATE TABLE spamcheck._dropped_policy (
+    policy     text PRIMARY KEY,
+    retention  interval NOT NULL,
+    dropped_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE spamcheck._dropped_policy IS 'Internal: the retention that dropped policies had; their log rows go on being purged by it';
+COMMENT ON COLUMN spamcheck._dropped_policy.policy IS 'The name; a policy of that name that is made anew takes over';
+COMMENT ON COLUMN spamcheck._dropped_policy.retention IS 'Age at which its log rows are purged';
+COMMENT ON COLUMN spamcheck._dropped_policy.dropped_at IS 'When it was dropped';
+
 CREATE TABLE spamcheck.check_setting (
     policy     text NOT NULL,
     check_name text NOT NULL,
@@ -127,7 +138,8 @@ CREATE TABLE spamcheck._source (
     next_at       timestamptz NOT NULL,
     failures      integer NOT NULL DEFAULT 0,
     etag          text,
-    last_modified text
+    last_modified text,
+    contents      text
 );
 COMMENT ON TABLE spamcheck._source IS 'Internal: what the worker knows of the places that lists are fetched from; not in dumps';
 COMMENT ON COLUMN spamcheck._source.list IS 'The list';
@@ -136,6 +148,7 @@ COMMENT ON COLUMN spamcheck._source.next_at IS 'Not fetched before';
 COMMENT ON COLUMN spamcheck._source.failures IS 'Failures in a row';
 COMMENT ON COLUMN spamcheck._source.etag IS 'The ETag that came with what is in the list';
 COMMENT ON COLUMN spamcheck._source.last_modified IS 'The Last-Modified that came with it';
+COMMENT ON COLUMN spamcheck._source.contents IS 'Number and hash of the entries that came with it, to tell whether they are still there';
 
 CREATE TABLE spamcheck._packed_list (
     list       text NOT NULL,
@@ -364,8 +377,11 @@ CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.<>) ALL (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
+CREATE INDEX lookup_expired ON spamcheck.lookup (next_at)
+ WHERE state OPERATOR(pg_catalog.=) 'expired'::text AND _held AND kind OPERATOR(pg_catalog.=) 'akismet'::text;
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
+COMMENT ON INDEX spamcheck.lookup_expired IS 'For finding rows that are held for an answer that nobody has given';
 COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due at Akismet';
 COMMENT ON INDEX spamcheck.lookup_trackback IS 'For finding the names and pages that are due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
@@ -373,7 +389,7 @@ COMMENT ON TABLE spamcheck.lookup IS 'Lookups: work for the background worker; d
 COMMENT ON COLUMN spamcheck.lookup.kind IS 'What is looked up: akismet, trackback_ip or trackback_link; or what Akismet is told: submit_spam, submit_ham';
 COMMENT ON COLUMN spamcheck.lookup.relation IS 'The protected table, as named when the row was inserted';
 COMMENT ON COLUMN spamcheck.lookup.row_key IS 'The row''s primary key by column name; NULL: a decision about a row that was rejected';
-COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after';
+COMMENT ON COLUMN spamcheck.lookup.state IS 'queued; running: a request is out; failed: it will not be tried again unless retry_lookups says so; expired: given up after give_up_after; where on_failure is accept, a row that was held for it has its own status again';
 COMMENT ON COLUMN spamcheck.lookup.attempts IS 'Requests made so far';
 COMMENT ON COLUMN spamcheck.lookup.next_at IS 'Not tried before';
 COMMENT ON COLUMN spamcheck.lookup.last_error IS 'Why the last attempt gave no verdict';
@@ -481,7 +497,8 @@ CREATE TABLE spamcheck._mailing (
     sent_at       timestamptz,
     failures      integer NOT NULL DEFAULT 0,
     without_texts boolean NOT NULL DEFAULT false,
-    last_error    text
+    last_error    text,
+    claimed       bigint[]
 );
 COMMENT ON TABLE spamcheck._mailing IS 'Internal: when each policy''s moderators were mailed, and when they may be again';
 COMMENT ON COLUMN spamcheck._mailing.policy IS 'The policy';
@@ -490,9 +507,11 @@ COMMENT ON COLUMN spamcheck._mailing.sent_at IS 'When a mail server last took on
 COMMENT ON COLUMN spamcheck._mailing.failures IS 'Tries in a row that failed';
 COMMENT ON COLUMN spamcheck._mailing.without_texts IS 'Whether the next one goes without the texts, which the mail server did not take';
 COMMENT ON COLUMN spamcheck._mailing.last_error IS 'Why the last try failed, or whom it could not reach';
+COMMENT ON COLUMN spamcheck._mailing.claimed IS 'Ids of the rows of a mail that is out, or that the mail server may have; they go again as one';
 
 -- What a dump carries: settings, lists, protections, log and queue with their sequences; never secrets.
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.policy', '');
+SELECT pg_catalog.pg_extension_config_dump('spamcheck._dropped_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.check_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.list', '');
 SELECT pg_catalog.pg_extension_config_dump('spamcheck.list_entry', '');
@@ -539,12 +558,13 @@ COMMENT ON FUNCTION spamcheck.create_policy(text, text) IS
 
 CREATE FUNCTION spamcheck.drop_policy(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'drop_policy_wrapper';
-COMMENT ON FUNCTION spamcheck.drop_policy(text) IS 'Drops a policy that no table is under';
+COMMENT ON FUNCTION spamcheck.drop_policy(text) IS
+    'Drops a policy that no table is under; its log rows stay, and are purged by the retention that it had';
 
 CREATE FUNCTION spamcheck.import_list(list text, entries text, format text DEFAULT 'lines') RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'import_list_wrapper';
 COMMENT ON FUNCTION spamcheck.import_list(text, text, text) IS
-    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new';
+    'Adds the entries of a text (format lines, words or serendipity) to a list, all or none; gives how many are new. In lines of lists of kind ip and domain, # and ; begin a comment';
 
 CREATE FUNCTION spamcheck.retry_lookups(kind text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_lookups_wrapper';
@@ -896,6 +916,9 @@ ALTER TABLE spamcheck.policy ENABLE ALWAYS TRIGGER emptied;
 CREATE TRIGGER completed AFTER INSERT ON spamcheck.policy FOR EACH ROW EXECUTE FUNCTION spamcheck._completed();
 COMMENT ON TRIGGER completed ON spamcheck.policy IS 'A policy made by plain INSERT has a row for each check, as preset default sets it';
 COMMENT ON TRIGGER emptied ON spamcheck.policy IS 'As for a DELETE of all: a policy in use stays, the settings of others go';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON spamcheck._dropped_policy FOR EACH STATEMENT EXECUTE FUNCTION spamcheck._changed();
+ALTER TABLE spamcheck._dropped_policy ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON spamcheck._dropped_policy IS 'Has the worker look, whoever wrote: drop_policy() or a restore';
 CREATE TRIGGER valid BEFORE INSERT OR UPDATE ON spamcheck.check_setting FOR EACH ROW EXECUTE FUNCTION spamcheck._valid();
 ALTER TABLE spamcheck.check_setting ENABLE ALWAYS TRIGGER valid;
 COMMENT ON TRIGGER valid ON spamcheck.check_setting IS 'Refuses what makes no sense, with a sentence';
