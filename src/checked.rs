@@ -30,13 +30,13 @@ pub struct Said {
 }
 
 const KEEP: &str =
-    "INSERT INTO spamcheck._checked AS c (protection, row_key, result, guid, submission, fingerprint, status, former, total)
+    "WITH said AS (SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(lookup bigint, spam boolean, guid text))
+         INSERT INTO spamcheck._checked AS c (protection, row_key, result, guid, submission, fingerprint, status, former, total)
          SELECT DISTINCT ON (l._protection, l.row_key)
                 l._protection, l.row_key, CASE WHEN r.spam THEN 'spam' ELSE 'ham' END, r.guid, l.submission, l._fingerprint,
                 CASE WHEN l._held THEN l._former ELSE l._status END, l._former, l._total
-           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(lookup bigint, spam boolean, guid text)
-           JOIN spamcheck.lookup l ON l.id = r.lookup
-          WHERE l.kind = 'akismet' AND l.row_key IS NOT NULL
+           FROM said r JOIN spamcheck.lookup l ON l.id = r.lookup
+          WHERE l.id = ANY (ARRAY(SELECT s.lookup FROM said s)) AND l.kind = 'akismet' AND l.row_key IS NOT NULL
           ORDER BY l._protection, l.row_key, l.id DESC
          ON CONFLICT (protection, row_key) WHERE row_key IS NOT NULL DO UPDATE
             SET result = excluded.result, guid = excluded.guid, checked_at = excluded.checked_at, decided = false,

@@ -192,14 +192,16 @@ const LOCK: &str =
                                WHERE l.id = ANY (ARRAY(SELECT g.id FROM given g))),
                     'locked', (SELECT coalesce(jsonb_agg(k.id), '[]') FROM locked k))::text, 'UTF8')";
 const POSTPONE: &str =
-    "UPDATE spamcheck.lookup l
+    "WITH given AS (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(id bigint, state text, error text, reason text, uncounted integer, seconds double precision, answer jsonb))
+         UPDATE spamcheck.lookup l
             SET state = r.state, last_error = coalesce(r.error, l.last_error), attempts = greatest(l.attempts, 1) - r.uncounted,
                 reason = coalesce(r.reason, l.reason),
                 next_at = clock_timestamp() + r.seconds * interval '1 second',
                 _answer = coalesce(nullif(r.answer, 'null'), l._answer)
-           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-             AS r(id bigint, state text, error text, reason text, uncounted integer, seconds double precision, answer jsonb)
-          WHERE l.id = r.id";
+           FROM given r
+          WHERE l.id = r.id AND l.id = ANY (ARRAY(SELECT g.id FROM given g))";
 
 /// Queues lookups, as [`entries`] gives them.
 pub fn enqueue(mut entries: Vec<Json>) {

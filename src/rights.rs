@@ -14,7 +14,9 @@ use crate::nest_level;
 pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
     as_role(extension_owner(), c"pg_catalog, pg_temp", || {
         if calls::is_worker() {
-            plan_by_index();
+            // Its statements are planned while its queue is short and run when it is long. Joins with the
+            // catalogs have no index to go by.
+            switch_off(&[c"enable_seqscan", c"enable_bitmapscan", c"enable_sort"]);
         }
         work()
     })
@@ -25,22 +27,20 @@ pub fn as_extension<T>(work: impl FnOnce() -> T) -> T {
 /// has grown.
 pub fn as_extension_by_index<T>(work: impl FnOnce() -> T) -> T {
     as_extension(|| {
-        plan_by_index();
+        switch_off(&[
+            c"enable_seqscan",
+            c"enable_bitmapscan",
+            c"enable_sort",
+            c"enable_hashjoin",
+            c"enable_mergejoin",
+        ]);
         work()
     })
 }
 
-/// Ends with the nest level. The worker's statements always are: they are planned while its queue is short
-/// and run when it is long.
-fn plan_by_index() {
-    const OFF: [&CStr; 5] = [
-        c"enable_seqscan",
-        c"enable_bitmapscan",
-        c"enable_sort",
-        c"enable_hashjoin",
-        c"enable_mergejoin",
-    ];
-    for name in OFF {
+/// Ends with the nest level.
+fn switch_off(settings: &[&CStr]) {
+    for name in settings {
         // SAFETY: a plain setting, in the nest level that as_role has begun.
         unsafe { nest_level::set(name, c"off") };
     }

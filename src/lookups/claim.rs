@@ -46,19 +46,20 @@ macro_rules! claim {
 macro_rules! claim_of {
     ($lane:tt) => {
         claim!(
-            "newest AS (
+            "protected AS MATERIALIZED (SELECT array_agg(r.id) AS ids FROM spamcheck._protected_relation r),
+             newest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!($lane),
             " AND l.next_at <= (SELECT clock_timestamp())
-                    AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))
+                    AND l._protection = ANY ((SELECT p.ids FROM protected p)::integer[])
                   ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
              oldest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!($lane),
             " AND l.next_at <= (SELECT clock_timestamp())
-                    AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))
+                    AND l._protection = ANY ((SELECT p.ids FROM protected p)::integer[])
                   ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
              picked AS (SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o)"
         )
