@@ -75,7 +75,9 @@ pub trait Job: Send + 'static {
 
 struct Desk<J: Job> {
     jobs: VecDeque<J>,
-    done: Vec<J::Done>,
+    /// Jobs go back with what came of them: what the worker has made it frees itself, or each of hundreds of
+    /// threads would keep a store of freed texts for later.
+    done: Vec<(J, J::Done)>,
     /// How many may be worked on at the same time.
     most: usize,
     at_work: usize,
@@ -144,7 +146,9 @@ impl<J: Job> Pool<J> {
                 if desk.threads == 0
                     && let Some(job) = desk.jobs.pop_back()
                 {
-                    desk.done.push(job.failed(format!("a thread could not be started: {error}")));
+                    let why = format!("a thread could not be started: {error}");
+                    let done = job.failed(why);
+                    desk.done.push((job, done));
                     self.office.bell.ring();
                 }
             }
@@ -155,7 +159,8 @@ impl<J: Job> Pool<J> {
 
     /// What came back.
     pub fn collect(&self) -> Vec<J::Done> {
-        std::mem::take(&mut self.office.lock().done)
+        let done = std::mem::take(&mut self.office.lock().done);
+        done.into_iter().map(|(_, done)| done).collect()
     }
 
     /// How many jobs may be worked on at the same time from now on.
@@ -202,7 +207,7 @@ impl<J: Job> Office<J> {
                 desk = self.lock();
                 desk.at_work -= 1;
                 desk.paused |= J::gives_pause(&done);
-                desk.done.push(done);
+                desk.done.push((job, done));
                 // One ring for many answers: whoever finds the list empty rings.
                 if desk.done.len() == 1 {
                     self.bell.ring();
