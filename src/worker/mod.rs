@@ -17,6 +17,7 @@ pub mod launcher;
 mod letters;
 mod mailing;
 mod names;
+mod outcomes;
 mod packing;
 mod pipeline;
 mod pool;

@@ -1,16 +1,15 @@
-//! The lookups in the worker's hands: claimed and ready, out as requests, answered and to be settled.
-//! Claims and settlements are transactions, so both are done for many at once: a window's worth is
-//! claimed ahead, and answers wait a few milliseconds for company while other requests are out.
+//! The lookups in the worker's hands: claimed and ready, and out as requests; what came of them goes to
+//! outcomes.rs. Claims and settlements are transactions, so both are done for many at once: a window's
+//! worth is claimed ahead, and answers wait a few milliseconds for company while other requests are out.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use spamcheck_engine::akismet::{Key, Options};
 
-use crate::checked::{self, Said};
-use crate::lookups::{self, Claimed, Postponed};
+use crate::lookups::{Claimed, Postponed};
 use crate::rulebook;
 use crate::settings::Network;
 use crate::shared::Database;
@@ -18,10 +17,10 @@ use crate::worker::account::Calls;
 use crate::worker::akismet::{self, Verdict};
 use crate::worker::http::{Done, Http};
 use crate::worker::lane::Lane;
+use crate::worker::outcomes::{LOT, Outcomes, put_back};
 use crate::worker::pool::Bell;
-use crate::worker::presence::transaction;
 use crate::worker::questions::{Known, Questions};
-use crate::worker::settle::{self, Answered};
+use crate::worker::settle;
 
 /// How long an answer waits for others.
 const COMPANY: Duration = Duration::from_millis(4);
@@ -29,16 +28,8 @@ const COMPANY: Duration = Duration::from_millis(4);
 const CROWD: Duration = Duration::from_millis(15);
 /// How long unusable network settings keep requests from being tried.
 const RETRY: Duration = Duration::from_secs(30);
-/// How long answers wait whose lookups somebody else has locked.
-const LOCKED: Duration = Duration::from_millis(100);
 /// How long a lookup waits whose policy does not ask Akismet now.
 const UNASKED: Duration = Duration::from_secs(10);
-/// Answers that are settled without waiting any longer.
-const ENOUGH: usize = 128;
-/// Lookups that are claimed, or answers that are settled, in one transaction: a fresh row waits for its end.
-const LOT: usize = 128;
-/// Answers that may wait to be settled while further lookups are claimed.
-const MOST: usize = 1024;
 
 /// A claimed lookup and the options to make it with, or why its policy does not ask Akismet now.
 struct Ready {
@@ -55,23 +46,13 @@ pub struct Pipeline {
     /// Requests that are out, and half a window of those that go out as soon as these are answered: a
     /// slot must not stay empty while the worker writes rows.
     out: HashMap<i64, Claimed>,
-    answered: Vec<Answered>,
-    /// What Akismet said, to be kept.
-    said: Vec<Said>,
-    /// Decisions that Akismet took, and questions about rows that are gone.
-    taken: Vec<i64>,
-    postponed: Vec<Postponed>,
+    outcomes: Outcomes,
     /// Those of inserts that wait.
     pub questions: Questions,
     /// What sessions ask about the account.
     pub calls: Calls,
     /// The site of the last lookup.
     blog: Option<String>,
-    /// When the first of these came.
-    since: Option<Instant>,
-    /// Somebody else has lookups locked: not tried again before.
-    not_before: Option<Instant>,
-    expired: bool,
 }
 
 impl Pipeline {
@@ -83,38 +64,32 @@ impl Pipeline {
             http: None,
             ready: VecDeque::new(),
             out: HashMap::new(),
-            answered: Vec::new(),
-            said: Vec::new(),
-            taken: Vec::new(),
+            outcomes: Outcomes::new(database),
             calls: Calls::default(),
             blog: None,
-            postponed: Vec::new(),
             questions: Questions::default(),
-            since: None,
-            not_before: None,
-            expired: false,
         }
     }
 
     /// How long nothing here needs to be done; None: until an answer comes.
     pub fn pause(&self) -> Option<Duration> {
-        let since = self.since?;
-        if let Some(at) = self.not_before {
-            return Some(at.saturating_duration_since(Instant::now()));
-        }
-        let wait = match (self.out.is_empty(), self.ready.is_empty()) {
+        self.outcomes.pause(self.patience())
+    }
+
+    /// How long answers wait for others now.
+    fn patience(&self) -> Duration {
+        match (self.out.is_empty(), self.ready.is_empty()) {
             (true, _) => Duration::ZERO,
             (false, true) => COMPANY,
             (false, false) => CROWD,
-        };
-        Some(wait.saturating_sub(since.elapsed()))
+        }
     }
 
     /// Lookups that may be claimed now: up to a window ahead, but not one by one. A `fresh` row does not
     /// wait for the others that are ready.
     pub fn appetite(&self, network: &Network, lane: &Lane, fresh: bool) -> usize {
         let window = network.max_in_flight;
-        if self.answered.len() >= MOST {
+        if self.outcomes.are_many() {
             // Rows are slow to write.
             return 0;
         }
@@ -136,21 +111,19 @@ impl Pipeline {
         let moot = settle::moot(&claimed);
         for mut lookup in claimed {
             if let Some(answer) = lookup.answer.take() {
-                let spam = answer["spam"].as_bool().unwrap_or(false);
-                let detail = answer["detail"].clone();
-                self.gather().answered.push(Answered { lookup, spam, detail });
+                self.outcomes.again(lookup, &answer);
                 continue;
             }
             let lookup = match self.questions.known(lookup) {
                 Known::Nothing(lookup) => lookup,
                 Known::Answer(lookup, verdict) => {
-                    self.take_verdict(lookup, verdict);
+                    self.outcomes.add(lookup, verdict);
                     continue;
                 }
                 Known::Asked => continue,
             };
             if moot.contains(&lookup.id) {
-                self.gather().taken.push(lookup.id);
+                self.outcomes.moot(lookup.id);
                 continue;
             }
             let options = options(&lookup.policy);
@@ -164,18 +137,13 @@ impl Pipeline {
         let _ = self.http.as_ref().map(Http::recall);
         self.ready.clear();
         self.out.clear();
-        self.answered.clear();
-        self.said.clear();
-        self.taken.clear();
-        self.postponed.clear();
-        self.since = None;
-        self.not_before = None;
+        self.outcomes = Outcomes::new(self.database);
         self.count(0);
     }
 
     /// Whether a lookup has expired since this was last asked.
     pub fn has_expired(&mut self) -> bool {
-        std::mem::take(&mut self.expired)
+        self.outcomes.has_expired()
     }
 
     /// Sends what is ready, as far as the lane and the window let it. Network settings that cannot be
@@ -217,8 +185,7 @@ impl Pipeline {
             let options = match options {
                 Ok(options) => options,
                 Err(why) => {
-                    self.since.get_or_insert_with(Instant::now);
-                    self.postponed.push(expire(&lookup, unasked(&lookup, why)));
+                    self.outcomes.postpone(&lookup, unasked(&lookup, why));
                     continue;
                 }
             };
@@ -230,10 +197,7 @@ impl Pipeline {
                     lookup.submission = Json::Null;
                     self.out.insert(lookup.id, lookup);
                 }
-                Err(failed) => {
-                    self.since.get_or_insert_with(Instant::now);
-                    self.postponed.push(failed);
-                }
+                Err(failed) => self.outcomes.postpone(&lookup, failed),
             }
         }
         self.count(window);
@@ -253,7 +217,7 @@ impl Pipeline {
     fn recall(&mut self) {
         for id in self.http.as_ref().map(Http::recall).unwrap_or_default() {
             if let Some(lookup) = self.out.remove(&id) {
-                self.gather().postponed.push(put_back(&lookup, None));
+                self.outcomes.put_back(&lookup, None);
             }
         }
     }
@@ -301,18 +265,17 @@ impl Pipeline {
                 };
                 self.database.answered.fetch_add(1, Ordering::Relaxed);
                 if let Some((lookup, verdict)) = self.questions.settle(id, verdict) {
-                    self.take_verdict(lookup, verdict);
+                    self.outcomes.add(lookup, verdict);
                 }
                 continue;
             }
             let Some(lookup) = self.out.remove(&id) else { continue };
             let Some(key) = key else {
-                let postponed = put_back(&lookup, Some("the key was taken away".into()));
-                self.gather().postponed.push(postponed);
+                self.outcomes.put_back(&lookup, Some("the key was taken away".into()));
                 continue;
             };
             let verdict = akismet::read(&lookup, answer, key, lane);
-            self.take_verdict(lookup, verdict);
+            self.outcomes.add(lookup, verdict);
         }
         if lane.doubts() {
             self.calls.doubt(self.blog.clone());
@@ -326,34 +289,6 @@ impl Pipeline {
         self.count(network.max_in_flight);
     }
 
-    fn take_verdict(&mut self, lookup: Claimed, verdict: Verdict) {
-        match verdict {
-            Verdict::Spam { detail } => {
-                let guid = detail["guid"].as_str().map(str::to_owned);
-                self.gather().said.push(Said { lookup: lookup.id, spam: true, guid });
-                self.answered.push(Answered { lookup, spam: true, detail });
-            }
-            Verdict::Ham { guid } => {
-                self.gather().said.push(Said { lookup: lookup.id, spam: false, guid });
-                self.answered.push(Answered { lookup, spam: false, detail: Json::Null });
-            }
-            Verdict::Provisional { again, guid } => {
-                self.database.answered.fetch_add(1, Ordering::Relaxed);
-                self.gather().said.push(Said { lookup: lookup.id, spam: false, guid });
-                self.postponed.push(again);
-            }
-            Verdict::Taken => {
-                self.database.answered.fetch_add(1, Ordering::Relaxed);
-                self.gather().taken.push(lookup.id);
-            }
-            Verdict::None(postponed) => {
-                self.database.unanswered.fetch_add(1, Ordering::Relaxed);
-                let postponed = expire(&lookup, postponed);
-                self.gather().postponed.push(postponed);
-            }
-        }
-    }
-
     /// Requests that are out or about to go out.
     fn is_out(&self) -> usize {
         self.out.len() + self.questions.out()
@@ -362,89 +297,19 @@ impl Pipeline {
     /// What is ready goes back into the queue: the lane is closed, and nobody knows for how long.
     pub fn give_back(&mut self) {
         for Ready { lookup, .. } in std::mem::take(&mut self.ready) {
-            let postponed = put_back(&lookup, None);
-            self.gather().postponed.push(postponed);
+            self.outcomes.put_back(&lookup, None);
         }
     }
 
     /// Settles what is due to be settled. None: the extension is gone. Some(true): something went back
     /// into the queue.
     pub fn settle(&mut self) -> Option<bool> {
-        let gathered = self.answered.len() + self.postponed.len() + self.taken.len();
-        if self.not_before.is_some_and(|at| Instant::now() < at) {
-            return Some(false);
-        }
-        self.not_before = None;
-        let due = self.pause().is_some_and(|pause| pause.is_zero()) || gathered >= ENOUGH;
-        if gathered == 0 || !due {
-            return Some(false);
-        }
-        let since = self.since.take();
-        let later = self.answered.split_off(self.answered.len().min(LOT));
-        let answered = std::mem::take(&mut self.answered);
-        let postponed = std::mem::take(&mut self.postponed);
-        let taken = std::mem::take(&mut self.taken);
-        let said_later = later.iter().map(|one| one.lookup.id).collect::<HashSet<_>>();
-        let (said_later, said): (Vec<_>, Vec<_>) = std::mem::take(&mut self.said)
-            .into_iter()
-            .partition(|said| said_later.contains(&said.lookup));
-        let database = self.database;
-        self.expired |= postponed.iter().any(|p| p.state == "expired");
-        let (again, pause, locked) = transaction("settling verdicts", || {
-            let ids = answered.iter().map(|one| one.lookup.id);
-            let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(taken.iter().copied());
-            let held = lookups::lock(&ids.collect::<Vec<_>>());
-            let (answered, mut answered_later) = held.split(answered, |one| one.lookup.id);
-            let (postponed, postponed_later) = held.split(postponed, |p| p.id);
-            let (taken, taken_later) = held.split(taken, |id| *id);
-            let (said, said_later) = held.split(said, |s| s.lookup);
-            checked::keep(&said);
-            let left = settle::settle(database, answered);
-            lookups::finish(&taken);
-            lookups::postpone(&postponed);
-            let pause = if answered_later.is_empty() { left.pause } else { left.pause.max(LOCKED) };
-            answered_later.extend(left.rest);
-            (
-                left.again || !postponed.is_empty(),
-                pause,
-                (answered_later, postponed_later, taken_later, said_later),
-            )
-        })?;
-        (self.answered, self.postponed, self.taken, self.said) = locked;
-        let locked = !(self.postponed.is_empty() && self.taken.is_empty());
-        if locked || !self.answered.is_empty() {
-            let pause = if locked { pause.max(LOCKED) } else { pause };
-            self.since = Some(Instant::now());
-            self.not_before = Some(Instant::now() + pause);
-        }
-        if !later.is_empty() {
-            self.since = since;
-            self.answered.extend(later);
-            self.said.extend(said_later);
-        }
-        Some(again)
-    }
-
-    fn gather(&mut self) -> &mut Self {
-        self.since.get_or_insert_with(Instant::now);
-        self
+        self.outcomes.settle(self.patience())
     }
 
     fn count(&self, window: usize) {
         let in_flight = self.is_out().min(window);
         self.database.in_flight.store(in_flight as u32, Ordering::Relaxed);
-    }
-}
-
-fn put_back(lookup: &Claimed, error: Option<String>) -> Postponed {
-    Postponed {
-        id: lookup.id,
-        state: "queued",
-        error,
-        counted: false,
-        seconds: 0.0,
-        answer: None,
-        reason: None,
     }
 }
 
@@ -461,12 +326,4 @@ fn options(policy: &str) -> Result<Options, String> {
 
 fn unasked(lookup: &Claimed, why: String) -> Postponed {
     Postponed { seconds: UNASKED.as_secs_f64(), ..put_back(lookup, Some(why)) }
-}
-
-/// A lookup without an answer for too long expires.
-fn expire(lookup: &Claimed, postponed: Postponed) -> Postponed {
-    if postponed.state == "queued" && lookup.is_too_old() {
-        return Postponed { state: "expired", seconds: 0.0, ..postponed };
-    }
-    postponed
 }
