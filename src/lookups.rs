@@ -241,6 +241,24 @@ pub fn drop_all(protection: i32, table: &str) {
     report::notice(&format!("{lookups} of table {table} will not be made{rows}"));
 }
 
+/// How many lookups wait for a policy, in words; None: none does.
+pub fn that_wait_for(policy: &str) -> Option<String> {
+    let (all, held): (i64, i64) = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
+               FROM spamcheck.lookup l WHERE l.policy = convert_from($1, 'UTF8') AND l.state IN ('queued', 'running')",
+            &[Arg::Text(policy)],
+        )
+    })?;
+    let lookups = if all == 1 { "1 lookup".to_owned() } else { format!("{all} lookups") };
+    match (all, held) {
+        (0, _) => None,
+        (_, 0) => Some(lookups),
+        (_, 1) => Some(format!("{lookups} (1 row is held for one)")),
+        (_, held) => Some(format!("{lookups} ({held} rows are held for some)")),
+    }
+}
+
 /// What one statement has given other keys so far: a statement that shifts keys passes through states in
 /// which a row has the key that another one is about to leave.
 #[derive(Default)]

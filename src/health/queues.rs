@@ -23,8 +23,8 @@ pub fn queue() -> Item {
     if !unasked.is_empty() {
         message += &format!(", of which {}", unasked.join(", "));
         hints.push(
-            "Switch the check on (spamcheck.check_setting) or the policy (spamcheck.policy), or else free the rows \
-             with SELECT spamcheck.approve('a_table', 'key') and DELETE the lookups that nobody needs.",
+            "Switch the check on (spamcheck.check_setting) or the policy (spamcheck.policy), or create the policy again; \
+             or else free the rows with SELECT spamcheck.approve('a_table', 'key') and DELETE the lookups that nobody needs.",
         );
     }
     match counts["stuck"].as_str() {
@@ -47,17 +47,17 @@ pub fn queue() -> Item {
 fn unasked() -> Vec<String> {
     rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(concat(u.n, ' for check ', u.check_name, ' of policy \"', u.policy, '\", which is off',
+            "SELECT convert_to(coalesce(jsonb_agg(concat(u.n, ' for check ', u.check_name, ' of policy \"', u.policy, CASE WHEN u.there THEN '\", which is off' ELSE '\", which does not exist' END,
                                CASE WHEN u.held > 0 THEN ' (' || u.held || ' with a row that is held for it)' END)
                                ORDER BY u.policy, u.check_name), '[]')::text, 'UTF8')
-               FROM (SELECT q.policy, q.check_name, count(*) AS n, count(*) FILTER (WHERE q._held) AS held
+               FROM (SELECT q.policy, q.check_name, p.name IS NOT NULL AS there, count(*) AS n, count(*) FILTER (WHERE q._held) AS held
                        FROM (SELECT l.policy, l._held,
                                     CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END AS check_name
                                FROM spamcheck.lookup l WHERE l.state IN ('queued', 'running')) q
-                       JOIN spamcheck.policy p ON p.name = q.policy
+                       LEFT JOIN spamcheck.policy p ON p.name = q.policy
                        LEFT JOIN spamcheck.check_setting s ON s.policy = q.policy AND s.check_name = q.check_name
                       WHERE s.enabled IS NOT TRUE OR p.mode = 'off'
-                      GROUP BY q.policy, q.check_name) u",
+                      GROUP BY q.policy, q.check_name, p.name) u",
             &[],
         )
     })

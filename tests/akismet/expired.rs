@@ -186,3 +186,30 @@ fn what_waits_for_a_check_that_is_off_is_said_by_health() {
     site.run("DELETE FROM spamcheck.lookup");
     assert_eq!(site.get(health), "ok: 0 waiting, none failed");
 }
+
+#[test]
+fn who_drops_a_policy_is_told_what_waits_for_it_and_health_says_so_afterwards() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"mode": "hold"}"#);
+    world.akismet.go_down();
+    site.comment("waits");
+    site.run("SELECT spamcheck.create_policy('another'), spamcheck.create_policy('unused')");
+    site.run(
+        r#"SELECT spamcheck.protect('comments', 'another', status => '{"column":"status","ham":"approved","moderate":"pending","spam":"spam"}')"#,
+    );
+    let told = |name: &str| {
+        let drop = format!("SELECT spamcheck.drop_policy('{name}')");
+        let output = world.cluster.psql_output(site.database.name(), "postgres", &drop);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(told("unused"), "");
+    let notice = told("default");
+    assert!(
+        notice.contains("1 lookup (1 row is held for one) of policy \"default\" will not be made"),
+        "{notice}"
+    );
+    let health =
+        site.get("SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'lookups'");
+    let expected = "of policy \"default\", which does not exist (1 with a row that is held for it)";
+    assert!(health.starts_with("warning: 1 waiting") && health.contains(expected), "{health}");
+}

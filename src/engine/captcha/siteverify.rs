@@ -71,7 +71,10 @@ pub fn read(provider: Provider, status: u16, body: &[u8], host: Option<&str>, no
     };
     match &answer["success"] {
         Json::Bool(true) if status == 200 => accepted(provider, &answer, host, now),
-        Json::Bool(_) => refused(name, &answer),
+        Json::Bool(true) => {
+            Reading::Transient(format!("{name} says yes, but with status {status}"))
+        }
+        Json::Bool(false) => refused(name, &answer),
         _ => Reading::Transient(format!("{name} does not say whether it is a success")),
     }
 }
@@ -141,6 +144,9 @@ fn accepted(provider: Provider, answer: &Json, host: Option<&str>, now: i64) -> 
         (Provider::Recaptcha, Some(score)) if score < SURE => {
             Reading::Wrong(format!("recaptcha gives a score of {score}, less than {SURE}"))
         }
+        (Provider::Recaptcha, None) if !answer["score"].is_null() => {
+            Reading::Transient("recaptcha gives a score that is no number".to_owned())
+        }
         // hCaptcha's score is one of risk.
         (Provider::Hcaptcha, Some(score)) if score > SURE => {
             Reading::Wrong(format!("hcaptcha gives a risk of {score}, more than {SURE}"))
@@ -149,11 +155,12 @@ fn accepted(provider: Provider, answer: &Json, host: Option<&str>, now: i64) -> 
     }
 }
 
-/// Whether two hosts are one, or one is a subdomain of the other.
+/// Whether two hosts are one, or one is a subdomain of the other; a name like `com` is no site.
 fn same_site(one: &str, other: &str) -> bool {
     let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
     let under = |a: &str, b: &str| {
-        a.strip_suffix(b).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        let rest = a.strip_suffix(b);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.') && b.contains('.'))
     };
     under(&one, &other) || under(&other, &one)
 }

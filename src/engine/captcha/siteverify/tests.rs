@@ -33,7 +33,7 @@ fn success_is_true_and_nothing_like_it() {
     }
     assert!(is_wrong(&of(&json!({"success": false}))));
     let elsewhere = reading(Provider::Turnstile, 201, &json!({"success": true}), None);
-    assert_ne!(elsewhere, Reading::Solved);
+    assert!(matches!(elsewhere, Reading::Transient(_)), "the visitor cannot help it");
 }
 
 #[test]
@@ -78,6 +78,15 @@ fn it_counts_where_and_when_it_was_solved() {
     assert_eq!(stamped("2027-01-15T08:00:00Z"), Reading::Solved);
     assert!(is_wrong(&stamped("2027-01-15T07:49:00Z")));
     assert!(is_wrong(&stamped("2026-01-15T08:00:00Z")));
+}
+
+#[test]
+fn a_score_that_is_no_number_is_no_success() {
+    for score in [json!("0.1"), json!([0.9]), json!({}), json!(true)] {
+        let reading = of(&json!({"success": true, "score": score}));
+        assert!(matches!(reading, Reading::Transient(_)), "{score}");
+    }
+    assert_eq!(of(&json!({"success": true, "score": null})), Reading::Solved);
 }
 
 #[test]
