@@ -72,6 +72,10 @@ fn each_table_and_day_counts_submissions_once_whatever_hit_them() {
     site.run("CREATE TABLE notes (id int PRIMARY KEY, body text); SELECT spamcheck.protect('notes', status => '{}')");
     let tables = "SELECT relation, logged, moderated, suppressed, rejected, reversed, waiting, lookups FROM spamcheck.stat_table";
     assert_eq!(site.ask(tables), "comments|7|1|4|1|0|1|0\nnotes|0|0|0|0|0|0|0");
+    site.run("SELECT spamcheck.stat_reset()");
+    let waiting = "SELECT logged, moderated, waiting FROM spamcheck.stat_table WHERE logged > 0 OR waiting > 0";
+    assert_eq!(site.ask(waiting), "0|0|1", "who waits, waits on");
+    site.run("DELETE FROM spamcheck._stat_reset");
     decide(&mut site, "held", false);
     assert_eq!(site.ask(tables), "comments|7|1|4|1|1|0|0\nnotes|0|0|0|0|0|0|0");
     site.run("UPDATE spamcheck.spam_checklog SET logged_at = logged_at - interval '3 days' WHERE comment = 'casino 1'");

@@ -43,6 +43,8 @@ pub struct Held {
     pub subscription: Option<Subscription>,
 }
 
+const HIDDEN: &str = "row-level security may hide the row from the table's owner";
+
 /// Locks the row with a key; None: there is none. A key that its columns do not take is an error.
 pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
     let (condition, parameters) = condition(&place.described, row_key)?;
@@ -82,7 +84,7 @@ fn hold_where(
                 let found = client.update(query.as_c_str(), Some(2), &args).ok()?;
                 if found.is_empty() && place.described.forced {
                     // Being invisible is not being gone.
-                    pgrx::error!("row-level security may hide the row from the table's owner");
+                    pgrx::error!("{HIDDEN}");
                 }
                 if found.len() != 1 {
                     return None;
@@ -98,7 +100,18 @@ fn hold_where(
     }));
     held.unwrap_or_else(|failure| {
         let class = failure.code as i32 & 0xFFF;
-        let refusal = Refusal::new(failure.message);
+        if class == DATA_EXCEPTION && place.by_name {
+            // Another table has the name by now, and keys of another type.
+            return None;
+        }
+        let hidden = failure.message == HIDDEN;
+        let mut refusal = Refusal::new(failure.message);
+        if hidden {
+            refusal = refusal.with_hint(format!(
+                "Give the owner of {0} a row-level security policy that shows all rows, or ALTER TABLE {0} NO FORCE ROW LEVEL SECURITY.",
+                place.relation()
+            ));
+        }
         // Class 22, data exceptions: the key is none of that type.
         if class == DATA_EXCEPTION {
             report::refuse_value(refusal.with_hint(format!(

@@ -77,6 +77,28 @@ pub fn folded(email: &str) -> String {
     bare.map_or(email, |(_, bare)| bare.trim()).to_lowercase()
 }
 
+/// The addresses in a text that stands where one should be, [`folded`]; of several, each.
+fn addressees(text: &str) -> impl Iterator<Item = String> {
+    text.split([',', ';']).map(|one| {
+        let one = folded(one);
+        one.strip_prefix("mailto:").map(str::to_owned).unwrap_or(one)
+    })
+}
+
+/// Whether a text, in lower case, has the address in it as a whole.
+fn mentions(text: &str, email: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '%' | '+' | '-');
+    text.match_indices(email).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + email.len()..].chars();
+        let longer = match after.next() {
+            Some('.') => after.next().is_some_and(char::is_alphanumeric),
+            next => next.is_some_and(inside),
+        };
+        !longer && !before.is_some_and(|c| inside(c) || c == '.')
+    })
+}
+
 /// The longest part of a folded address that is ASCII: every text that is the address has it, whatever the
 /// locale makes of the rest.
 fn ascii_part(email: &str) -> String {
@@ -179,7 +201,8 @@ fn spellings(place: &Place, email: Option<&str>) -> String {
     );
     let like: Vec<String> =
         spi::json_once(&query, &[Arg::Text(&ascii_part(email))]).unwrap_or_default();
-    let theirs: Vec<String> = like.into_iter().filter(|text| folded(text) == email).collect();
+    let theirs: Vec<String> =
+        like.into_iter().filter(|text| addressees(text).any(|one| one == email)).collect();
     json!(theirs).to_string()
 }
 
@@ -211,10 +234,30 @@ pub fn subject(email: Option<&str>, ip: Option<&str>) -> Json {
         left.insert("memory".into(), json!(remembered(&traces)));
         json!({ "erased": erased, "left": left, "released": freed.released, "stays": {
             "held_rows": freed.held,
+            "mentions": mentioned(email),
             "list_entries": listed(email, ip.unwrap_or_default()),
             "log_file": settings::log_file().is_some(),
         }})
     })
+}
+
+/// What is left in which the e-mail address is part of a text: what others wrote, or a column that is not known
+/// to hold addresses. A person has to look at it.
+fn mentioned(email: Option<&str>) -> usize {
+    let Some(email) = email else { return 0 };
+    let texts = |place: &Place| {
+        let query = format!(
+            "SELECT convert_to(coalesce(json_agg(t.text), '[]')::text, 'UTF8')
+               FROM (SELECT to_jsonb(t)::text AS text FROM spamcheck.{} t) t
+              WHERE strpos({}, convert_from($1, 'UTF8')) > 0",
+            place.table,
+            ascii_lower("t.text"),
+        );
+        let like: Vec<String> =
+            spi::json_once(&query, &[Arg::Text(&ascii_part(email))]).unwrap_or_default();
+        like.iter().filter(|text| mentions(&text.to_lowercase(), email)).count()
+    };
+    PLACES.iter().map(texts).sum()
 }
 
 /// A person's lookups that hold their rows, locked: the worker settles them before, or finds them gone.
@@ -288,4 +331,36 @@ fn listed(email: Option<&str>, ip: &str) -> usize {
         !value.is_empty() && (*value == ip || email.is_some_and(|email| plain.contains(email)))
     };
     values.iter().filter(theirs).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_found_as_a_whole_only() {
+        let mentioned = |text: &str| mentions(text, "a.b@x.org");
+        for text in [
+            "a.b@x.org",
+            "write to <a.b@x.org>.",
+            "\"a.b@x.org\",",
+            "mailto:a.b@x.org?x",
+            "(a.b@x.org)",
+        ] {
+            assert!(mentioned(text), "{text}");
+        }
+        for text in ["aa.b@x.org", "z-a.b@x.org", "a.b@x.org.uk", "a.b@x.organic", "a.b@y.org", ""]
+        {
+            assert!(!mentioned(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_of_several_addressees_is_read() {
+        let all: Vec<String> =
+            addressees("\"B, A\" <A_B@X.org>; mailto:c@x.org, d@x.org ").collect();
+        for one in ["a_b@x.org", "c@x.org", "d@x.org"] {
+            assert!(all.iter().any(|a| a == one), "{one}: {all:?}");
+        }
+    }
 }

@@ -261,3 +261,21 @@ fn an_address_is_found_however_it_was_written_and_whatever_the_locale() {
     drop(client);
     site.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
 }
+
+#[test]
+fn one_of_several_addresses_is_hers_and_what_mentions_her_is_said_to_stay() {
+    let mut site = Site::new();
+    site.check("content", "action = 'moderate'");
+    site.run(
+        r#"INSERT INTO comments (author, email, ip, body) VALUES
+             ('Ann', 'A_B@X.org, z@y.example', '203.0.113.7', 'a casino'), ('Ann', '"B, A" <a_b@x.ORG>;', '203.0.113.7', 'a casino'),
+             ('Ann', 'mailto:a_b@x.org', '203.0.113.7', 'a casino'), ('Bob', 'aa_b@x.org', '203.0.113.8', 'a casino'),
+             ('Bob', 'bob@y.example', '203.0.113.8', 'a casino, ask a_b@x.org')"#,
+    );
+    let told = site.ask("SELECT spamcheck.erase_subject('a_b@x.org')");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["left"]["log"], 0);
+    assert_eq!(told["stays"]["mentions"], 1, "{told}");
+    let left = "SELECT string_agg(DISTINCT email, ' ' ORDER BY email) FROM spamcheck.spam_checklog";
+    assert_eq!(site.ask(left), "aa_b@x.org bob@y.example");
+}
