@@ -135,8 +135,8 @@ fn applies_what_was_decided() -> bool {
     role == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 || restore::running()
 }
 
-/// Staff set a status by a plain UPDATE. Out of what a verdict writes: the findings are taken back. Into
-/// spam: they stand, or one is made. Other changes say nothing about spam.
+/// Staff set a status by a plain UPDATE. Out of what a verdict writes, into that of ham or its own: the findings
+/// are taken back. Into spam: they stand, or one is made. Other changes say nothing about spam.
 fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, row_key: &Json) {
     let status = &protection.status;
     // Where spam rows wait like moderated ones, the status does not tell the two apart.
@@ -159,6 +159,14 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
         return;
     }
     let known = findings::latest_of(protection.id, row_key);
+    if ham && !is_moderate {
+        let own = known.iter().filter_map(|one| one.former.clone());
+        let own: Vec<Json> =
+            own.chain(lookups::status_before_hold(protection.id, row_key)).collect();
+        if !status.lets_go(old, new, &own) {
+            return;
+        }
+    }
     let akismet = protection.policy.akismet().is_some();
     if ham {
         findings::reverse(&known, None);

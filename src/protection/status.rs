@@ -49,6 +49,21 @@ impl BoundStatus {
         has(self.moderate.as_ref(), |column| self.noted(noted, column))
     }
 
+    /// Whether a row is let go by the status that it has now: that of ham, or one of its `own`, or where neither
+    /// is known any. Another one, such as WordPress' trash, says nothing about spam.
+    pub fn lets_go(&self, old: Row<'_>, new: Row<'_>, own: &[serde_json::Value]) -> bool {
+        let changed = self.columns.iter().filter(|(_, column)| old.differs(new, *column));
+        changed.into_iter().all(|(name, column)| {
+            let now = new.text(*column);
+            let ham = self.ham.iter().flatten().filter(|(c, _)| c.index == column.index);
+            let ham: Vec<bool> = ham.map(|(c, value)| is(*c, value, now.as_deref())).collect();
+            let own = own.iter().filter_map(|own| own.get(name));
+            let own: Vec<bool> = own.map(|own| own.as_str() == now.as_deref()).collect();
+            let known = ham.len() + own.len() > 0;
+            !known || ham.into_iter().chain(own).any(|fits| fits)
+        })
+    }
+
     fn noted(&self, noted: &serde_json::Value, column: Column) -> Option<String> {
         let (name, _) = self.columns.iter().find(|(_, c)| c.index == column.index)?;
         noted[name].as_str().map(str::to_owned)
@@ -56,13 +71,18 @@ impl BoundStatus {
 }
 
 fn has(writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool {
-    let has = |(column, value): &(Column, StatusValue)| match value {
-        StatusValue::Null => text(*column).is_none(),
-        StatusValue::Now => text(*column).is_some(),
-        StatusValue::Text(value) => text(*column)
-            .is_some_and(|stored| stored == *value || stored == row::as_written(*column, value)),
-    };
+    let has =
+        |(column, value): &(Column, StatusValue)| is(*column, value, text(*column).as_deref());
     writes.is_some_and(|writes| !writes.is_empty() && writes.iter().all(has))
+}
+
+fn is(column: Column, value: &StatusValue, stored: Option<&str>) -> bool {
+    match value {
+        StatusValue::Null => stored.is_none(),
+        StatusValue::Now => stored.is_some(),
+        StatusValue::Text(value) => stored
+            .is_some_and(|stored| stored == *value || stored == row::as_written(column, value)),
+    }
 }
 
 /// Whether a row has all that was to be written into it.

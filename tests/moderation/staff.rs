@@ -50,6 +50,25 @@ fn a_moderated_row_that_is_released_is_reversed_and_one_that_is_put_back_is_not(
 }
 
 #[test]
+fn what_is_thrown_away_is_not_let_go() {
+    let mut site = site();
+    site.check("akismet", r#"enabled = true, options = '{"blog":"https://b.example/"}'"#);
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_status_check;
+         INSERT INTO comments (body, status) VALUES ('casino', 'approved'), ('casino', 'featured'), ('maybe', 'approved');
+         UPDATE comments SET status = 'trash'",
+    );
+    let said =
+        "SELECT count(*) FROM spamcheck.spam_checklog WHERE reversed OR outcome = 'not_spam'";
+    assert_eq!(site.ask(said), "0");
+    let told = "SELECT count(*) FROM spamcheck.lookup WHERE kind = 'submit_ham'";
+    assert_eq!(site.ask(told), "0");
+    // Out of spam into its own former status, or into that of ham: each is a release.
+    site.run("UPDATE comments SET status = 'spam'; UPDATE comments SET status = CASE id WHEN 2 THEN 'featured' ELSE 'approved' END");
+    assert_eq!(site.ask("SELECT count(*) FROM comments c WHERE EXISTS (SELECT FROM spamcheck.spam_checklog l WHERE l.row_key = jsonb_build_object('id', c.id) AND l.reversed)"), "3");
+}
+
+#[test]
 fn other_updates_and_other_statuses_say_nothing() {
     let mut site = site();
     site.run(
