@@ -2,6 +2,7 @@
 //! every right is an ordinary GRANT that `\dp` shows.
 
 use std::ffi::CStr;
+use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
@@ -10,7 +11,8 @@ use crate::protection;
 use crate::report;
 use crate::rights;
 use crate::row;
-use crate::spi::{self, quoted};
+use crate::spi::{self, Arg, quoted};
+use crate::subtransaction;
 
 /// What one level may do: privileges and what they are on.
 struct Level {
@@ -64,6 +66,7 @@ const LEVELS: &[Level] = &[
 
 #[pg_extern(sql = false)]
 fn grant_access(role: Option<pg_sys::Oid>, level: Option<&[u8]>) {
+    let oid = role;
     let role = role_name(role);
     let level = &*row::from_server(level.unwrap_or_default());
     let Some(level) = LEVELS.iter().find(|l| l.name == level) else {
@@ -73,11 +76,34 @@ fn grant_access(role: Option<pg_sys::Oid>, level: Option<&[u8]>) {
         )
     };
     rights::as_extension(|| {
+        if has_more(oid, &role, level) {
+            report::notice(&format!(
+                "role {role} keeps what it could do before as well; spamcheck.revoke_access() takes all of it away"
+            ));
+        }
         spi::write(&format!("GRANT USAGE ON SCHEMA spamcheck TO {role}"), &[]);
         for grant in level.grants {
             spi::write(&format!("GRANT {grant} TO {role}"), &[]);
         }
     });
+}
+
+/// Whether a role has been given anything in the extension's schema that is not of this level.
+fn has_more(oid: Option<pg_sys::Oid>, role: &str, level: &Level) -> bool {
+    let others = subtransaction::rehearse(AssertUnwindSafe(|| {
+        for grant in level.grants {
+            spi::write(&format!("REVOKE {grant} FROM {role}"), &[]);
+        }
+        spi::json_now::<bool>(
+            "SELECT convert_to((EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a
+                                         WHERE c.relnamespace = 'spamcheck'::regnamespace AND a.grantee = $1)
+                             OR EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a
+                                         WHERE p.pronamespace = 'spamcheck'::regnamespace AND a.grantee = $1
+                                           AND p.prorettype <> 'trigger'::regtype))::text, 'UTF8')",
+            &[Arg::Oid(oid.unwrap_or(pg_sys::Oid::INVALID))],
+        )
+    }));
+    others.ok().flatten().unwrap_or(false)
 }
 
 #[pg_extern(sql = false)]

@@ -93,7 +93,8 @@ pub unsafe fn watch(statement: *mut pg_sys::Node) -> bool {
         };
         for command in PgList::<pg_sys::AlterTableCmd>::from_pg((*statement).cmds).iter_ptr() {
             match (*command).subtype {
-                DISABLE_ALL => delete_shipped(table, "true", &[]),
+                // Whoever else switches them off wants to patch a row, and uses the others.
+                DISABLE_ALL if running() => delete_shipped(table, "true", &[]),
                 ENABLE_ALL => {
                     enable_always(table);
                     if table == "lookup" {

@@ -54,6 +54,20 @@ pub fn changed(list: &str) {
     calls::lists_to_fetch();
 }
 
+/// A list has another name: what is known of its source is known of it still.
+pub fn renamed(old: &str, new: &str) {
+    rights::as_extension(|| {
+        spi::write(
+            "DELETE FROM spamcheck._source s WHERE s.list = convert_from($1, 'UTF8')",
+            &[Arg::Text(new)],
+        );
+        spi::write(
+            "UPDATE spamcheck._source s SET list = convert_from($2, 'UTF8') WHERE s.list = convert_from($1, 'UTF8')",
+            &[Arg::Text(old), Arg::Text(new)],
+        );
+    });
+}
+
 /// The list that is due next.
 #[derive(Deserialize)]
 pub struct Source {

@@ -403,6 +403,9 @@ fn valid_list(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
         );
     }
     let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
+    if let Some(old) = old.as_ref().filter(|old| text(old, "name") != name) {
+        sources::renamed(text(old, "name"), name);
+    }
     let columns = ["source_url", "refresh", "refreshed_at"];
     let changed = old.as_ref().is_none_or(|old| columns.iter().any(|c| old[c] != row[c]));
     // Whoever sets refreshed_at to NULL wants it now, also when it was NULL before.

@@ -115,6 +115,9 @@ fn hear(guid: &str, spam: bool) -> Result<&'static str, String> {
         return Ok("noted: the submission was rejected, so there is no row to change");
     };
     let said = if spam { "spam" } else { "ham" };
+    if check.result == said && check.decided {
+        return Ok("somebody has decided about it since; nothing was changed");
+    }
     if check.result == said {
         return Ok(if spam { "it is spam already" } else { "it is ham already" });
     }

@@ -33,6 +33,23 @@ pub fn tables() -> Item {
             "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
         );
     }
+    let without: Vec<String> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(r.relation::regclass::text || ' (policy \"' || p.policy || '\")' ORDER BY r.relation::regclass::text), '[]')::text, 'UTF8')
+               FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
+              WHERE NOT EXISTS (SELECT FROM spamcheck.policy y WHERE y.name = p.policy)",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    if !without.is_empty() {
+        return bad(
+            "tables",
+            "error",
+            format!("rows go in unjudged where the policy does not exist: {}", without.join(", ")),
+            "spamcheck.create_policy() makes one of that name; spamcheck.protect() names another.",
+        );
+    }
     let (count, idle): (i64, Vec<String>) = rights::as_extension(|| {
         spi::json_now(
             "WITH guarded AS (

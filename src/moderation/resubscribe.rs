@@ -16,18 +16,25 @@ use crate::subtransaction;
 
 /// Resubscribes wherever a subscriber was unsubscribed because of spam, and restores their rows if wanted.
 pub fn resubscribe(subscriber: &str, restore_rows: bool) -> Answer {
-    let mut resubscribed = 0;
-    let mut failure = None;
-    for last in subscription::history_of(subscriber).iter().filter(|last| last.ended) {
-        let Some(subscription) = subscription::known_as(subscriber, last.protection) else {
-            continue;
-        };
+    let ended: Vec<Subscription> = subscription::history_of(subscriber)
+        .iter()
+        .filter(|last| last.ended)
+        .filter_map(|last| subscription::known_as(subscriber, last.protection))
+        .filter(Subscription::is_still_unsubscribed)
+        .collect();
+    // Rows before subscribers, as all other decisions have it: two that met halfway would be a deadlock. With a
+    // row its subscriber may come back already.
+    let restored = if restore_rows { restore_rows_of(subscriber) } else { 0 };
+    let (mut resubscribed, mut failure) = (0, None);
+    for subscription in &ended {
         match subscription.resubscribe(None) {
-            Ok(changed) => resubscribed += usize::from(changed),
+            Ok(changed) => {
+                let changed = changed || !subscription.is_still_unsubscribed();
+                resubscribed += usize::from(changed);
+            }
             Err(why) => failure = Some(why),
         }
     }
-    let restored = if restore_rows { restore_rows_of(subscriber) } else { 0 };
     let who = match (resubscribed, failure) {
         (0, Some(why)) => format!("{subscriber} could not be resubscribed: {}", why.message),
         (0, None) => format!("{subscriber} is not unsubscribed because of spam"),
@@ -87,8 +94,8 @@ fn keys_of_rows(place: &Place, named: &Subscription) -> Vec<Json> {
     }
     // One text for all of them.
     let query = format!(
-        "SELECT pg_catalog.convert_to(coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object({})), '[]')::pg_catalog.text, 'UTF8')
-           FROM {} t WHERE {condition}",
+        "SELECT pg_catalog.convert_to(coalesce(pg_catalog.jsonb_agg(k.key ORDER BY k.key), '[]')::pg_catalog.text, 'UTF8')
+           FROM (SELECT pg_catalog.jsonb_build_object({}) AS key FROM {} t WHERE {condition}) k",
         key.join(", "),
         stored_row::table(&place.described)
     );

@@ -18,12 +18,29 @@ pub fn service_url(url: &str) -> Result<ureq::http::Uri, String> {
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
         return Err("A URL with a user name in it is not taken.".into());
     }
+    let behind_host = uri.authority().map_or("", |a| a.as_str().rsplit(']').next().unwrap_or(""));
+    if let Some((_, port)) = behind_host.split_once(':')
+        && port.parse::<u16>().map_or(true, |port| port == 0)
+    {
+        return Err("A port is a number from 1 to 65535.".into());
+    }
     match scheme {
         "https" => Ok(uri),
         "http" if is_loopback(host) => Ok(uri),
         "http" => Err("Plain http is taken for loopback hosts only; use https.".into()),
         other => Err(format!("The scheme \"{other}\" is not taken; use https.")),
     }
+}
+
+/// Whether `url` is one that paths of a service can be added to.
+fn base_url(url: &str) -> Result<(), String> {
+    let uri = service_url(url)?;
+    if uri.query().is_some() || url.contains('#') {
+        return Err(
+            "A URL with ? or # in it is not taken: the service's own paths are added to it.".into(),
+        );
+    }
+    Ok(())
 }
 
 /// Whether what a URL leads to is on this machine.
@@ -60,7 +77,7 @@ pub unsafe extern "C-unwind" fn check_service_url(
     _source: pg_sys::GucSource::Type,
 ) -> bool {
     // SAFETY: the server's promise.
-    unsafe { check_url(newval, |url| service_url(url).map(drop)) }
+    unsafe { check_url(newval, base_url) }
 }
 
 /// The check hook of `smtp_url`.

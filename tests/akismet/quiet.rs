@@ -138,6 +138,11 @@ fn services_are_called_by_https_or_on_this_machine_only() {
             "http://127.0.0.1/\r\nX: y",
             "http://0.0.0.0/",
             "http://169.254.169.254/",
+            "https://example.org/?key=1",
+            "https://example.org/#fragment",
+            "https://example.org:0/",
+            "https://example.org:99999/",
+            "https://example.org:/",
         ] {
             let bad = bad.replace('\'', "''");
             let set =

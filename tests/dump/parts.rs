@@ -29,6 +29,39 @@ fn settings_that_come_as_data_alone_are_in_force() {
 }
 
 #[test]
+fn who_switches_triggers_off_outside_of_a_restore_loses_nothing() {
+    let (_, copy) = original();
+    let mut client = copy.client();
+    run(
+        &mut client,
+        "CREATE EXTENSION pg_spamcheck; CREATE TABLE notes (id int PRIMARY KEY, body text)",
+    );
+    run(&mut client, "SELECT spamcheck.protect('notes', status => '{}')");
+    let counts = "SELECT (SELECT count(*) FROM spamcheck.list) || ' ' || (SELECT count(*) FROM spamcheck.policy)";
+    let before = texts(&mut client, counts);
+    for table in ["list", "policy", "check_setting"] {
+        run(
+            &mut client,
+            &format!(
+                "ALTER TABLE spamcheck.{table} DISABLE TRIGGER ALL; ALTER TABLE spamcheck.{table} ENABLE TRIGGER ALL"
+            ),
+        );
+    }
+    assert_eq!(texts(&mut client, counts), before);
+    // And what is gone all the same is told of.
+    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(texts(&mut client, tables), ["ok: 1 table is protected"]);
+    run(
+        &mut client,
+        "ALTER TABLE spamcheck.policy DISABLE TRIGGER ALL; DELETE FROM spamcheck.policy; ALTER TABLE spamcheck.policy ENABLE TRIGGER ALL",
+    );
+    assert_eq!(
+        texts(&mut client, tables),
+        ["error: rows go in unjudged where the policy does not exist: public.notes (policy \"default\")"]
+    );
+}
+
+#[test]
 fn a_restore_by_sections_holds_everything() {
     let (database, copy) = original();
     let file = archived(&database);

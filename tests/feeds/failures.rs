@@ -279,6 +279,11 @@ fn a_renamed_list_keeps_its_entries_and_its_source() {
         "1"
     );
     assert_eq!(site.source.counts().requests, 2);
+    let elsewhere = format!("{}/elsewhere.txt", site.source.url());
+    site.run(&format!(
+        "UPDATE spamcheck.list SET source_url = '{elsewhere}' WHERE name = 'bad_hosts'"
+    ));
+    wait::until(SOON, "a fetch from the new place", || site.source.counts().requests == 3);
 }
 
 #[test]

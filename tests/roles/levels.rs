@@ -98,6 +98,21 @@ fn may(client: &mut Client, sql: &str) -> bool {
 }
 
 #[test]
+fn a_second_level_comes_on_top_of_the_first_and_that_is_said() {
+    let mut site = Site::new();
+    let role = site.role("second");
+    let heard = |level: &str| {
+        let grant = format!("SELECT spamcheck.grant_access('{role}', '{level}')");
+        let output = site.db.cluster().psql_output(site.db.name(), "postgres", &grant);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(heard("analyst"), "");
+    assert_eq!(heard("analyst"), "", "nothing is new");
+    assert_eq!(heard("admin"), "", "an analyst's rights are an admin's, too");
+    assert!(heard("analyst").contains("keeps what it could do before"));
+}
+
+#[test]
 fn each_level_may_do_what_it_is_for_and_no_more() {
     for level in ["admin", "moderator", "analyst", "app", "nobody"] {
         let mut site = site_with_a_finding();
