@@ -816,8 +816,7 @@ CREATE VIEW spamcheck._stat_submission AS
                 WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'allowed') THEN 'allowed'
                 WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'flagged') THEN 'flagged'
                 ELSE 'error' END AS outcome,
-           pg_catalog.bool_or(l.reversed) AS reversed,
-           pg_catalog.bool_or(l.reversed OR l._decision IS NOT NULL) AS decided
+           pg_catalog.bool_or(l.reversed) AS reversed
       FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i) l
      WHERE l.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
      GROUP BY l._protection, l.submission_id;
@@ -862,7 +861,15 @@ CREATE VIEW spamcheck.stat_table AS
            pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
            pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'rejected') AS rejected,
            pg_catalog.count(*) FILTER (WHERE s.reversed) AS reversed,
-           pg_catalog.count(*) FILTER (WHERE s.outcome OPERATOR(pg_catalog.=) 'moderated' AND NOT s.decided) AS waiting,
+           -- A state, which no stat_reset() changes.
+           (SELECT pg_catalog.count(*)
+              FROM (SELECT l.submission_id
+                      FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i
+                             WHERE i._protection OPERATOR(pg_catalog.=) r.id) l
+                     GROUP BY l.submission_id
+                    HAVING pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'moderated')
+                       AND NOT pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) ANY (ARRAY['rejected', 'suppressed', 'challenged']))
+                       AND NOT pg_catalog.bool_or(l.reversed OR l._decision IS NOT NULL)) w) AS waiting,
            (SELECT pg_catalog.count(*) FROM spamcheck.lookup k WHERE k._protection OPERATOR(pg_catalog.=) r.id) AS lookups,
            pg_catalog.date_trunc('second', pg_catalog.max(s.at)) AS latest
       FROM spamcheck._protected_relation r
