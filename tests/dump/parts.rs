@@ -57,7 +57,9 @@ fn who_switches_triggers_off_outside_of_a_restore_loses_nothing() {
     );
     assert_eq!(
         texts(&mut client, tables),
-        ["error: rows go in unjudged where the policy does not exist: public.notes (policy \"default\")"]
+        [
+            "error: rows go in unjudged where the policy does not exist: public.notes (policy \"default\")"
+        ]
     );
 }
 
