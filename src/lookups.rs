@@ -114,6 +114,19 @@ impl Claimed {
         Ok(lookup)
     }
 
+    /// Reads rows of the queue, in the transaction that has them locked; those that make no sense fail.
+    fn read_all(texts: Vec<Option<String>>) -> Vec<Claimed> {
+        let (mut claimed, mut nonsense) = (Vec::with_capacity(texts.len()), Vec::new());
+        for text in texts.into_iter().flatten() {
+            match Claimed::read(&text) {
+                Ok(lookup) => claimed.push(lookup),
+                Err((id, why)) => nonsense.push(Postponed::failed(id, why)),
+            }
+        }
+        postpone(&nonsense);
+        claimed
+    }
+
     /// Whether it has waited for longer than its policy gives it.
     pub fn is_too_old(&self) -> bool {
         self.give_up_after.is_some_and(|patience| self.age > patience)
@@ -220,19 +233,28 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     key::rename_column("lookup", "_protection", &columns, protection, [old, new]);
 }
 
+/// How many lookups there are of those that a condition is to name, and how many of them hold their row.
+macro_rules! counts {
+    () => {
+        "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
+           FROM spamcheck.lookup l WHERE "
+    };
+}
+
+fn in_words(lookups: i64) -> String {
+    if lookups == 1 { "1 lookup".to_owned() } else { format!("{lookups} lookups") }
+}
+
 /// A table is not protected any more: nobody will settle its lookups.
 pub fn drop_all(protection: i32, table: &str) {
-    let (all, held): (i64, i64) = spi::json_now(
-        "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
-           FROM spamcheck.lookup l WHERE l._protection = $1",
-        &[Arg::Int(protection)],
-    )
-    .unwrap_or_default();
+    let (all, held): (i64, i64) =
+        spi::json_now(concat!(counts!(), "l._protection = $1"), &[Arg::Int(protection)])
+            .unwrap_or_default();
     if all == 0 {
         return;
     }
     spi::write("DELETE FROM spamcheck.lookup l WHERE l._protection = $1", &[Arg::Int(protection)]);
-    let lookups = if all == 1 { "1 lookup".to_owned() } else { format!("{all} lookups") };
+    let lookups = in_words(all);
     let rows = match held {
         0 => String::new(),
         1 => "; 1 row that waited for the answer keeps the status of a moderated one".to_owned(),
@@ -245,12 +267,14 @@ pub fn drop_all(protection: i32, table: &str) {
 pub fn that_wait_for(policy: &str) -> Option<String> {
     let (all, held): (i64, i64) = rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
-               FROM spamcheck.lookup l WHERE l.policy = convert_from($1, 'UTF8') AND l.state IN ('queued', 'running')",
+            concat!(
+                counts!(),
+                "l.policy = convert_from($1, 'UTF8') AND l.state IN ('queued', 'running')"
+            ),
             &[Arg::Text(policy)],
         )
     })?;
-    let lookups = if all == 1 { "1 lookup".to_owned() } else { format!("{all} lookups") };
+    let lookups = in_words(all);
     match (all, held) {
         (0, _) => None,
         (_, 0) => Some(lookups),

@@ -40,6 +40,21 @@ pub fn rehearse<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Failure> 
     within(work, false)
 }
 
+/// Runs `work`; an error of it, be it a panic, is returned. What the server did for it is as it was when the
+/// error came: who calls rolls back.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Box<ErrorReportWithLevel>> {
+    fn report<T>(error: CaughtError) -> Result<T, Box<ErrorReportWithLevel>> {
+        match error {
+            CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
+            CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
+        }
+    }
+    PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
+        .catch_others(report)
+        .catch_rust_panic(report)
+        .execute()
+}
+
 fn within<T>(work: impl FnOnce() -> T + UnwindSafe, keep: bool) -> Result<T, Failure> {
     // SAFETY: the sequence is that of PL/pgSQL's exception blocks: begin, run, release or roll back,
     // then restore the memory context and resource owner that the caller had.
@@ -48,17 +63,7 @@ fn within<T>(work: impl FnOnce() -> T + UnwindSafe, keep: bool) -> Result<T, Fai
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
-        let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
-            .catch_others(|error| match error {
-                CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
-                CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
-            })
-            .catch_rust_panic(|error| match error {
-                CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
-                CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
-            })
-            .execute();
-        match outcome {
+        match caught(work) {
             Ok(value) => {
                 if keep {
                     pg_sys::ReleaseCurrentSubTransaction();
@@ -82,17 +87,7 @@ fn within<T>(work: impl FnOnce() -> T + UnwindSafe, keep: bool) -> Result<T, Fai
 /// Runs `work` of a background worker that begins and ends transactions of its own, outside of any: an
 /// error rolls back the one that it came from and is returned. What ends the process is not caught.
 pub fn attempt_job<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
-        .catch_others(|error| match error {
-            CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
-            CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
-        })
-        .catch_rust_panic(|error| match error {
-            CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) => Err(Box::new(e)),
-            CaughtError::RustPanic { ereport, .. } => Err(Box::new(ereport)),
-        })
-        .execute();
-    outcome.or_else(|error| {
+    caught(work).or_else(|error| {
         // SAFETY: as the server's own processes do after an error: everything that the transaction held
         // is given back; outside of one there is nothing to do.
         unsafe {

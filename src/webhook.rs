@@ -3,7 +3,6 @@
 //! human's stays. Rows are written as any verdict is, by worker/settle.rs, and if one cannot be written
 //! now, the worker tries again. Source: the WordPress plugin's webhook (1.7 of Akismet's protocol).
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use pgrx::{AnyElement, PgSqlErrorCode, prelude::*};
@@ -20,10 +19,7 @@ use crate::lookups::Claimed;
 use crate::spi::{self, Arg};
 use crate::submission::now;
 use crate::worker::settle::{self, Answered, Settled};
-use crate::{
-    account, checked, checklog, decisions, lookups, report, rights, rulebook, settings,
-    subtransaction,
-};
+use crate::{account, checked, checklog, lookups, report, rights, rulebook, settings};
 
 /// How long the worker may take to say whether the key is right.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -115,11 +111,12 @@ fn hear(guid: &str, spam: bool) -> Result<&'static str, String> {
         return Ok("noted: the submission was rejected, so there is no row to change");
     };
     let said = if spam { "spam" } else { "ham" };
-    if check.result == said && check.decided {
-        return Ok("somebody has decided about it since; nothing was changed");
-    }
     if check.result == said {
-        return Ok(if spam { "it is spam already" } else { "it is ham already" });
+        return Ok(match (check.decided, spam) {
+            (true, _) => "somebody has decided about it since; nothing was changed",
+            (false, true) => "it is spam already",
+            (false, false) => "it is ham already",
+        });
     }
     let stored = rights::as_extension(|| rulebook::stored(check.protection));
     let policy = stored.and_then(|stored| rulebook::policy(&stored.policy));
@@ -155,9 +152,7 @@ fn hear(guid: &str, spam: bool) -> Result<&'static str, String> {
     };
     let id = queue(&lookup, relation, &json!({ "spam": spam, "detail": detail }));
     let concluded = Answered { lookup: Claimed { id, ..lookup }, spam, detail }.into();
-    let settled = subtransaction::attempt(AssertUnwindSafe(|| {
-        decisions::while_applying(|| settle::settle_one(&concluded))
-    }));
+    let settled = settle::settle_in_session(&concluded);
     match settled {
         Ok(settled) if settled != Settled::Locked => {
             lookups::finish(&[id]);

@@ -13,15 +13,9 @@ pub fn tables() -> Item {
             "Call spamcheck.protect() for the table again.",
         );
     }
-    let orphans: Vec<String> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(g.relation::regclass::text), '[]')::text, 'UTF8')
+    let orphans = found("SELECT convert_to(coalesce(jsonb_agg(g.relation::regclass::text), '[]')::text, 'UTF8')
                FROM spamcheck._guarded_relation g
-              WHERE NOT EXISTS (SELECT FROM spamcheck.protected_table p WHERE p.relation = g.relation)",
-            &[],
-        )
-    })
-    .unwrap_or_default();
+              WHERE NOT EXISTS (SELECT FROM spamcheck.protected_table p WHERE p.relation = g.relation)");
     if !orphans.is_empty() {
         return bad(
             "tables",
@@ -33,15 +27,9 @@ pub fn tables() -> Item {
             "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
         );
     }
-    let without: Vec<String> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(r.relation::regclass::text || ' (policy \"' || p.policy || '\")' ORDER BY r.relation::regclass::text), '[]')::text, 'UTF8')
+    let without = found("SELECT convert_to(coalesce(jsonb_agg(r.relation::regclass::text || ' (policy \"' || p.policy || '\")' ORDER BY r.relation::regclass::text), '[]')::text, 'UTF8')
                FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
-              WHERE NOT EXISTS (SELECT FROM spamcheck.policy y WHERE y.name = p.policy)",
-            &[],
-        )
-    })
-    .unwrap_or_default();
+              WHERE NOT EXISTS (SELECT FROM spamcheck.policy y WHERE y.name = p.policy)");
     if !without.is_empty() {
         return bad(
             "tables",
@@ -74,15 +62,9 @@ pub fn tables() -> Item {
             "ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again.",
         );
     }
-    let unheard: Vec<String> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT s.srrelid::regclass::text), '[]')::text, 'UTF8')
+    let unheard = found("SELECT convert_to(coalesce(jsonb_agg(DISTINCT s.srrelid::regclass::text), '[]')::text, 'UTF8')
                FROM pg_subscription_rel s JOIN pg_trigger t ON t.tgrelid = s.srrelid
-              WHERE t.tgfoid = 'spamcheck._guard()'::regprocedure AND t.tgenabled = 'O'",
-            &[],
-        )
-    })
-    .unwrap_or_default();
+              WHERE t.tgfoid = 'spamcheck._guard()'::regprocedure AND t.tgenabled = 'O'");
     if !unheard.is_empty() {
         return bad(
             "tables",
@@ -101,4 +83,9 @@ pub fn tables() -> Item {
         1 => ok("tables", "1 table is protected"),
         n => ok("tables", format!("{n} tables are protected")),
     }
+}
+
+/// The names that a query gives as one JSON array.
+fn found(query: &'static str) -> Vec<String> {
+    rights::as_extension(|| spi::json_now(query, &[])).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 //! the other waiting. Owns which lookups go first; the conditions are those of the two partial indexes on
 //! spamcheck.lookup, word by word, or the server would not use them.
 
-use super::{Claimed, Postponed, postpone};
+use super::Claimed;
 use crate::rights;
 use crate::spi::{self, Arg};
 
@@ -111,15 +111,7 @@ pub fn claim_probe() -> Vec<Claimed> {
 
 fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
     let texts = rights::as_extension(|| spi::write_returning(statement, args));
-    let (mut claimed, mut nonsense) = (Vec::with_capacity(texts.len()), Vec::new());
-    for text in texts.into_iter().flatten() {
-        match Claimed::read(&text) {
-            Ok(lookup) => claimed.push(lookup),
-            Err((id, why)) => nonsense.push(Postponed::failed(id, why)),
-        }
-    }
-    postpone(&nonsense);
-    claimed
+    Claimed::read_all(texts)
 }
 
 /// Seconds until the next lookup of a lane is due; None: there is none.

@@ -189,18 +189,21 @@ fn addresses(text: &str) -> impl Iterator<Item = IpAddr> {
     text.split(',').filter_map(facts::address)
 }
 
+/// What an expression over the rows `t` of a table gives, each text once, where the address may be in it: as far
+/// as the server can tell.
+fn texts_with(table: &str, expression: &str, email: &str) -> Vec<String> {
+    let query = format!(
+        "SELECT convert_to(coalesce(json_agg(DISTINCT {expression}), '[]')::text, 'UTF8') FROM spamcheck.{table} t
+          WHERE strpos({}, convert_from($1, 'UTF8')) > 0",
+        ascii_lower(expression),
+    );
+    spi::json_once(&query, &[Arg::Text(&ascii_part(email))]).unwrap_or_default()
+}
+
 /// The texts in a place that are the e-mail address, as a JSON array.
 fn spellings(place: &Place, email: Option<&str>) -> String {
     let Some(email) = email else { return "[]".to_owned() };
-    let query = format!(
-        "SELECT convert_to(coalesce(json_agg(DISTINCT {column}), '[]')::text, 'UTF8') FROM spamcheck.{} t
-          WHERE strpos({lower}, convert_from($1, 'UTF8')) > 0",
-        place.table,
-        column = place.email,
-        lower = ascii_lower(place.email),
-    );
-    let like: Vec<String> =
-        spi::json_once(&query, &[Arg::Text(&ascii_part(email))]).unwrap_or_default();
+    let like = texts_with(place.table, place.email, email);
     let theirs: Vec<String> =
         like.into_iter().filter(|text| addressees(text).any(|one| one == email)).collect();
     json!(theirs).to_string()
@@ -246,15 +249,7 @@ pub fn subject(email: Option<&str>, ip: Option<&str>) -> Json {
 fn mentioned(email: Option<&str>) -> usize {
     let Some(email) = email else { return 0 };
     let texts = |place: &Place| {
-        let query = format!(
-            "SELECT convert_to(coalesce(json_agg(t.text), '[]')::text, 'UTF8')
-               FROM (SELECT to_jsonb(t)::text AS text FROM spamcheck.{} t) t
-              WHERE strpos({}, convert_from($1, 'UTF8')) > 0",
-            place.table,
-            ascii_lower("t.text"),
-        );
-        let like: Vec<String> =
-            spi::json_once(&query, &[Arg::Text(&ascii_part(email))]).unwrap_or_default();
+        let like = texts_with(place.table, "to_jsonb(t)::text", email);
         like.iter().filter(|text| mentions(&text.to_lowercase(), email)).count()
     };
     PLACES.iter().map(texts).sum()

@@ -2,14 +2,12 @@
 //! status back, as if all of them had said ham. Owns which do, and names those that a person has to see to;
 //! how a row is written is worker/settle.rs's.
 
-use std::panic::AssertUnwindSafe;
-
 use serde_json::{Value as Json, json};
 
 use crate::lookups::Claimed;
 use crate::spi::quoted;
 use crate::worker::settle::{self, Concluded, Settled};
-use crate::{decisions, rights, rulebook, subtransaction};
+use crate::{rights, rulebook};
 
 /// What became of the rows.
 pub struct Freed {
@@ -26,10 +24,7 @@ pub fn release(holding: Vec<Claimed>) -> Freed {
     for lookup in holding {
         let row = (lookup.protection, lookup.row_key.clone());
         let passed = Concluded { lookup, found: None };
-        let settled = subtransaction::attempt(AssertUnwindSafe(|| {
-            decisions::while_applying(|| settle::settle_one(&passed))
-        }));
-        if matches!(settled, Ok(Settled::Applied)) {
+        if matches!(settle::settle_in_session(&passed), Ok(Settled::Applied)) {
             released.push(row.clone());
         }
         if !rows.contains(&row) {

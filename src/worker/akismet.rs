@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use spamcheck_engine::akismet::{
-    self, Answer, Feedback, Key, Notice, Options, Reading, Recheck, Request, Target,
+    self, Feedback, Key, Notice, Options, Reading, Recheck, Request, Target,
 };
 
 use crate::lookups::{Claimed, Postponed};
@@ -158,8 +158,7 @@ pub fn read(
             return postponed(error, !services_fault, backoff(None));
         }
     };
-    let answer =
-        Answer { status: response.status, headers: &response.headers, body: &response.body };
+    let answer = response.answer();
     let reading = match decision(lookup) {
         Some(_) => answer.feedback(key, submission::wall_clock()),
         None => answer.comment_check(key, submission::wall_clock()),

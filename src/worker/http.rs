@@ -54,8 +54,9 @@ pub struct Response {
 }
 
 impl Response {
-    fn is_plain(&self) -> bool {
-        Answer { status: self.status, headers: &self.headers, body: &self.body }.is_plain()
+    /// As Akismet's.
+    pub fn answer(&self) -> Answer<'_> {
+        Answer { status: self.status, headers: &self.headers, body: &self.body }
     }
 }
 
@@ -72,7 +73,7 @@ impl Job for Sent {
 
     /// A service that fails or refuses is asked no more before the lane has read why.
     fn gives_pause(done: &Done) -> bool {
-        !done.answer.as_ref().is_ok_and(Response::is_plain)
+        !done.answer.as_ref().is_ok_and(|response| response.answer().is_plain())
     }
 }
 
@@ -101,17 +102,23 @@ impl Http {
         self.agents.as_ref().err().map(|why| (why.as_str(), self.built.elapsed()))
     }
 
+    /// A request as it is sent now; None: there is a fault.
+    fn ready(&self, request: Request) -> Option<Sent> {
+        let agent = self.agents.as_ref().ok()?.to(&request.url).clone();
+        Some(Sent { agent, request })
+    }
+
     /// Sends a request, or has it wait for one that is out; while there is a fault, neither.
     pub fn send(&self, request: Request) {
-        if let Ok(agents) = &self.agents {
-            self.pool.send(Sent { agent: agents.to(&request.url).clone(), request });
+        if let Some(sent) = self.ready(request) {
+            self.pool.send(sent);
         }
     }
 
     /// As [`Http::send`], before those that wait.
     pub fn send_first(&self, request: Request) {
-        if let Ok(agents) = &self.agents {
-            self.pool.send_first(Sent { agent: agents.to(&request.url).clone(), request });
+        if let Some(sent) = self.ready(request) {
+            self.pool.send_first(sent);
         }
     }
 

@@ -2,28 +2,21 @@
 //! accept they get their own status back, as if the answer had been ham, and their lookups stay as
 //! expired. Owns when the worker looks for them; it runs no statement while nothing has expired.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pgrx::{PgSqlErrorCode, ereport};
 
 use super::presence::transaction;
-use super::settle::{self, Concluded, Settled};
-use crate::lookups::{self, Claimed, Unheld};
+use super::settle::{self, AT_ONCE, Concluded, LOCKED, Settled};
+use crate::lookups::{self, Unheld};
+use crate::rulebook;
 use crate::shared::Database;
-use crate::{rulebook, subtransaction};
 
 /// Rows that are looked at in one transaction.
 const ROWS: i32 = 100;
-/// How long rows are written in one transaction, which holds locks that others may want.
-const AT_ONCE: Duration = Duration::from_millis(200);
-/// What the table's own triggers may take for one row.
-const LONGEST: Duration = Duration::from_secs(2);
 /// The pause before a look after a change of settings.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Seconds after which a row is tried again that somebody else has locked.
-const LOCKED: f64 = 1.0;
 /// Seconds after which a row is tried again whose own triggers stand against it.
 const FAILED: f64 = 300.0;
 
@@ -92,7 +85,7 @@ fn release() -> (Option<f64>, u64, bool) {
             break;
         }
         let id = lookup.id;
-        let unheld = match release_one(lookup) {
+        let unheld = match settle::settle_in_time(&Concluded { lookup, found: None }) {
             Ok(Settled::Applied) => Unheld::Released,
             Ok(Settled::Done) => Unheld::Passed,
             Ok(Settled::Overtaken) => {
@@ -104,7 +97,8 @@ fn release() -> (Option<f64>, u64, bool) {
                 continue;
             }
             Ok(Settled::Locked) => Unheld::Later { seconds: LOCKED, error: None },
-            Err(why) => {
+            Err(failure) => {
+                let why = failure.message;
                 let error = format!("the row could not be given its own status back: {why}");
                 Unheld::Later { seconds: FAILED, error: Some(error) }
             }
@@ -116,10 +110,4 @@ fn release() -> (Option<f64>, u64, bool) {
         lookups::let_go(id, &unheld);
     }
     (next, released, anew)
-}
-
-fn release_one(lookup: Claimed) -> Result<Settled, String> {
-    let unanswered = Concluded { lookup, found: None };
-    subtransaction::attempt_within(LONGEST, AssertUnwindSafe(|| settle::settle_one(&unanswered)))
-        .map_err(|failure| failure.message)
 }

@@ -24,7 +24,7 @@ use crate::shared::Database;
 use crate::subscription::Subscription;
 use crate::subtransaction::Failure;
 use crate::worker::writing::{self, Change, LOCKS_LIMIT, Unwritten};
-use crate::{calls, nest_level, report, rights, subtransaction};
+use crate::{calls, decisions, nest_level, report, rights, subtransaction};
 use telling::{before, log, tell};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
@@ -33,14 +33,14 @@ const MAX_TRIES: i32 = 20;
 /// What the table's own triggers may take for one row: the worker has other rows to see to.
 const LONGEST: Duration = Duration::from_secs(2);
 /// How long rows are written in one transaction, which holds locks that others may want.
-const AT_ONCE: Duration = Duration::from_millis(200);
+pub(super) const AT_ONCE: Duration = Duration::from_millis(200);
 /// A row that takes longer is slow: afterwards others are seen to for as long, up to [`LONGEST_REST`].
 const SLOW: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Seconds for which a row that was just inserted is taken to be there.
 const RECENT: f64 = 5.0;
 /// Seconds after which a row is tried again that somebody else has locked.
-const LOCKED: f64 = 1.0;
+pub(super) const LOCKED: f64 = 1.0;
 
 /// A lookup that Akismet has answered.
 pub struct Answered {
@@ -135,7 +135,7 @@ pub fn settle<A: Into<Concluded> + About>(database: &Database, answered: Vec<A>)
             continue;
         }
         let begun = Instant::now();
-        match subtransaction::attempt_within(LONGEST, AssertUnwindSafe(|| settle_one(&one))) {
+        match settle_in_time(&one) {
             Ok(Settled::Anew) => again = true,
             Ok(Settled::Locked) => postponed.push(wait_for(&one)),
             Ok(settled) => {
@@ -258,6 +258,16 @@ pub fn wait_no_longer(protection: i32, keys: &[&Json]) -> Vec<bool> {
         }),
     );
     looked.ok().flatten().unwrap_or_else(|| vec![false; keys.len()])
+}
+
+/// Applies one verdict as the worker does: what the table's own triggers do takes no longer than is bearable.
+pub(super) fn settle_in_time(one: &Concluded) -> Result<Settled, Failure> {
+    subtransaction::attempt_within(LONGEST, AssertUnwindSafe(|| settle_one(one)))
+}
+
+/// Applies one verdict in a session, where it is nobody's decision.
+pub fn settle_in_session(one: &Concluded) -> Result<Settled, Failure> {
+    subtransaction::attempt(AssertUnwindSafe(|| decisions::while_applying(|| settle_one(one))))
 }
 
 /// Applies one verdict.
