@@ -74,15 +74,18 @@ impl Worker {
         there
     }
 
+    /// What is written is counted first: a sender that has its answer finds itself in the numbers.
     fn answer_letters(&mut self, letters: Vec<Letter>, written: impl Fn(usize) -> bool) {
         for (n, letter) in letters.into_iter().enumerate() {
-            let forgotten = letter.settle(written(n));
-            match (written(n), forgotten) {
-                (true, _) => self.database.logged.fetch_add(1, Ordering::Relaxed),
-                // Who still waits counts it.
-                (false, true) => self.database.unlogged.fetch_add(1, Ordering::Relaxed),
-                (false, false) => 0,
-            };
+            let written = written(n);
+            if written {
+                self.database.logged.fetch_add(1, Ordering::Relaxed);
+            }
+            let forgotten = letter.settle(written);
+            // Who still waits counts it.
+            if !written && forgotten {
+                self.database.unlogged.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }
