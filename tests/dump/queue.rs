@@ -61,9 +61,12 @@ fn due(dump: &str, database: &Database<'_>) -> String {
 #[track_caller]
 fn answered(copy: &Database<'_>, rows: u32) {
     let mut client = copy.client();
-    wait::until(SOON, "the answers to all restored lookups", || {
-        texts(&mut client, "SELECT count(*)::text FROM spamcheck.lookup") == ["0"]
-    });
+    let left = "SELECT concat_ws(' ', state, attempts, last_error, next_at - now(), count(*),
+             (SELECT count(*) FROM spamcheck.protected_table), (SELECT akismet FROM spamcheck.stat_worker))
+          FROM spamcheck.lookup GROUP BY state, attempts, last_error, next_at";
+    if wait::poll(SOON, || texts(&mut client, left).is_empty().then_some(())).is_none() {
+        panic!("restored lookups are not answered: {:#?}", texts(&mut client, left));
+    }
     assert_eq!(
         texts(
             &mut client,

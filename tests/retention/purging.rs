@@ -137,14 +137,18 @@ fn a_worker_with_nothing_to_purge_runs_no_statement() {
     let cluster = Cluster::start(options);
     let database = cluster.database();
     let mut client = database.client();
+    let purges = "SELECT coalesce(sum(calls), 0) FROM public.pg_stat_statements WHERE query LIKE '%retention%LEFT JOIN LATERAL%'";
+    let reset = "SELECT public.pg_stat_statements_reset()";
+    run(&mut client, "CREATE EXTENSION pg_stat_statements SCHEMA public");
+    // A worker looks when it has started, and when settings have changed; this is a look's last statement.
+    wait::until(SOON, "the first look", || ask(&mut client, purges) != "0");
+    run(&mut client, reset);
     run(
         &mut client,
-        "CREATE EXTENSION pg_stat_statements SCHEMA public;
-         UPDATE spamcheck.policy SET retention = '1 day', mail_to = '{mods@example.com}'",
+        "UPDATE spamcheck.policy SET retention = '1 day', mail_to = '{mods@example.com}'",
     );
-    let purges = "SELECT coalesce(sum(calls), 0) FROM public.pg_stat_statements WHERE query LIKE '%retention%LATERAL%'";
-    wait::until(SOON, "the first look", || ask(&mut client, purges) != "0");
-    run(&mut client, "SELECT public.pg_stat_statements_reset()");
+    wait::until(SOON, "a look at the new settings", || ask(&mut client, purges) != "0");
+    run(&mut client, reset);
     // Several of the worker's ticks.
     let run_since = wait::poll(Duration::from_secs(4), || {
         let seen = ask(
