@@ -171,6 +171,11 @@ impl Columns {
 }
 
 impl Protection {
+    /// Whether a field comes from somewhere else than the session's settings.
+    pub fn is_mapped(&self, field: Field) -> bool {
+        self.sources.iter().any(|(f, bound)| *f == field && !matches!(bound, Bound::Setting(_)))
+    }
+
     /// Binds what is stored about a protection to the row type of the relation at hand. `partition`:
     /// the columns by which it and its siblings are told apart, if it is a partition.
     ///

@@ -43,8 +43,13 @@ pub enum Ground {
     Unjudged,
     /// Its sender tried too often, and may try again after so many seconds.
     TooOften(i64),
-    /// Nothing, once its visitor has solved this challenge.
-    Challenge(serde_json::Value),
+    /// Nothing, once its visitor has solved a captcha.
+    Challenge {
+        /// The challenge, as the app gets it.
+        challenge: serde_json::Value,
+        /// Whether the answer comes in a column, not in the session's setting.
+        mapped: bool,
+    },
 }
 
 /// Prepares the rejection of a submission to `relation` (its display name, and its two parts).
@@ -76,17 +81,21 @@ pub fn rejection(
             "Sorry, please wait a minute and try again",
             "The DETAIL has the seconds to wait as retry_after. The limit is check rate_limit in spamcheck.check_setting.",
         ),
-        Ground::Challenge(_) => (
+        Ground::Challenge { mapped, .. } => (
             CAPTCHA_CONSTRAINT,
             "Please solve the captcha and send this again.",
-            "The DETAIL has the challenge. Give its answer in the column of field captcha, or SET LOCAL pg_spamcheck.captcha, and repeat the statement.",
+            if *mapped {
+                "The DETAIL has the challenge. Repeat the statement with its answer in the column that is mapped to captcha."
+            } else {
+                "The DETAIL has the challenge. SET LOCAL pg_spamcheck.captcha to its answer and repeat the statement."
+            },
         ),
     };
     let mut detail = serde_json::json!({ "code": constraint, "relation": relation });
     match ground {
         Ground::Content { .. } | Ground::Unjudged => {}
         Ground::TooOften(seconds) => detail["retry_after"] = seconds.into(),
-        Ground::Challenge(challenge) => detail["challenge"] = challenge,
+        Ground::Challenge { challenge, .. } => detail["challenge"] = challenge,
     }
     Rejection {
         sqlstate: pack_sqlstate(sqlstate),

@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 use spamcheck_engine::Lookups;
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::{Mode, OnReject};
+use spamcheck_engine::submission::Field;
 use spamcheck_engine::verdict::{Judgement, Verdict};
 
 use super::Decision;
@@ -45,7 +46,9 @@ pub fn follow(
     if judgement.verdict == Verdict::Challenge {
         if let Some(challenge) = challenge.filter(|_| enforced) {
             log_refused(trigger, protection, &judgement, asked.as_ref(), None, OnReject::Error);
-            return Decision::Refuse(rejection(protection, Ground::Challenge(challenge)));
+            let mapped = protection.is_mapped(Field::Captcha);
+            let ground = Ground::Challenge { challenge, mapped };
+            return Decision::Refuse(rejection(protection, ground));
         }
         // Nobody is there to be asked: a moderator looks.
         judgement.verdict = Verdict::Moderate;

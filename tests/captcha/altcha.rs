@@ -116,9 +116,15 @@ fn a_challenge_that_an_app_made_with_the_same_key_is_good_once() {
 #[test]
 fn the_answer_may_come_by_the_setting() {
     let mut site = World::shared().site("{}");
-    site.run("ALTER TABLE comments DROP COLUMN captcha; SELECT spamcheck.protect('comments')");
     let insert = "INSERT INTO comments (author, body) VALUES ('Ann', 'A fine day')";
+    let hint = |error: &postgres::Error| {
+        error.as_db_error().and_then(|error| error.hint()).unwrap_or_default().to_owned()
+    };
     let error = site.client.execute(insert, &[]).expect_err("it is refused");
+    assert!(hint(&error).contains("in the column that is mapped to captcha"), "{error:?}");
+    site.run("ALTER TABLE comments DROP COLUMN captcha; SELECT spamcheck.protect('comments')");
+    let error = site.client.execute(insert, &[]).expect_err("it is refused");
+    assert!(hint(&error).contains("SET LOCAL pg_spamcheck.captcha to its answer"), "{error:?}");
     let answer = solve(crate::site::refused(&error).challenge());
     site.run(&format!("BEGIN; SET LOCAL pg_spamcheck.captcha = '{answer}'; {insert}; COMMIT"));
     assert_eq!(site.statuses(), "approved");

@@ -94,7 +94,7 @@ impl Check for Captcha {
             output: r#"
 ERROR:  Please solve the captcha and send this again.
 DETAIL:  {"challenge":{"id":"…","png":"…","provider":"image"},"code":"spamcheck_captcha","relation":"public.comments"}
-HINT:  The DETAIL has the challenge. Give its answer in the column of field captcha, or SET LOCAL pg_spamcheck.captcha, and repeat the statement.
+HINT:  The DETAIL has the challenge. SET LOCAL pg_spamcheck.captcha to its answer and repeat the statement.
 "#,
         }
     }
