@@ -8,8 +8,9 @@ use spamcheck_engine::mail::digest::EXCERPT;
 use spamcheck_engine::policy::{Keep, Mode, Policy};
 use spamcheck_engine::verdict::Verdict;
 
+use crate::spi::{self, Arg};
 use crate::trigger::VERSION_1;
-use crate::{calls, rights, spi};
+use crate::{calls, rights};
 
 /// Findings of a row that a mail tells of.
 const MOST_FINDINGS: usize = 20;
@@ -89,4 +90,13 @@ pub unsafe extern "C-unwind" fn spamcheck_mail_queued(
 /// Queues what [`entry`] gave, in the transaction at hand.
 pub fn queue(entries: Vec<Json>) {
     rights::as_extension(|| spi::write_json(QUEUE, &Json::Array(entries).to_string()));
+}
+
+/// A protected table has another name: moderators are told the one by which they find its rows.
+pub fn rename_table(was: &str, is: &str) {
+    spi::write(
+        "UPDATE spamcheck._mail q SET relation = convert_from($2, 'UTF8')
+          WHERE q.relation = convert_from($1, 'UTF8')",
+        &[Arg::Text(was), Arg::Text(is)],
+    );
 }

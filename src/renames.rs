@@ -24,6 +24,7 @@ use crate::attaching;
 use crate::calls;
 use crate::checked;
 use crate::lookups;
+use crate::mail;
 use crate::moderation::findings;
 use crate::protection;
 use crate::report;
@@ -141,6 +142,11 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
         if unsafe { changes_labels(statement) } {
             rulebook::announce_change();
         }
+        // In a restore, lookups wait for their table's triggers, which may come before our own tables do.
+        // SAFETY: as above.
+        if unsafe { makes_guard(statement) } {
+            calls::call_worker_at_commit();
+        }
         if may_rename {
             // SAFETY: the statement's own parse tree.
             unsafe { attaching::warn_of_detached(statement) };
@@ -158,6 +164,21 @@ pub unsafe extern "C-unwind" fn spamcheck_renamed(
 unsafe fn changes_labels(statement: *mut pg_sys::Node) -> bool {
     // SAFETY: the caller's promise; nodes are told by their tag.
     unsafe { !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterEnumStmt }
+}
+
+/// Whether a table gets the trigger that says that it is protected, without protect().
+///
+/// # Safety
+/// `statement` must be a parse tree or null.
+unsafe fn makes_guard(statement: *mut pg_sys::Node) -> bool {
+    // SAFETY: the caller's promise; nodes are told by their tag, and a trigger's function has a name.
+    unsafe {
+        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_CreateTrigStmt {
+            return false;
+        }
+        let name = pg_sys::NameListToString((*statement.cast::<pg_sys::CreateTrigStmt>()).funcname);
+        std::ffi::CStr::from_ptr(name).to_bytes().ends_with(b"_guard")
+    }
 }
 
 /// A column that a mapping names may be dropped: its table's rows go in all the same, and somebody should
@@ -236,8 +257,6 @@ pub fn follow(trusted: bool) {
             renewed.write();
         }
         rulebook::announce_change();
-        // In a restore, lookups have waited for their table's triggers.
-        calls::call_worker_at_commit();
     });
 }
 
@@ -291,6 +310,7 @@ impl Renewed {
         }
         if let Some(was) = &self.was {
             rename_former(was, &self.hints.name);
+            mail::rename_table(was, &self.hints.name);
         }
         write(self.id, &self.mapped, &self.hints);
     }

@@ -89,6 +89,10 @@ pub unsafe extern "C-unwind" fn spamcheck_changed(
     if table == "list_entry" {
         packed::touched();
     }
+    if table == "_protection" {
+        // In a restore, lookups may have waited for it.
+        calls::call_worker_at_commit();
+    }
     if table == "check_setting" && takes_away && !references::unchecked() && !restore::running() {
         references::warn_of_missing_settings();
     }

@@ -69,6 +69,23 @@ fn what_waits_follows_a_renamed_policy_and_goes_when_nobody_wants_it() {
 }
 
 #[test]
+fn what_waits_goes_by_the_name_that_its_table_has_by_now() {
+    let mut site = World::shared().site();
+    site.moderated("one");
+    site.letter(1);
+    site.until_sent();
+    site.moderated("two");
+    site.run(
+        r#"CREATE SCHEMA "our guests"; ALTER TABLE comments SET SCHEMA "our guests";
+           SET search_path = "our guests""#,
+    );
+    site.time_passes();
+    let letter = site.letter(2);
+    assert!(letter.body().contains(r#""our guests".comments"#), "{}", letter.body());
+    assert!(!letter.body().contains("public.comments"), "{}", letter.body());
+}
+
+#[test]
 fn who_is_no_longer_named_gets_nothing_and_who_is_new_gets_all() {
     let mut site = World::shared().site();
     site.moderated("one");
