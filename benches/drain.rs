@@ -114,7 +114,7 @@ impl Bench<'_> {
     fn idle(&self, latency: u64, probes: usize) -> Value {
         self.akismet.set_latency(Duration::from_millis(latency));
         self.warm_up();
-        let mut probe = Probe::new(self.database, latency);
+        let mut probe = Probe::new(self.database, latency, Duration::from_micros(500));
         let times = (0..probes).map(|_| {
             let time = probe.time();
             // Long enough for the worker to go back to sleep, at changing distances.
@@ -129,7 +129,7 @@ impl Bench<'_> {
         self.akismet.set_latency(Duration::from_millis(latency));
         self.cluster.set("pg_spamcheck.max_in_flight", "256");
         self.warm_up();
-        let mut probe = Probe::new(self.database, latency);
+        let mut probe = Probe::new(self.database, latency, Duration::from_millis(2));
         let (mut times, mut asked) = (Vec::new(), self.asked());
         let mut filled = 0;
         while times.len() < probes {
@@ -176,18 +176,20 @@ struct Probe {
     client: Client,
     insert: Statement,
     judged: Statement,
+    /// Between two looks: whoever asks all the time has the processor that the worker needs.
+    pause: Duration,
     generator: Generator,
 }
 
 impl Probe {
-    fn new(database: &Database<'_>, seed: u64) -> Self {
+    fn new(database: &Database<'_>, seed: u64, pause: Duration) -> Self {
         let mut client = database.client();
         let insert =
             "INSERT INTO comments (author, ip, body) VALUES ($1, '198.18.0.1', $2) RETURNING id";
         let insert = client.prepare(insert).expect("the table is there");
         let judged = client.prepare("SELECT status = 'spam' FROM comments WHERE id = $1");
         let judged = judged.expect("the table is there");
-        Self { client, insert, judged, generator: Generator::new(seed) }
+        Self { client, insert, judged, pause, generator: Generator::new(seed) }
     }
 
     /// Milliseconds from the end of a commit to the change of the row's status.
@@ -201,7 +203,7 @@ impl Probe {
                 return start.elapsed().as_secs_f64() * 1e3;
             }
             assert!(start.elapsed() < PATIENCE, "no verdict came");
-            thread::sleep(Duration::from_micros(200));
+            thread::sleep(self.pause);
         }
     }
 }

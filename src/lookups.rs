@@ -37,6 +37,9 @@ pub use together::{
 pub const NO_KEY: &str =
     "it cannot be looked up: the table has no primary key to find the row by later";
 
+/// Seconds for which a lookup is fresh: its author may still look at the page.
+const FRESH: f64 = 1.0;
+
 /// A lookup that is due, as the worker claims it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Claimed {
@@ -97,6 +100,11 @@ pub struct Claimed {
 }
 
 impl Claimed {
+    /// Whether it had waited for no more than a moment when it was claimed.
+    pub fn is_fresh(&self) -> bool {
+        self.attempts <= 1 && self.age < FRESH
+    }
+
     /// Reads a row of the queue. One that makes no sense is an error, with its id: it must not stand in
     /// the way of the others.
     fn read(text: &str) -> Result<Claimed, (i64, String)> {

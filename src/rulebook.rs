@@ -2,6 +2,8 @@
 //! first use, compiled once, and thrown away when an invalidation says that something changed. Owns
 //! the caches and the reading; what the rules mean is the engine's.
 
+mod tables;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -14,11 +16,12 @@ use spamcheck_engine::policy::{Backing, CheckSetting, Mode, Policy, PolicySettin
 
 use crate::nesting;
 use crate::packed;
-use crate::protection::{Described, Protection, Stored};
+use crate::protection::{Described, Protection};
 use crate::report;
 use crate::rights;
 use crate::spi::{self, Arg};
 use crate::subtransaction;
+pub use tables::{Table, describe, ids, read_anew, stored, table};
 
 #[derive(Default)]
 struct Rulebook {
@@ -58,12 +61,16 @@ pub enum Unusable {
 /// Once in a backend's life.
 pub unsafe fn register_invalidation() {
     // SAFETY: the callback is a function of this library, which is never unloaded.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null()) };
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null());
+        tables::register_invalidation();
+    }
 }
 
 /// Only flags are set here: the callback runs in the middle of anything.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    tables::read_anew();
     if relation == pg_sys::Oid::INVALID || relation == SENTINEL.get() {
         STALE.set(true);
         CHANGES.set(CHANGES.get().wrapping_add(1));
@@ -285,42 +292,6 @@ fn partition_key(partition: pg_sys::Oid) -> Vec<String> {
         &[Arg::Oid(partition)],
     )
     .unwrap_or_default()
-}
-
-/// What protect() stored under an id.
-pub fn stored(id: i32) -> Option<Stored> {
-    spi::json_now(
-        "SELECT convert_to(to_jsonb(p)::text, 'UTF8') FROM spamcheck._protection p WHERE p.id = $1",
-        &[Arg::Int(id)],
-    )
-}
-
-/// The protected table of an id, as its triggers say; None: no table has them.
-pub fn describe(id: i32) -> Option<Described> {
-    spi::json_now(
-        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'partitioned', c.relkind = 'p', 'forced', c.relforcerowsecurity, 'key', coalesce(k.key, '[]'))::text, 'UTF8')
-           FROM spamcheck._protected_relation r
-           JOIN pg_class c ON c.oid = r.relation
-           JOIN pg_namespace n ON n.oid = c.relnamespace
-           LEFT JOIN LATERAL (
-               SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, -1),
-                                'OPERATOR(' || quote_ident(onsp.nspname) || '.' || o.oprname || ')')
-                                ORDER BY x.n) AS key
-                 FROM (SELECT i.indkey, i.indclass, i.indnkeyatts FROM pg_index i
-                        WHERE i.indrelid = c.oid AND i.indisunique AND (i.indimmediate OR i.indisprimary) AND i.indisvalid
-                          AND i.indpred IS NULL AND i.indexprs IS NULL
-                          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
-                                           AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND NOT a.attnotnull)
-                        ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) i,
-                      generate_series(0, i.indnkeyatts - 1) AS x(n),
-                      pg_attribute a, pg_opclass oc, pg_amop ao, pg_operator o, pg_namespace onsp
-                WHERE a.attrelid = c.oid AND a.attnum = i.indkey[x.n]
-                  AND oc.oid = i.indclass[x.n] AND ao.amopfamily = oc.opcfamily
-                  AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-                  AND ao.amopstrategy = 3 AND o.oid = ao.amopopr AND onsp.oid = o.oprnamespace) k ON true
-          WHERE r.id = $1",
-        &[Arg::Int(id)],
-    )
 }
 
 fn read_policy(name: &str) -> Option<Rc<Policy>> {

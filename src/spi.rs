@@ -221,6 +221,20 @@ pub fn repeatedly<T>(query: &str, work: impl FnOnce(Run<'_>) -> T) -> T {
     })
 }
 
+/// Runs a statement that is made up as needed and may write, and hands over its rows; its plan is kept by its
+/// text.
+pub fn rows_kept<T>(query: &str, args: &[Arg<'_>], each: impl FnMut(&Found) -> T) -> Vec<T> {
+    connected(|| {
+        let plan = kept_by_text(query, args);
+        let mut values: Vec<pg_sys::Datum> = args.iter().map(Arg::datum).collect();
+        // SAFETY: connected; the values are of the plan's types, and none is NULL.
+        let status = unsafe {
+            pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), std::ptr::null(), false, 0)
+        };
+        hand_over(status, each)
+    })
+}
+
 fn hand_over<T>(status: i32, mut each: impl FnMut(&Found) -> T) -> Vec<T> {
     if status < 0 {
         pgrx::error!("pg_spamcheck could not run a statement: SPI says {status}");

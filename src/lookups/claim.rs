@@ -4,6 +4,7 @@
 
 use super::Claimed;
 use crate::rights;
+use crate::rulebook;
 use crate::spi::{self, Arg};
 
 /// Whose work a lookup is.
@@ -25,7 +26,8 @@ macro_rules! of_lane {
     };
 }
 
-/// A statement that claims the lookups whose ids its `WITH` collects as `picked`.
+/// A statement that claims the lookups whose ids its `WITH` collects as `picked`. What is asked for a policy that
+/// is gone is given up all the same.
 macro_rules! claim {
     ($($picked:tt)+) => {
         concat!(
@@ -36,7 +38,7 @@ macro_rules! claim {
               RETURNING convert_to((to_jsonb(l) - ARRAY['relation', 'state', 'next_at', '_fingerprint', '_status', '_former'] || jsonb_build_object(
                   'age', CASE WHEN isfinite(l.created_at) THEN extract(epoch FROM clock_timestamp() - l.created_at) ELSE 0 END,
                   'patience', (SELECT CASE WHEN s.options ? 'give_up_after' THEN s.options ->> 'give_up_after' ELSE '15 days' END
-                                      FROM spamcheck.check_setting s WHERE s.policy = l.policy AND s.check_name = CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END)))::text, 'UTF8')"
+                                      FROM (VALUES (l.policy)) p(name) LEFT JOIN spamcheck.check_setting s ON s.policy = p.name AND s.check_name = CASE WHEN l.kind IN ('submit_spam', 'submit_ham') THEN 'akismet' ELSE l.kind END)))::text, 'UTF8')"
         )
     };
 }
@@ -46,21 +48,20 @@ macro_rules! claim {
 macro_rules! claim_of {
     ($lane:tt) => {
         claim!(
-            "protected AS MATERIALIZED (SELECT array_agg(r.id) AS ids FROM spamcheck._protected_relation r),
-             newest AS (
+            "newest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!($lane),
             " AND l.next_at <= (SELECT clock_timestamp())
-                    AND l._protection = ANY ((SELECT p.ids FROM protected p)::integer[])
-                  ORDER BY l.next_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
+                    AND l._protection = ANY ((SELECT convert_from($1, 'UTF8')::integer[])::integer[])
+                  ORDER BY l.next_at DESC LIMIT $2 FOR UPDATE SKIP LOCKED),
              oldest AS (
                  SELECT l.id FROM spamcheck.lookup l
                   WHERE l.state = 'queued' AND ",
             of_lane!($lane),
             " AND l.next_at <= (SELECT clock_timestamp())
-                    AND l._protection = ANY ((SELECT p.ids FROM protected p)::integer[])
-                  ORDER BY l.next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+                    AND l._protection = ANY ((SELECT convert_from($1, 'UTF8')::integer[])::integer[])
+                  ORDER BY l.next_at LIMIT $3 FOR UPDATE SKIP LOCKED),
              picked AS (SELECT n.id FROM newest n UNION SELECT o.id FROM oldest o)"
         )
     };
@@ -74,13 +75,13 @@ macro_rules! next_of {
               WHERE l.state = 'queued' AND ",
             of_lane!($lane),
             " AND l.next_at < 'infinity'
-                AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))"
+                AND l._protection = ANY (ARRAY(SELECT p.id FROM spamcheck._protected_relation r JOIN spamcheck._protection p ON p.id = r.id))"
         )
     };
 }
 
-/// Takes up to `limit` lookups of a lane that are due and whose table is there: in the middle of a restore
-/// the queue comes before the triggers that say which table it is about.
+/// Takes up to `limit` lookups of a lane that are due and whose protection is whole: in the middle of a restore
+/// the queue may come before the triggers that say which table it is about, and before the mapping.
 pub fn claim(lane: Lane, limit: usize) -> Vec<Claimed> {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
     let oldest = (limit + 3) / 4;
@@ -88,7 +89,8 @@ pub fn claim(lane: Lane, limit: usize) -> Vec<Claimed> {
         Lane::Akismet => claim_of!(akismet),
         Lane::Trackbacks => claim_of!(trackbacks),
     };
-    claimed(statement, &[Arg::Int(limit - oldest), Arg::Int(oldest)])
+    let protected = rulebook::ids();
+    claimed(statement, &[Arg::Text(&protected), Arg::Int(limit - oldest), Arg::Int(oldest)])
 }
 
 /// Takes one lookup to find out whether Akismet answers again: of the newest that are due one that has
@@ -101,11 +103,11 @@ pub fn claim_probe() -> Vec<Claimed> {
                   WHERE l.state = 'queued' AND ",
             of_lane!(akismet),
             " AND l.next_at <= (SELECT clock_timestamp())
-                    AND l._protection = ANY (ARRAY(SELECT r.id FROM spamcheck._protected_relation r))
+                    AND l._protection = ANY ((SELECT convert_from($1, 'UTF8')::integer[])::integer[])
                   ORDER BY l.next_at DESC LIMIT 100 FOR UPDATE SKIP LOCKED),
              picked AS (SELECT d.id FROM due d ORDER BY d.last_error IS NOT NULL, d.next_at DESC LIMIT 1)"
         ),
-        &[],
+        &[Arg::Text(&rulebook::ids())],
     )
 }
 
@@ -114,7 +116,8 @@ fn claimed(statement: &'static str, args: &[Arg<'_>]) -> Vec<Claimed> {
     Claimed::read_all(texts)
 }
 
-/// Seconds until the next lookup of a lane is due; None: there is none.
+/// Seconds until the next lookup of a lane is due; None: there is none. The tables are those that the catalogs
+/// say: a claim may not have heard yet of one whose rows it was woken for.
 pub fn next_due(lane: Lane) -> Option<f64> {
     let query = match lane {
         Lane::Akismet => next_of!(akismet),

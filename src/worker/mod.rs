@@ -47,6 +47,7 @@ use crate::lookups;
 use crate::mailbox::Reader;
 use crate::rate;
 use crate::report;
+use crate::rulebook;
 use crate::settings::{self, Network};
 use crate::shared::{self, Database, Shared};
 use expiry::Expiry;
@@ -69,6 +70,8 @@ use trackback::Trackbacks;
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
 const TICK: Duration = Duration::from_secs(1);
+/// Seconds until lookups are claimed again that could not be.
+const LOCKED: f64 = 0.1;
 /// How often lookups of prepared transactions are looked for while there are any.
 const PREPARED_POLL: Duration = Duration::from_secs(2);
 
@@ -349,7 +352,7 @@ impl Worker {
         let prepared = self.database.prepared.load(Ordering::Acquire);
         let probing = !self.lane.is_open();
         let pipeline = &mut self.pipeline;
-        let Some((next, prepared)) = transaction("claiming lookups", || {
+        let Some((claimed, prepared)) = transaction("claiming lookups", || {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
             let claimed = if probing {
@@ -357,15 +360,26 @@ impl Worker {
             } else {
                 lookups::claim(lookups::Lane::Akismet, room)
             };
-            let next = if claimed.len() < room {
-                lookups::next_due(lookups::Lane::Akismet)
-            } else {
-                Some(0.0)
-            };
+            let number = claimed.len();
             pipeline.take(claimed);
-            (next, prepared)
+            (number, prepared)
         }) else {
             return false;
+        };
+        self.pipeline.send(&mut self.lane, &key, &self.network);
+        // Not before: somebody may wait for what was claimed.
+        let next = if claimed < room {
+            let next = transaction("looking ahead", || lookups::next_due(lookups::Lane::Akismet));
+            let Some(next) = next else { return false };
+            if claimed == 0 && next == Some(0.0) {
+                // Somebody has it locked, or the claim had not heard of its table yet.
+                rulebook::read_anew();
+                Some(LOCKED)
+            } else {
+                next
+            }
+        } else {
+            Some(0.0)
         };
         self.database.prepared.store(prepared, Ordering::Release);
         self.due = next
@@ -374,7 +388,6 @@ impl Worker {
             let poll = Instant::now() + PREPARED_POLL;
             self.due = Some(self.due.map_or(poll, |due| due.min(poll)));
         }
-        self.pipeline.send(&mut self.lane, &key, &self.network);
         true
     }
 }

@@ -1,7 +1,7 @@
 //! What came of lookups, until it is written: verdicts, decisions that were taken, lookups that go back into
 //! the queue. Owns when that is done and in how large lots; how a verdict is applied is settle.rs's.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ const MOST: usize = 1024;
 /// What waits to be written.
 pub struct Outcomes {
     database: &'static Database,
-    answered: Vec<Answered>,
+    /// Fresh ones first.
+    answered: VecDeque<Answered>,
     /// What Akismet said, to be kept.
     said: Vec<Said>,
     /// Decisions that Akismet took, and questions about rows that are gone.
@@ -44,7 +45,7 @@ impl Outcomes {
     pub fn new(database: &'static Database) -> Self {
         Self {
             database,
-            answered: Vec::new(),
+            answered: VecDeque::new(),
             said: Vec::new(),
             taken: Vec::new(),
             postponed: Vec::new(),
@@ -68,6 +69,11 @@ impl Outcomes {
         self.answered.len() >= MOST
     }
 
+    /// Whether the answer to a fresh lookup is among what waits.
+    pub fn any_fresh(&self) -> bool {
+        self.answered.front().is_some_and(|one| one.lookup.is_fresh())
+    }
+
     /// Whether a lookup has expired since this was last asked.
     pub fn has_expired(&mut self) -> bool {
         std::mem::take(&mut self.expired)
@@ -79,11 +85,11 @@ impl Outcomes {
             Verdict::Spam { detail } => {
                 let guid = detail["guid"].as_str().map(str::to_owned);
                 self.gather().said.push(Said { lookup: lookup.id, spam: true, guid });
-                self.answered.push(Answered { lookup, spam: true, detail });
+                self.take(Answered { lookup, spam: true, detail });
             }
             Verdict::Ham { guid } => {
                 self.gather().said.push(Said { lookup: lookup.id, spam: false, guid });
-                self.answered.push(Answered { lookup, spam: false, detail: Json::Null });
+                self.take(Answered { lookup, spam: false, detail: Json::Null });
             }
             Verdict::Provisional { again, guid } => {
                 self.database.answered.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +111,16 @@ impl Outcomes {
     pub fn again(&mut self, lookup: Claimed, answer: &Json) {
         let spam = answer["spam"].as_bool().unwrap_or(false);
         let detail = answer["detail"].clone();
-        self.gather().answered.push(Answered { lookup, spam, detail });
+        self.gather().take(Answered { lookup, spam, detail });
+    }
+
+    fn take(&mut self, one: Answered) {
+        if one.lookup.is_fresh() {
+            let fresh = self.answered.partition_point(|other| other.lookup.is_fresh());
+            self.answered.insert(fresh, one);
+        } else {
+            self.answered.push_back(one);
+        }
     }
 
     /// Nobody is to be asked: the row is gone.
@@ -142,7 +157,7 @@ impl Outcomes {
         }
         let since = self.since.take();
         let later = self.answered.split_off(self.answered.len().min(LOT));
-        let answered = std::mem::take(&mut self.answered);
+        let answered: Vec<Answered> = std::mem::take(&mut self.answered).into();
         let postponed = std::mem::take(&mut self.postponed);
         let taken = std::mem::take(&mut self.taken);
         let said_later = later.iter().map(|one| one.lookup.id).collect::<HashSet<_>>();
@@ -171,7 +186,9 @@ impl Outcomes {
                 (answered_later, postponed_later, taken_later, said_later),
             )
         })?;
-        (self.answered, self.postponed, self.taken, self.said) = locked;
+        let answered_later: Vec<Answered>;
+        (answered_later, self.postponed, self.taken, self.said) = locked;
+        self.answered = answered_later.into();
         let locked = !(self.postponed.is_empty() && self.taken.is_empty());
         if locked || !self.answered.is_empty() {
             let pause = if locked { pause.max(LOCKED) } else { pause };

@@ -26,6 +26,8 @@ use crate::worker::settle;
 const COMPANY: Duration = Duration::from_millis(4);
 /// The same while a backlog drains: a transaction costs as much as many answers.
 const CROWD: Duration = Duration::from_millis(15);
+/// Lookups that are claimed together with a fresh one.
+const FEW: usize = 32;
 /// How long unusable network settings keep requests from being tried.
 const RETRY: Duration = Duration::from_secs(30);
 /// How long a lookup waits whose policy does not ask Akismet now.
@@ -43,8 +45,8 @@ pub struct Pipeline {
     bell: Bell,
     http: Option<Http>,
     ready: VecDeque<Ready>,
-    /// Requests that are out, and half a window of those that go out as soon as these are answered: a
-    /// slot must not stay empty while the worker writes rows.
+    /// Requests that are out, and a window of those that go out as soon as these are answered: a slot must
+    /// not stay empty while the worker writes rows, also when all answers come at once.
     out: HashMap<i64, Claimed>,
     outcomes: Outcomes,
     /// Those of inserts that wait.
@@ -81,12 +83,13 @@ impl Pipeline {
         match (self.out.is_empty(), self.ready.is_empty()) {
             (true, _) => Duration::ZERO,
             (false, true) => COMPANY,
+            (false, false) if self.outcomes.any_fresh() => COMPANY,
             (false, false) => CROWD,
         }
     }
 
     /// Lookups that may be claimed now: up to a window ahead, but not one by one. A `fresh` row does not
-    /// wait for the others that are ready.
+    /// wait for the others that are ready, nor for many to be claimed with it.
     pub fn appetite(&self, network: &Network, lane: &Lane, fresh: bool) -> usize {
         let window = network.max_in_flight;
         if self.outcomes.are_many() {
@@ -98,10 +101,14 @@ impl Pipeline {
             // The lane is closed, or tries one.
             return room.saturating_sub(self.out.len() + self.ready.len());
         }
-        let space = (2 * window).saturating_sub(self.out.len() + self.ready.len()).min(LOT);
+        let in_hand = self.out.len() + self.ready.len();
+        let space = (3 * window).saturating_sub(in_hand).min(LOT);
+        // Places that only the fresh get.
+        let kept_free = (3 * window + window / 2 + 1).saturating_sub(in_hand);
         match space {
+            FEW.. if fresh => FEW,
+            _ if fresh => kept_free.min((window / 8).max(1)),
             _ if space * 2 >= window.min(LOT) => space,
-            _ if fresh => space.max(window / 8).max(1),
             _ => 0,
         }
     }
@@ -192,7 +199,11 @@ impl Pipeline {
             match akismet::request(&lookup, &options, key.clone(), network) {
                 Ok(request) => {
                     self.blog = Some(akismet::blog(&options, &lookup));
-                    http.send(request);
+                    // It does not wait behind those that lie ready.
+                    match lookup.is_fresh() {
+                        true => http.send_first(request),
+                        false => http.send(request),
+                    }
                     // Read again when a verdict is settled: hundreds of texts are out at a time.
                     lookup.submission = Json::Null;
                     self.out.insert(lookup.id, lookup);
@@ -210,7 +221,7 @@ impl Pipeline {
 
     fn may_send(&self, lane: &Lane, window: usize) -> bool {
         let room = lane.room(window);
-        self.is_out() < if room < window { room } else { window + window / 2 }
+        self.is_out() < if room < window { room } else { 2 * window }
     }
 
     /// Requests that nobody has begun are not made, and their lookups go back into the queue.

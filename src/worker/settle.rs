@@ -6,7 +6,6 @@ mod telling;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,6 @@ use spamcheck_engine::verdict::{Judgement, Verdict, sum};
 use spamcheck_engine::{LookupKind, Lookups, Policy};
 
 use crate::lookups::{self, Claimed, News, Postponed};
-use crate::protection::Stored;
 use crate::rulebook;
 use crate::shared::Database;
 use crate::subscription::Subscription;
@@ -225,10 +223,10 @@ fn gone(protection: i32, lookups: &[&Claimed]) -> Vec<i64> {
     let gone = subtransaction::attempt_within(
         SLOW,
         AssertUnwindSafe(|| {
-            let described = rights::as_extension(|| rulebook::describe(protection))?;
-            Some(rights::as_owner_of(pg_sys::Oid::from(described.root), || {
+            let table = rulebook::table(protection)?;
+            Some(rights::as_owner_of(pg_sys::Oid::from(table.described.root), || {
                 writing::limit_locks();
-                writing::gone(&described, lookups)
+                writing::gone(&table.described, lookups)
             }))
         }),
     );
@@ -241,17 +239,16 @@ pub fn wait_no_longer(protection: i32, keys: &[&Json]) -> Vec<bool> {
     let looked = subtransaction::attempt_within(
         LONGEST,
         AssertUnwindSafe(|| {
-            let described = rights::as_extension(|| rulebook::describe(protection))?;
-            let (stored, policy) = stored(protection)?;
-            rights::as_owner_of(pg_sys::Oid::from(described.root), || {
+            let table = rulebook::table(protection)?;
+            let policy = rulebook::policy(&table.stored.policy)?;
+            rights::as_owner_of(pg_sys::Oid::from(table.described.root), || {
                 writing::limit_locks();
-                if !writing::can_be_read(&described) {
+                if !writing::can_be_read(&table.described) {
                     return None;
                 }
                 let started = Instant::now();
                 let looks = |key: &&Json| {
-                    started.elapsed() < LONGEST / 2
-                        && !writing::may_wait((&stored, &described, &policy), key)
+                    started.elapsed() < LONGEST / 2 && !writing::may_wait(&table, &policy, key)
                 };
                 Some(keys.iter().map(looks).collect())
             })
@@ -285,10 +282,9 @@ pub fn settle_one(one: &Concluded) -> Settled {
         ..one.lookup.clone()
     };
     let lookup = &lookup;
-    let Some(described) = rights::as_extension(|| rulebook::describe(lookup.protection)) else {
-        return Settled::Overtaken;
-    };
-    let Some((stored, policy)) = stored(lookup.protection) else { return Settled::Overtaken };
+    let Some(table) = rulebook::table(lookup.protection) else { return Settled::Overtaken };
+    let Some(policy) = rulebook::policy(&table.stored.policy) else { return Settled::Overtaken };
+    let described = &table.described;
     if now.others && !lookups::lock_others(lookup.id) {
         return Settled::Locked;
     }
@@ -305,7 +301,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let news = !matches!(change, Change::Nothing) && judgement.verdict != before;
     let written = rights::as_owner_of(root, || {
         writing::limit_locks();
-        writing::apply(&stored, &described, &policy, lookup, change, now.others)
+        writing::apply(&table, &policy, lookup, change, now.others)
     });
     let written = match written {
         Ok(written) => written,
@@ -323,12 +319,12 @@ pub fn settle_one(one: &Concluded) -> Settled {
         }
     };
     let submission_id = (!judgement.findings.is_empty())
-        .then(|| log(&policy, &described, lookup, &judgement, before));
+        .then(|| log(&policy, described, lookup, &judgement, before));
     if let Some(subscription) = &written.subscription {
         unsubscribe(subscription, submission_id);
     }
     if news {
-        tell(&policy, &described, lookup, &judgement);
+        tell(&policy, described, lookup, &judgement);
     }
     if now.others {
         let enforced = policy.settings.mode == Mode::Enforce;
@@ -365,12 +361,6 @@ fn is_locked(failure: &Failure) -> bool {
         failure.code,
         PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED
     )
-}
-
-fn stored(id: i32) -> Option<(Stored, Rc<Policy>)> {
-    let stored = rights::as_extension(|| rulebook::stored(id))?;
-    let policy = rulebook::policy(&stored.policy)?;
-    Some((stored, policy))
 }
 
 /// What the answer comes to under the policy as it is now.

@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use pgrx::{Spi, pg_sys};
+use pgrx::pg_sys;
 use serde_json::Value as Json;
 use spamcheck_engine::mapping::StatusValue;
 use spamcheck_engine::policy::Mode;
@@ -13,16 +13,20 @@ use spamcheck_engine::{Policy, Verdict};
 use crate::constraints;
 use crate::lookups::{self, Claimed};
 use crate::nest_level;
-use crate::protection::{self, Bound, Described, Protection, Stored};
-use crate::row::{Column, Row, to_server};
+use crate::protection::{self, Bound, Described, Protection};
+use crate::row::{Column, Row};
+use crate::rulebook::Table;
 use crate::spi::{self, Arg};
-use crate::stored_row::{self, as_texts, condition, update};
+use crate::stored_row::{self, condition, update};
 use crate::submission::{self, hash_of};
 use crate::subscription::Subscription;
 
 /// How long the worker waits for other sessions' locks: less than the server takes to call it a deadlock, so
 /// that it is never a session that has to give way.
 pub const LOCKS_LIMIT: (&CStr, &CStr) = (c"lock_timeout", c"200ms");
+
+/// For queries by key: a plan that was made while the table was small would read all of it once it has grown.
+const BY_INDEX: (&CStr, &CStr) = (c"enable_seqscan", c"off");
 
 /// Limits for what the table's own triggers and other sessions' locks may take.
 pub fn limit_locks() {
@@ -71,14 +75,14 @@ pub struct Anew {
 
 /// Writes a change, and reads the status back if `others` want to know it.
 pub fn apply(
-    stored: &Stored,
-    described: &Described,
+    table: &Table,
     policy: &Rc<Policy>,
     lookup: &Claimed,
     change: Change,
     others: bool,
 ) -> Result<Written, Unwritten> {
-    let table = stored_row::table(described);
+    let Table { stored, described } = table;
+    let name = stored_row::table(described);
     if described.key.is_empty() {
         // In a restore the key may come after the triggers.
         pgrx::error!("the table has no primary key to find the row by");
@@ -91,32 +95,15 @@ pub fn apply(
     if !unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::RowExclusiveLock as i32) } {
         return Err(Unwritten::Locked);
     }
-    let args = as_texts(&parameters);
-    let select = format!("SELECT t.* FROM {table} t WHERE {condition}");
-    let query = to_server(&format!("{select} FOR UPDATE SKIP LOCKED"));
-    let (writes, subscription) = Spi::connect_mut(|client| {
-        let Ok(found) = client.update(query.as_c_str(), Some(1), &args) else {
-            return Err(Unwritten::Overtaken);
-        };
-        if found.is_empty() {
-            let there = client.update(to_server(&select).as_c_str(), Some(1), &args);
-            if there.is_ok_and(|there| !there.is_empty()) {
-                return Err(Unwritten::Locked);
-            }
-            if described.forced {
-                // Being invisible is not being gone.
-                pgrx::error!("row-level security may hide the row from the table's owner");
-            }
-            return Err(Unwritten::Overtaken);
-        }
-        // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read
-        // before the next SPI call.
+    let args: Vec<Arg<'_>> = parameters.iter().map(|part| Arg::Value(part)).collect();
+    let select = format!("SELECT t.* FROM {name} t WHERE {condition}");
+    let mut found = by_index(&format!("{select} FOR UPDATE SKIP LOCKED"), &args, |found| {
+        // SAFETY: the tuple is of the type that its descriptor describes.
         unsafe {
-            let rows = pg_sys::SPI_tuptable;
-            let tupdesc = (*rows).tupdesc;
+            let tupdesc = found.tupdesc;
             let bound = Protection::bind(stored, described, policy.clone(), tupdesc, None);
             let Ok(protection) = bound else { return Err(Unwritten::Overtaken) };
-            let row = Row::of_tuple(*(*rows).vals, tupdesc);
+            let row = Row::of_tuple(found.tuple, tupdesc);
             match since(lookup, row, tupdesc) {
                 Since::Nothing => {}
                 Since::Decision => return Err(Unwritten::Overtaken),
@@ -135,14 +122,24 @@ pub fn apply(
             };
             Ok((writes(&protection, policy.settings.mode, lookup, change), subscription))
         }
-    })?;
+    });
+    let Some(found) = found.pop() else {
+        if !by_index(&select, &args, |_| ()).is_empty() {
+            return Err(Unwritten::Locked);
+        }
+        if described.forced {
+            // Being invisible is not being gone.
+            pgrx::error!("row-level security may hide the row from the table's owner");
+        }
+        return Err(Unwritten::Overtaken);
+    };
+    let (writes, subscription) = found?;
     if writes.is_empty() {
         return Ok(Written { changed: false, status: None, subscription });
     }
     constraints::all_at_once();
-    update(&table, &condition, parameters.clone(), &writes, |_, _| ());
-    let bound = (stored, described, policy);
-    let status = if others { status_now(bound, &table, &condition, &parameters) } else { None };
+    update(&name, &condition, parameters.clone(), &writes, |_, _| ());
+    let status = if others { status_now(table, policy, &select, &args) } else { None };
     Ok(Written { changed: true, status, subscription })
 }
 
@@ -180,8 +177,7 @@ pub fn gone(described: &Described, lookups: &[&Claimed]) -> Vec<i64> {
         return Vec::new();
     }
     let table = stored_row::table(described);
-    // A plan that was made while the table was small would read all of it once it has grown.
-    nest_level::within(&[(c"enable_seqscan", c"off")], || {
+    nest_level::within(&[BY_INDEX], || {
         let gone = lookups.iter().filter(|lookup| {
             let Some((condition, key)) = condition(described, &lookup.row_key) else {
                 return false;
@@ -198,58 +194,44 @@ pub fn gone(described: &Described, lookups: &[&Claimed]) -> Vec<i64> {
 
 /// Whether the row may still wait for a moderator: it is there, and has the status of moderated rows if there
 /// is one. As the table's owner; what cannot be told is true.
-pub fn may_wait(
-    (stored, described, policy): (&Stored, &Described, &Rc<Policy>),
-    row_key: &Json,
-) -> bool {
+pub fn may_wait(table: &Table, policy: &Rc<Policy>, row_key: &Json) -> bool {
+    let Table { stored, described } = table;
     if described.key.is_empty() || described.forced {
         return true;
     }
     let Some((condition, parameters)) = condition(described, row_key) else { return true };
-    let table = stored_row::table(described);
-    let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition}"));
-    let args = as_texts(&parameters);
-    Spi::connect(|client| {
-        let Ok(found) = client.select(query.as_c_str(), Some(1), &args) else { return true };
-        if found.is_empty() {
-            return false;
-        }
+    let name = stored_row::table(described);
+    let query = format!("SELECT t.* FROM {name} t WHERE {condition}");
+    let args: Vec<Arg<'_>> = parameters.iter().map(|part| Arg::Value(part)).collect();
+    let waits = by_index(&query, &args, |found| {
         // SAFETY: as in `apply`.
         unsafe {
-            let rows = pg_sys::SPI_tuptable;
-            let tupdesc = (*rows).tupdesc;
-            let bound = Protection::bind(stored, described, policy.clone(), tupdesc, None);
+            let bound = Protection::bind(stored, described, policy.clone(), found.tupdesc, None);
             let Ok(protection) = bound else { return true };
             let writes = protection.status.moderate.as_ref().is_some_and(|all| !all.is_empty());
-            !writes || protection.status.is_moderate(Row::of_tuple(*(*rows).vals, tupdesc))
+            !writes || protection.status.is_moderate(Row::of_tuple(found.tuple, found.tupdesc))
         }
-    })
+    });
+    waits.into_iter().any(|waits| waits)
 }
 
 /// The status columns as they are now: the table's own triggers may have had their say.
-fn status_now(
-    (stored, described, policy): (&Stored, &Described, &Rc<Policy>),
-    table: &str,
-    condition: &str,
-    parameters: &[String],
-) -> Option<Json> {
-    let args = as_texts(parameters);
-    let query = to_server(&format!("SELECT t.* FROM {table} t WHERE {condition}"));
-    Spi::connect_mut(|client| {
-        // As a statement that may write: it must see what this transaction has written.
-        let found = client.update(query.as_c_str(), Some(1), &args).ok()?;
-        if found.is_empty() {
-            return None;
-        }
+fn status_now(table: &Table, policy: &Rc<Policy>, query: &str, key: &[Arg<'_>]) -> Option<Json> {
+    let Table { stored, described } = table;
+    let mut found = by_index(query, key, |found| {
         // SAFETY: as in `apply`.
         unsafe {
-            let rows = pg_sys::SPI_tuptable;
-            let tupdesc = (*rows).tupdesc;
-            let protection =
-                Protection::bind(stored, described, policy.clone(), tupdesc, None).ok()?;
-            lookups::status(&protection, Row::of_tuple(*(*rows).vals, tupdesc))
+            let bound = Protection::bind(stored, described, policy.clone(), found.tupdesc, None);
+            lookups::status(&bound.ok()?, Row::of_tuple(found.tuple, found.tupdesc))
         }
-    })
+    });
+    found.pop().flatten()
+}
+
+/// Runs a query that finds rows by their key. As a statement that may write: it sees what this transaction
+/// has written.
+fn by_index<T>(query: &str, key: &[Arg<'_>], each: impl FnMut(&spi::Found) -> T) -> Vec<T> {
+    nest_level::within(&[BY_INDEX], || spi::rows_kept(query, key, each))
 }
 
 /// What happened to a row since its lookup was queued.

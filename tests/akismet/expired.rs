@@ -68,6 +68,23 @@ fn a_row_that_expired_as_an_attempt_failed_is_freed_and_a_retry_still_counts() {
 }
 
 #[test]
+fn what_was_asked_for_a_policy_that_is_gone_is_given_up_all_the_same() {
+    let mut site = World::shared().site("{}");
+    site.run(
+        "BEGIN; INSERT INTO comments (author, ip, body) VALUES ('Ann', '203.0.113.7', 'hello');
+         UPDATE spamcheck.lookup SET next_at = now() + interval '1 hour'; COMMIT;
+         SELECT spamcheck.create_policy('new'); SELECT spamcheck.protect('comments', 'new');
+         SELECT spamcheck.drop_policy('default')",
+    );
+    assert_eq!(site.get("SELECT state FROM spamcheck.lookup"), "queued");
+    site.run(
+        "UPDATE spamcheck.lookup SET created_at = now() - interval '16 days', next_at = now()",
+    );
+    site.until(STATES, "expired true");
+    assert!(site.requests().is_empty());
+}
+
+#[test]
 fn a_row_that_another_lookup_holds_is_freed_when_that_one_has_passed() {
     let (gate, pages) = (Gate::shared(), PagesThatWait::start());
     gate.cluster.set("pg_spamcheck.allow_private_hosts", "on");

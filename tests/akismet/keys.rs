@@ -137,3 +137,43 @@ fn rows_without_a_key_are_not_asked_about_and_the_log_says_so() {
     let why = site.get("SELECT why FROM spamcheck.spam_checklog");
     assert!(why.contains("primary key"), "{why}");
 }
+
+#[test]
+fn a_row_is_found_whatever_its_table_has_become_since_the_verdict_before() {
+    let mut site = World::shared().site("{}");
+    site.run("CREATE DOMAIN slug AS text; CREATE SCHEMA blog");
+    let mut last = "";
+    for (change, table) in [
+        ("SELECT 1", "comments"),
+        ("ALTER TABLE comments RENAME TO posts", "posts"),
+        ("ALTER TABLE posts SET SCHEMA blog", "blog.posts"),
+        ("ALTER SCHEMA blog RENAME TO place", "place.posts"),
+        ("ALTER TABLE place.posts RENAME COLUMN id TO number", "place.posts"),
+        ("ALTER TABLE place.posts RENAME COLUMN status TO state", "place.posts"),
+        (
+            "ALTER TABLE place.posts DROP CONSTRAINT comments_pkey,
+                ADD COLUMN code slug DEFAULT gen_random_uuid()::text PRIMARY KEY",
+            "place.posts",
+        ),
+        ("ALTER DOMAIN slug RENAME TO short", "place.posts"),
+        ("ALTER DOMAIN short SET SCHEMA place", "place.posts"),
+        ("ALTER TABLE place.posts ALTER COLUMN code TYPE varchar(40)", "place.posts"),
+    ] {
+        site.run(change);
+        last = table;
+        let insert = format!(
+            "INSERT INTO {table} (author, ip, body)
+             VALUES ('akismet-guaranteed-spam', '203.0.113.7', 'once more')"
+        );
+        site.run(&insert);
+        site.until_all_answered();
+        let column = site.get(&format!(
+            "SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attname IN ('status', 'state')"
+        ));
+        let left = site
+            .get(&format!("SELECT count(*) FROM {table} WHERE {column} IS DISTINCT FROM 'spam'"));
+        assert_eq!(left, "0", "after {change}");
+    }
+    let asked = site.requests().len();
+    assert_eq!(site.get(&format!("SELECT count(*) FROM {last}")), asked.to_string(), "once each");
+}

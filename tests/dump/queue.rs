@@ -116,6 +116,42 @@ fn lookups_restored_before_their_triggers_and_keys_are_not_lost() {
     answered(&copy, 10);
 }
 
+#[test]
+fn lookups_are_answered_in_whatever_order_a_parallel_restore_brings_what_they_need() {
+    let (cluster, _akismet) = asking();
+    let database = waiting(cluster, 10);
+    let own =
+        ["--section=data", "--schema=spamcheck", "--exclude-table-data=spamcheck._protection"];
+    let own = due(&dumped(&database, &own), &database);
+    let parts = [
+        own,
+        dumped(&database, &["--section=post-data"]),
+        dumped(&database, &["--section=data", "--table=spamcheck._protection"]),
+    ];
+    assert!(parts[2].contains("COPY spamcheck._protection"));
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let copy = cluster.empty_database();
+        restored(&copy, &dumped(&database, &["--section=pre-data"]));
+        restored(&copy, &dumped(&database, &["--section=data", "--exclude-schema=spamcheck"]));
+        wait::until(SOON, "the copy's worker", || copy.worker_pid().is_some());
+        for part in order {
+            brought(&copy, &parts[part]);
+        }
+        answered(&copy, 10);
+    }
+}
+
+/// Restores a part, and lets the copy's worker have the turn that it was woken for, if it was.
+fn brought(copy: &Database<'_>, part: &str) {
+    let mut client = copy.client();
+    let turn = "SELECT state_change::text FROM pg_stat_activity
+         WHERE pid = (SELECT pid FROM spamcheck.stat_worker)";
+    let before = texts(&mut client, turn);
+    restored(copy, part);
+    let _ =
+        wait::poll(Duration::from_secs(1), || (texts(&mut client, turn) != before).then_some(()));
+}
+
 /// Makes sure that the copy's worker has had a turn since: it answers a lookup about another table.
 fn nudged(copy: &Database<'_>) {
     let mut client = copy.client();
