@@ -2,13 +2,18 @@
 //! its status written. Owns the statements, for the worker's verdicts and the moderators' decisions alike;
 //! what is to be written is theirs to say. Callers have the rights of the table's owner.
 
+use std::borrow::Cow;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
 use serde_json::Value as Json;
 use spamcheck_engine::mapping::StatusValue;
 
+use crate::checked;
 use crate::key;
+use crate::lookups::{self, Moved};
 use crate::protection::{self, Described};
+use crate::rights;
 use crate::row::{Column, to_server};
 use crate::spi::{self, quoted};
 
@@ -26,6 +31,37 @@ pub fn as_texts(parameters: &[String]) -> Vec<DatumWithOid<'_>> {
         unsafe { DatumWithOid::new(spi::text_datum(parameter), pg_sys::TEXTOID) }
     };
     parameters.iter().map(text).collect()
+}
+
+/// Whether a key is made of the columns of the table's key as it is now.
+pub fn has_key(described: &Described, row_key: &Json) -> bool {
+    row_key.as_object().is_some_and(|columns| {
+        columns.len() == described.key.len()
+            && described.key.iter().all(|(name, ..)| columns.contains_key(name))
+    })
+}
+
+/// The table as it would be with the columns of this key as its own: a row may have been named before the table
+/// got another primary key. None: some of the columns are gone.
+pub fn with_key_of<'d>(described: &'d Described, row_key: &Json) -> Option<Cow<'d, Described>> {
+    if has_key(described, row_key) {
+        return Some(Cow::Borrowed(described));
+    }
+    let name = format!("{}.{}", quoted(&described.schema), quoted(&described.name));
+    let columns = rights::as_extension(|| protection::operators_of(&name));
+    let former = row_key.as_object()?.keys().map(|name| {
+        let (type_name, operator) = columns.get(name)?.clone();
+        Some((name.clone(), type_name, operator))
+    });
+    let key = former.collect::<Option<Vec<_>>>()?;
+    Some(Cow::Owned(Described { key, ..described.clone() }))
+}
+
+/// A row was found by the key that its table had before: what is known of it follows.
+pub fn follow_key(protection: i32, from: &Json, to: &Json) {
+    let mut moved = Moved::default();
+    checked::rename_row(protection, from, to, &mut moved.checked);
+    lookups::rename_row(protection, from, to, &mut moved);
 }
 
 /// The condition that finds the row in `t`, with its parameters; None: such a key finds nothing.

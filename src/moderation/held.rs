@@ -2,6 +2,7 @@
 //! it, and written with the rights of the table's owner. Owns these; which status it gets is
 //! decided elsewhere.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgSqlErrorCode, Spi, pg_sys};
@@ -12,14 +13,13 @@ use spamcheck_engine::mapping::StatusValue;
 use super::findings::{self, Finding};
 use super::place::Place;
 use crate::constraints::{self, Reach};
-use crate::lookups::Moved;
-use crate::protection::{self, Described, Protection, Writes};
+use crate::protection::{self, Protection, Writes};
 use crate::row::{Column, Row, to_server};
 use crate::spi::{self, Arg};
-use crate::stored_row::{self, as_texts, condition};
+use crate::stored_row::{self, as_texts, condition, follow_key, with_key_of};
 use crate::subscription::Subscription;
 use crate::whole_row::{self, Values};
-use crate::{checked, decisions, key, lookups, report, rights, submission, subtransaction};
+use crate::{decisions, key, lookups, report, rights, submission, subtransaction};
 
 /// A row of a protected table.
 pub struct Held {
@@ -49,23 +49,6 @@ const HIDDEN: &str = "row-level security may hide the row from the table's owner
 pub fn hold(place: &Place, row_key: &Json) -> Option<Held> {
     let (condition, parameters) = condition(&place.described, row_key)?;
     hold_where(place, &condition, &parameters, row_key)
-}
-
-/// The table as it would be with the primary key that it had when a row got this key; None: it has it still, or
-/// its columns are gone.
-fn with_former_key(place: &Place, row_key: &Json) -> Option<Described> {
-    let key = row_key.as_object()?;
-    if place.described.key.iter().all(|(name, ..)| key.contains_key(name))
-        && place.described.key.len() == key.len()
-    {
-        return None;
-    }
-    let columns = rights::as_extension(|| protection::operators_of(&place.relation()));
-    let former = key.keys().map(|name| {
-        let (type_name, operator) = columns.get(name)?.clone();
-        Some((name.clone(), type_name, operator))
-    });
-    Some(Described { key: former.collect::<Option<Vec<_>>>()?, ..place.described.clone() })
 }
 
 /// Locks the one row that a condition finds.
@@ -144,10 +127,10 @@ pub fn hold_found(place: &Place, finding: &Finding) -> Found {
     let Some(key) = &finding.row_key else {
         return Found { row: None, replaced: place.by_name };
     };
-    let held = match with_former_key(place, key) {
-        None => hold(place, key),
-        Some(former) => condition(&former, key)
+    let held = match with_key_of(&place.described, key) {
+        Some(Cow::Owned(former)) => condition(&former, key)
             .and_then(|(condition, parameters)| hold_where(place, &condition, &parameters, key)),
+        _ => hold(place, key),
     };
     let Some(held) = held else {
         return Found { row: None, replaced: place.by_name };
@@ -158,16 +141,9 @@ pub fn hold_found(place: &Place, finding: &Finding) -> Found {
         finding.reversed || held.is_kept_back() || !finding.contradicts(&held.submission)
     };
     if same && held.row_key != *key && !place.by_name {
-        follow(finding.protection, key, &held.row_key);
+        follow_key(finding.protection, key, &held.row_key);
     }
     Found { row: same.then_some(held), replaced: !same }
-}
-
-/// The table's primary key is another one than when a row was judged: what is known of the row follows.
-fn follow(protection: i32, from: &Json, to: &Json) {
-    let mut moved = Moved::default();
-    checked::rename_row(protection, from, to, &mut moved.checked);
-    lookups::rename_row(protection, from, to, &mut moved);
 }
 
 /// The class of errors such as "invalid input syntax for type integer", as the server packs it.

@@ -22,7 +22,7 @@ use crate::shared::Database;
 use crate::subscription::Subscription;
 use crate::subtransaction::Failure;
 use crate::worker::writing::{self, Change, LOCKS_LIMIT, Unwritten};
-use crate::{calls, decisions, nest_level, report, rights, subtransaction};
+use crate::{calls, decisions, nest_level, report, rights, stored_row, subtransaction};
 use telling::{before, log, tell};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
@@ -270,7 +270,7 @@ pub fn settle_in_session(one: &Concluded) -> Result<Settled, Failure> {
 /// Applies one verdict.
 pub fn settle_one(one: &Concluded) -> Settled {
     let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
-    let lookup = Claimed {
+    let mut lookup = Claimed {
         row_key: now.row_key,
         submission: now.submission,
         submission_id: now.submission_id,
@@ -281,7 +281,6 @@ pub fn settle_one(one: &Concluded) -> Settled {
         total: now.total,
         ..one.lookup.clone()
     };
-    let lookup = &lookup;
     let Some(table) = rulebook::table(lookup.protection) else { return Settled::Overtaken };
     let Some(policy) = rulebook::policy(&table.stored.policy) else { return Settled::Overtaken };
     let described = &table.described;
@@ -289,7 +288,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
         return Settled::Locked;
     }
     let root = pg_sys::Oid::from(described.root);
-    let judgement = judgement(&policy, lookup, one.found.clone());
+    let judgement = judgement(&policy, &lookup, one.found.clone());
     let change = match judgement.verdict {
         Verdict::Ham if !lookup.held => Change::Nothing,
         // What still holds the row gives it back its own status, or does not.
@@ -297,11 +296,12 @@ pub fn settle_one(one: &Concluded) -> Settled {
         Verdict::Ham => Change::Release,
         verdict => Change::To(verdict),
     };
-    let before = before(&policy, lookup);
+    let found_by = stored_row::with_key_of(described, &lookup.row_key);
+    let before = before(&policy, &lookup);
     let news = !matches!(change, Change::Nothing) && judgement.verdict != before;
     let written = rights::as_owner_of(root, || {
         writing::limit_locks();
-        writing::apply(&table, &policy, lookup, change, now.others)
+        writing::apply(&table, found_by.as_deref(), &policy, &lookup, change, now.others)
     });
     let written = match written {
         Ok(written) => written,
@@ -318,13 +318,17 @@ pub fn settle_one(one: &Concluded) -> Settled {
             return Settled::Locked;
         }
     };
+    if let Some(row_key) = &written.row_key {
+        stored_row::follow_key(lookup.protection, &lookup.row_key, row_key);
+        lookup.row_key.clone_from(row_key);
+    }
     let submission_id = (!judgement.findings.is_empty())
-        .then(|| log(&policy, described, lookup, &judgement, before));
+        .then(|| log(&policy, described, &lookup, &judgement, before));
     if let Some(subscription) = &written.subscription {
         unsubscribe(subscription, submission_id);
     }
     if news {
-        tell(&policy, described, lookup, &judgement);
+        tell(&policy, described, &lookup, &judgement);
     }
     if now.others {
         let enforced = policy.settings.mode == Mode::Enforce;

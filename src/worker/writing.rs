@@ -11,6 +11,7 @@ use spamcheck_engine::policy::Mode;
 use spamcheck_engine::{Policy, Verdict};
 
 use crate::constraints;
+use crate::key;
 use crate::lookups::{self, Claimed};
 use crate::nest_level;
 use crate::protection::{self, Bound, Described, Protection};
@@ -51,6 +52,8 @@ pub struct Written {
     pub changed: bool,
     /// Its status columns afterwards, if they were asked for and written.
     pub status: Option<Json>,
+    /// Its key, if that is another one than the lookup has: the table got another primary key meanwhile.
+    pub row_key: Option<Json>,
     /// Whom the policy unsubscribes for it.
     pub subscription: Option<Subscription>,
 }
@@ -76,6 +79,7 @@ pub struct Anew {
 /// Writes a change, and reads the status back if `others` want to know it.
 pub fn apply(
     table: &Table,
+    found_by: Option<&Described>,
     policy: &Rc<Policy>,
     lookup: &Claimed,
     change: Change,
@@ -87,7 +91,10 @@ pub fn apply(
         // In a restore the key may come after the triggers.
         pgrx::error!("the table has no primary key to find the row by");
     }
-    let Some((condition, parameters)) = condition(described, &lookup.row_key) else {
+    let Some(found_by) = found_by else {
+        pgrx::error!("columns of the key that the row had are gone: {}", lookup.row_key);
+    };
+    let Some((condition, parameters)) = condition(found_by, &lookup.row_key) else {
         return Err(Unwritten::Overtaken);
     };
     let root = pg_sys::Oid::from(described.root);
@@ -120,9 +127,14 @@ pub fn apply(
                 Change::To(verdict) => Subscription::to_end(&protection, row, verdict),
                 Change::Nothing | Change::Release => None,
             };
-            Ok((writes(&protection, policy.settings.mode, lookup, change), subscription))
+            let former = !stored_row::has_key(described, &lookup.row_key);
+            let row_key = if former { key::of_row(&protection, row) } else { None };
+            Ok((writes(&protection, policy.settings.mode, lookup, change), subscription, row_key))
         }
     });
+    if found.len() > 1 {
+        pgrx::error!("several rows have the key that the row had: {}", lookup.row_key);
+    }
     let Some(found) = found.pop() else {
         if !by_index(&select, &args, |_| ()).is_empty() {
             return Err(Unwritten::Locked);
@@ -133,14 +145,14 @@ pub fn apply(
         }
         return Err(Unwritten::Overtaken);
     };
-    let (writes, subscription) = found?;
+    let (writes, subscription, row_key) = found?;
     if writes.is_empty() {
-        return Ok(Written { changed: false, status: None, subscription });
+        return Ok(Written { changed: false, status: None, row_key, subscription });
     }
     constraints::all_at_once();
     update(&name, &condition, parameters.clone(), &writes, |_, _| ());
     let status = if others { status_now(table, policy, &select, &args) } else { None };
-    Ok(Written { changed: true, status, subscription })
+    Ok(Written { changed: true, status, row_key, subscription })
 }
 
 impl Anew {
@@ -178,7 +190,8 @@ pub fn gone(described: &Described, lookups: &[&Claimed]) -> Vec<i64> {
     }
     let table = stored_row::table(described);
     nest_level::within(&[BY_INDEX], || {
-        let gone = lookups.iter().filter(|lookup| {
+        let named = lookups.iter().filter(|l| stored_row::has_key(described, &l.row_key));
+        let gone = named.filter(|lookup| {
             let Some((condition, key)) = condition(described, &lookup.row_key) else {
                 return false;
             };
@@ -196,7 +209,7 @@ pub fn gone(described: &Described, lookups: &[&Claimed]) -> Vec<i64> {
 /// is one. As the table's owner; what cannot be told is true.
 pub fn may_wait(table: &Table, policy: &Rc<Policy>, row_key: &Json) -> bool {
     let Table { stored, described } = table;
-    if described.key.is_empty() || described.forced {
+    if described.forced || !stored_row::has_key(described, row_key) {
         return true;
     }
     let Some((condition, parameters)) = condition(described, row_key) else { return true };

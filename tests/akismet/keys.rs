@@ -177,3 +177,53 @@ fn a_row_is_found_whatever_its_table_has_become_since_the_verdict_before() {
     let asked = site.requests().len();
     assert_eq!(site.get(&format!("SELECT count(*) FROM {last}")), asked.to_string(), "once each");
 }
+
+#[test]
+fn a_row_is_found_by_the_key_that_it_had_when_its_table_gets_another() {
+    for (change, key) in [
+        ("ADD PRIMARY KEY (number)", "number"),
+        ("ADD PRIMARY KEY (id, number)", "id"),
+        ("ADD COLUMN code uuid NOT NULL DEFAULT gen_random_uuid(), ADD PRIMARY KEY (code)", "code"),
+    ] {
+        let mut site = World::shared().bare_site("{}");
+        site.run(
+            "CREATE TABLE comments (id serial PRIMARY KEY, number int NOT NULL, author text, ip inet, body text,
+                 status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+             SELECT spamcheck.protect('comments');
+             BEGIN; INSERT INTO comments (number, author, ip, body)
+                SELECT 7 - n, CASE n % 2 WHEN 0 THEN 'akismet-guaranteed-spam' ELSE 'Ann' END, '203.0.113.7', 'text ' || n
+                  FROM generate_series(1, 6) n;
+             UPDATE spamcheck.lookup SET next_at = now() + interval '1 hour'; COMMIT",
+        );
+        site.run(&format!("ALTER TABLE comments DROP CONSTRAINT comments_pkey, {change}"));
+        // As if they had waited: whether the rows are gone is looked at first.
+        site.run(
+            "UPDATE spamcheck.lookup SET next_at = now(), created_at = now() - interval '1 minute'",
+        );
+        site.until_all_answered();
+        let statuses = site.get("SELECT string_agg(status, ' ' ORDER BY id) FROM comments");
+        assert_eq!(statuses, "approved spam approved spam approved spam", "{change}");
+        assert_eq!(site.requests().len(), 6, "{change}: each once");
+        let named = site.get(&format!(
+            "SELECT count(*) FROM spamcheck.spam_checklog l JOIN comments c ON l.row_key ->> '{key}' = c.{key}::text
+              WHERE c.status = 'spam' AND l.outcome = 'suppressed'"
+        ));
+        assert_eq!(named, "3", "{change}: the log knows the row by its new key");
+    }
+}
+
+#[test]
+fn a_row_whose_keys_column_is_gone_is_not_mistaken_for_another() {
+    let mut site = World::shared().bare_site("{}");
+    site.run(
+        "CREATE TABLE comments (id serial PRIMARY KEY, number int NOT NULL, body text,
+             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+         SELECT spamcheck.protect('comments');
+         BEGIN; INSERT INTO comments (number, body) VALUES (2, 'akismet-guaranteed-spam'), (1, 'fine');
+         UPDATE spamcheck.lookup SET next_at = now() + interval '1 hour'; COMMIT;
+         ALTER TABLE comments DROP COLUMN id, ADD PRIMARY KEY (number);
+         UPDATE spamcheck.lookup SET next_at = now()",
+    );
+    site.until("SELECT max(last_error) FROM spamcheck.lookup", r#"the verdict could not be written: columns of the key that the row had are gone: {"id":1}"#);
+    assert_eq!(site.get("SELECT string_agg(DISTINCT status, ' ') FROM comments"), "approved");
+}
