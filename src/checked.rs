@@ -37,13 +37,19 @@ const KEEP: &str =
                 CASE WHEN l._held THEN l._former ELSE l._status END, l._former, l._total
            FROM said r JOIN spamcheck.lookup l ON l.id = r.lookup
           WHERE l.id = ANY (ARRAY(SELECT s.lookup FROM said s)) AND l.kind = 'akismet' AND l.row_key IS NOT NULL
+            AND NOT EXISTS (SELECT FROM spamcheck._checked k
+                             WHERE k.protection = l._protection AND k.row_key = l.row_key AND k.checked_at > l.created_at
+                               AND k.fingerprint <> l._fingerprint AND l.reason IS DISTINCT FROM 'edit')
+            AND NOT EXISTS (SELECT FROM spamcheck.lookup y
+                             WHERE y._protection = l._protection AND y.row_key = l.row_key AND y.kind = 'akismet' AND y.id > l.id)
           ORDER BY l._protection, l.row_key, l.id DESC
          ON CONFLICT (protection, row_key) WHERE row_key IS NOT NULL DO UPDATE
             SET result = excluded.result, guid = excluded.guid, checked_at = excluded.checked_at, decided = false,
                 submission = excluded.submission, fingerprint = excluded.fingerprint, status = excluded.status,
                 former = excluded.former, total = excluded.total";
 
-/// Keeps answers, before their lookups go: those that were taken back meanwhile are passed over.
+/// Keeps answers, before their lookups go: those that were taken back meanwhile are passed over, and so are late ones
+/// about a row whose key another one has, which Akismet was asked about since.
 pub fn keep(said: &[Said]) {
     if said.is_empty() {
         return;
@@ -100,6 +106,23 @@ impl Original {
     pub fn is_of(&self, submission_id: Option<i64>) -> bool {
         submission_id.is_some() && self.submission_id == submission_id
     }
+}
+
+/// Whether the last answer about the row with that key was about this content.
+pub fn is_about(protection: i32, row_key: &Json, fingerprint: &Json) -> bool {
+    let found = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck._checked c
+              WHERE c.protection = $1 AND c.row_key = convert_from($2, 'UTF8')::jsonb
+                AND c.fingerprint = convert_from($3, 'UTF8')::jsonb",
+            &[
+                Arg::Int(protection),
+                Arg::Text(&row_key.to_string()),
+                Arg::Text(&fingerprint.to_string()),
+            ],
+        )
+    });
+    found.is_some()
 }
 
 /// What is known of a row, and of submissions that were rejected before it was stored, the latest first.

@@ -30,7 +30,8 @@ pub use claim::{Lane, claim, claim_probe, next_due};
 pub use expired::{Unheld, expire, held_in_vain, let_go, next_to_expire};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
 pub use together::{
-    News, current, drop_others, hold, lock_holding, lock_others, pass, release, tell_others,
+    News, current, drop_others, has_younger, hold, lock_holding, lock_others, pass, release,
+    tell_others,
 };
 
 /// Why nothing can be looked up about a row that nobody could find again.

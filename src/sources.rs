@@ -133,7 +133,8 @@ pub enum Outcome {
 #[derive(Deserialize)]
 struct Stored {
     url: Option<String>,
-    /// Whether it was never fetched, or is to be taken as it comes.
+    /// Whether it was never fetched, or is to be taken as it comes. Who says so speaks of the next fetch: if
+    /// that fails, what comes after an outage is looked at again.
     anew: bool,
     failures: i32,
 }
@@ -144,7 +145,8 @@ pub fn settle(source: &Source, outcome: Outcome) {
     references::without_checks(|| {
         let stored: Option<Stored> = spi::write_returning(
             "SELECT convert_to(to_jsonb(l)::text, 'UTF8')
-               FROM (SELECT l.source_url AS url, l.refreshed_at IS NULL OR coalesce(s.url NOT IN ('', l.source_url), false) AS anew,
+               FROM (SELECT l.source_url AS url,
+                            l.refreshed_at IS NULL AND coalesce(s.failures, 0) = 0 OR coalesce(s.url NOT IN ('', l.source_url), false) AS anew,
                             coalesce(s.failures, 0) AS failures
                        FROM spamcheck.list l LEFT JOIN spamcheck._source s ON s.list = l.name
                       WHERE l.name = convert_from($1, 'UTF8') FOR NO KEY UPDATE OF l) l",

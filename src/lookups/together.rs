@@ -52,6 +52,19 @@ pub fn current(id: i64) -> Option<Current> {
     })
 }
 
+/// Whether a later lookup asks the same about what is by now the row with that key.
+pub fn has_younger(id: i64) -> bool {
+    let found = rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.lookup l JOIN spamcheck.lookup o
+                 ON o._protection = l._protection AND o.row_key = l.row_key AND o.kind = l.kind AND o.id > l.id
+              WHERE l.id = $1 LIMIT 1",
+            &[Arg::Big(id)],
+        )
+    });
+    found.is_some()
+}
+
 /// Locks the other lookups of a row, before anything is done about it: who waits for them while holding
 /// this one would deadlock with who deletes them all. False: somebody else has one of them.
 pub fn lock_others(id: i64) -> bool {

@@ -33,6 +33,7 @@ pub mod siteverify;
 mod smtp;
 mod spent;
 mod trackback;
+mod turns;
 mod writing;
 
 use std::sync::atomic::Ordering;

@@ -21,8 +21,8 @@ use crate::rulebook;
 use crate::shared::Database;
 use crate::subscription::Subscription;
 use crate::subtransaction::Failure;
-use crate::worker::writing::{self, Change, LOCKS_LIMIT, Unwritten};
-use crate::{calls, decisions, nest_level, report, rights, stored_row, subtransaction};
+use crate::worker::writing::{self, Anew, Change, LOCKS_LIMIT, Unwritten};
+use crate::{calls, checked, decisions, nest_level, report, rights, stored_row, subtransaction};
 use telling::{before, log, tell};
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
@@ -306,7 +306,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let written = match written {
         Ok(written) => written,
         // Who is no worker has asked nobody, and leaves asking to the lookups that there are.
-        Err(Unwritten::Edited(anew)) if calls::is_worker() => {
+        Err(Unwritten::Edited(anew)) if calls::is_worker() && !is_asked(&lookup, &anew) => {
             lookups::ask_anew(lookup.id, &anew.submission, &anew.fingerprint, lookup.held);
             return Settled::Anew;
         }
@@ -346,6 +346,15 @@ pub fn settle_one(one: &Concluded) -> Settled {
         }
     }
     if written.changed { Settled::Applied } else { Settled::Done }
+}
+
+/// Whether somebody is being asked, or was, about what is in the row now: the row that a lookup is about may be gone,
+/// and another one have its key.
+fn is_asked(lookup: &Claimed, now: &Anew) -> bool {
+    lookups::has_younger(lookup.id)
+        || !lookup.held
+            && lookup.kind == LookupKind::Akismet.name()
+            && checked::is_about(lookup.protection, &lookup.row_key, &now.fingerprint)
 }
 
 /// Unsubscribes without waiting for long: the locks of the rows that were settled before are held meanwhile. A

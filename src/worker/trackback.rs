@@ -20,9 +20,12 @@ use crate::worker::pool::{Bell, Job, Pool};
 use crate::worker::presence::transaction;
 use crate::worker::resolve::{self, Unresolved};
 use crate::worker::settle::{self, Concluded};
+use crate::worker::turns::Turns;
 
-/// Questions that are out at the same time.
+/// Questions that are in hand at the same time.
 const AT_ONCE: usize = 16;
+/// Seconds until lookups are claimed again that somebody has locked.
+const NOT_FREE: f64 = 0.1;
 /// How long it may take until lookups are noticed that were made due by hand.
 const PERHAPS: Duration = Duration::from_secs(1);
 /// How often lookups of prepared transactions are looked for while there are any.
@@ -78,12 +81,20 @@ impl Job for Inquiry {
     }
 }
 
+/// A question that is out.
+struct Out {
+    lookup: Claimed,
+    question: Question,
+    since: Instant,
+}
+
 /// The lane.
 pub struct Trackbacks {
     database: &'static Database,
     pool: Pool<Inquiry>,
     ready: VecDeque<(Claimed, Question)>,
-    out: HashMap<i64, (Claimed, Question)>,
+    out: HashMap<i64, Out>,
+    turns: Turns,
     concluded: Vec<Concluded>,
     postponed: Vec<Postponed>,
     /// When to claim again; None: when woken.
@@ -102,6 +113,7 @@ impl Trackbacks {
             pool: Pool::new(bell),
             ready: VecDeque::new(),
             out: HashMap::new(),
+            turns: Turns::default(),
             concluded: Vec::new(),
             postponed: Vec::new(),
             due: Some(Instant::now()),
@@ -167,7 +179,8 @@ impl Trackbacks {
 
     fn collect(&mut self) {
         for Done { id, answer } in self.pool.collect() {
-            let Some((lookup, question)) = self.out.remove(&id) else { continue };
+            let Some(Out { lookup, question, since }) = self.out.remove(&id) else { continue };
+            self.turns.answered(&host(&question), since.elapsed());
             match answer {
                 Ok(found) => self.concluded.push(Concluded { lookup, found }),
                 Err(trouble) => self.fail(lookup, &question, &trouble),
@@ -216,8 +229,13 @@ impl Trackbacks {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
             let claimed = lookups::claim(Lane::Trackbacks, room);
-            let next =
-                if claimed.len() < room { lookups::next_due(Lane::Trackbacks) } else { Some(0.0) };
+            let mut next = Some(0.0);
+            if claimed.len() < room {
+                next = lookups::next_due(Lane::Trackbacks);
+            }
+            if claimed.is_empty() {
+                next = next.map(|seconds| seconds.max(NOT_FREE));
+            }
             (claimed.into_iter().map(question_of).collect::<Vec<_>>(), next, prepared)
         }) else {
             return false;
@@ -234,7 +252,13 @@ impl Trackbacks {
                 continue;
             }
             match asked {
-                Asked::Question(question) => self.ready.push_front((lookup, question)),
+                Asked::Question(question) => match self.wait_for(&host(&question)) {
+                    None => self.ready.push_front((lookup, question)),
+                    Some(pause) => {
+                        let why = format!("{} is asked one page at a time", host(&question));
+                        self.put_off(&lookup, why, pause.as_secs_f64(), false);
+                    }
+                },
                 Asked::Unanswerable(found) => {
                     self.concluded.push(Concluded { lookup, found: Some(found) });
                 }
@@ -246,13 +270,22 @@ impl Trackbacks {
         true
     }
 
+    /// How long a question to a host waits in the queue; None: it can be taken in hand.
+    fn wait_for(&mut self, name: &str) -> Option<Duration> {
+        let out = self.out.values().filter(|out| host(&out.question) == name);
+        let since: Vec<Duration> = out.map(|out| out.since.elapsed()).collect();
+        let ready = self.ready.iter().filter(|(_, question)| host(question) == name).count();
+        let longest = since.iter().max().copied().unwrap_or_default();
+        self.turns.wait(name, since.len() + ready, longest)
+    }
+
     /// Asks what is ready, one question a host at a time.
     fn send(&mut self, network: &Network) {
         if self.ready.is_empty() {
             return;
         }
         let rules = Rules::for_pages(network).map(Arc::new);
-        let mut busy: HashSet<String> = self.out.values().map(|(_, q)| host(q)).collect();
+        let mut busy: HashSet<String> = self.out.values().map(|out| host(&out.question)).collect();
         for (lookup, question) in std::mem::take(&mut self.ready) {
             let rules = match &rules {
                 Ok(rules) => rules.clone(),
@@ -267,7 +300,8 @@ impl Trackbacks {
                 continue;
             }
             self.pool.send(Inquiry { id: lookup.id, question: question.clone(), rules });
-            self.out.insert(lookup.id, (lookup, question));
+            let since = Instant::now();
+            self.out.insert(lookup.id, Out { lookup, question, since });
         }
     }
 

@@ -521,3 +521,31 @@ fn decisions_and_new_keys_are_followed_where_nothing_is_judged() {
         Gate::shared().say(&text, true);
     }
 }
+
+#[test]
+fn a_row_that_got_the_key_of_one_that_is_gone_is_asked_about_once() {
+    let gate = Gate::shared();
+    for (n, former_first) in [(1, true), (2, false)] {
+        let (former, new) = (format!("former tenant {n}"), format!("new tenant {n}"));
+        let (mut site, id) = asked("{}", &former);
+        site.run(&format!(
+            "DELETE FROM comments WHERE id = {id};
+             INSERT INTO comments (id, author, ip, body) VALUES ({id}, 'Eve', '203.0.113.8', '{new}')"
+        ));
+        gate.until_asked(&new);
+        let settled = |site: &mut Site<'_>, left: &str| {
+            site.until("SELECT count(*) FROM spamcheck.lookup", left);
+        };
+        for (text, spam, left) in match former_first {
+            true => [(&former, true, "1"), (&new, false, "0")],
+            false => [(&new, false, "1"), (&former, true, "0")],
+        } {
+            gate.say(text, spam);
+            settled(&mut site, left);
+        }
+        assert_eq!(gate.asked(&new), 1, "former first: {former_first}");
+        assert_eq!(site.status(id), "approved");
+        let known = "SELECT result || ' ' || (submission ->> 'body') FROM spamcheck._checked";
+        assert_eq!(site.get(known), format!("ham {new}"));
+    }
+}

@@ -102,6 +102,18 @@ fn a_shrink_to_under_half_needs_a_person() {
 }
 
 #[test]
+fn who_asks_for_the_next_fetch_has_not_seen_the_one_after_an_outage() {
+    let mut site = then(Reply::status(500));
+    site.run("UPDATE spamcheck.list SET refreshed_at = NULL WHERE name = 'url_block'");
+    site.until("SELECT failures FROM spamcheck._source", "1");
+    site.source.forget_script();
+    site.source.always(|_| true, Reply::text(domains(1)));
+    site.fetch_when_due();
+    assert_eq!(site.count(), "40");
+    assert!(site.error().contains("it has 1 entries, and it had 40"), "{}", site.error());
+}
+
+#[test]
 fn another_source_is_taken_as_it_is() {
     let mut site = then(Reply::text(domains(40)));
     site.source.always(|request| request.target() == "/other", Reply::text("other.example"));

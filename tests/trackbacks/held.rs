@@ -186,3 +186,24 @@ fn lookups_come_along_with_a_dump() {
     site.hurry();
     assert_eq!(site.get("SELECT status FROM comments"), "approved");
 }
+
+#[test]
+fn many_pages_of_one_slow_host_keep_no_other_host_waiting() {
+    let slow = Server::start(|_| Reply::silence());
+    let pages = pages();
+    let mut site = Site::new(open(), &[("trackback_link", "action = 'reject'")]);
+    site.run(&format!(
+        "INSERT INTO comments (type, author, url, ip, permalink, body)
+         SELECT 'trackback', 'Slow', '{}/' || n, '198.51.100.7', '{ARTICLE}', 'slow'
+           FROM generate_series(1, 60) n",
+        slow.url()
+    ));
+    let (id, _) = site.trackback(&pages.url().replace("127.0.0.1", "localhost"));
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "approved");
+    // One at a time, and the first has not been given up yet, or only just.
+    assert!(slow.counts().requests <= 2, "{:?}", slow.counts());
+    let waiting =
+        site.get("SELECT count(*) FROM comments WHERE author = 'Slow' AND status = 'pending'");
+    assert_eq!(waiting, "60");
+    site.run("DELETE FROM comments WHERE author = 'Slow'");
+}
