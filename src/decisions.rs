@@ -159,7 +159,7 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
         return;
     }
     let known = findings::latest_of(protection.id, row_key);
-    if ham && !is_moderate {
+    if ham {
         let own = known.iter().filter_map(|one| one.former.clone());
         let own: Vec<Json> =
             own.chain(lookups::status_before_hold(protection.id, row_key)).collect();

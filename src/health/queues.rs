@@ -70,7 +70,10 @@ pub fn mail() -> Item {
             "SELECT convert_to(jsonb_build_object(
                         'wanted', EXISTS (SELECT FROM spamcheck.policy p WHERE cardinality(p.mail_to) > 0),
                         'waiting', (SELECT count(*) FROM spamcheck._mail),
-                        'error', (SELECT m.last_error FROM spamcheck._mailing m WHERE m.last_error IS NOT NULL LIMIT 1))::text, 'UTF8')",
+                        'error', (SELECT m.last_error FROM spamcheck._mailing m
+                                   WHERE m.last_error IS NOT NULL
+                                     AND (m.failures = 0 OR EXISTS (SELECT FROM spamcheck._mail q WHERE q.policy = m.policy))
+                                   LIMIT 1))::text, 'UTF8')",
             &[],
         )
     })

@@ -20,7 +20,7 @@ use crate::worker::lane::Lane;
 use crate::worker::outcomes::{LOT, Outcomes, put_back};
 use crate::worker::pool::Bell;
 use crate::worker::questions::{Known, Questions};
-use crate::worker::settle;
+use crate::worker::settle::{self, UNASKED};
 
 /// How long an answer waits for others.
 const COMPANY: Duration = Duration::from_millis(4);
@@ -30,8 +30,6 @@ const CROWD: Duration = Duration::from_millis(15);
 const FEW: usize = 32;
 /// How long unusable network settings keep requests from being tried.
 const RETRY: Duration = Duration::from_secs(30);
-/// How long a lookup waits whose policy does not ask Akismet now.
-const UNASKED: Duration = Duration::from_secs(10);
 
 /// A claimed lookup and the options to make it with, or why its policy does not ask Akismet now.
 struct Ready {

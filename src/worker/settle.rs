@@ -25,6 +25,8 @@ use crate::worker::writing::{self, Anew, Change, LOCKS_LIMIT, Unwritten};
 use crate::{calls, checked, decisions, nest_level, report, rights, stored_row, subtransaction};
 use telling::{before, log, tell};
 
+/// How long a lookup waits whose policy does not ask now.
+pub(super) const UNASKED: Duration = Duration::from_secs(10);
 /// Tries to write a verdict into a row before the lookup counts as failed.
 const MAX_TRIES: i32 = 20;
 
@@ -126,8 +128,13 @@ pub fn settle<A: Into<Concluded> + About>(database: &Database, answered: Vec<A>)
         let Some(one) = answered.next() else { break };
         at = one.protection();
         let one = one.into();
+        let stands = one.found.is_none() && !one.lookup.held;
+        if !stands && let Some(why) = switched_off(&one.lookup) {
+            postponed.push(wait_until_asked(&one, why));
+            continue;
+        }
         database.answered.fetch_add(1, Ordering::Relaxed);
-        if one.found.is_none() && !one.lookup.held {
+        if stands {
             // Ham: what the local checks made of the row stands.
             finished.push(one.lookup.id);
             continue;
@@ -185,6 +192,36 @@ fn wait_for(one: &Concluded) -> Postponed {
         error: None,
         counted: false,
         seconds: LOCKED,
+        answer: Some(one.to_json()),
+        reason: None,
+    }
+}
+
+/// Why an answer is for later: its check was switched off meanwhile, or its policy, and may be switched on again. One
+/// whose table has another policy by now is settled by that.
+fn switched_off(lookup: &Claimed) -> Option<String> {
+    let table = rulebook::table(lookup.protection)?;
+    if table.stored.policy != lookup.policy {
+        return None;
+    }
+    let policy = rulebook::attempt_policy(&lookup.policy).ok().flatten()?;
+    let kind = LookupKind::from_name(&lookup.kind)?;
+    let asks = match kind {
+        LookupKind::Akismet => policy.akismet().is_some(),
+        kind => policy.lookup(kind).is_some(),
+    };
+    (!asks).then(|| format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy))
+}
+
+/// The answer is kept until then.
+fn wait_until_asked(one: &Concluded, why: String) -> Postponed {
+    let expired = one.lookup.is_too_old();
+    Postponed {
+        id: one.lookup.id,
+        state: if expired { "expired" } else { "queued" },
+        error: Some(why),
+        counted: false,
+        seconds: if expired { 0.0 } else { UNASKED.as_secs_f64() },
         answer: Some(one.to_json()),
         reason: None,
     }
@@ -289,12 +326,14 @@ pub fn settle_one(one: &Concluded) -> Settled {
     }
     let root = pg_sys::Oid::from(described.root);
     let judgement = judgement(&policy, &lookup, one.found.clone());
+    let enforced = policy.settings.mode == Mode::Enforce;
     let change = match judgement.verdict {
         Verdict::Ham if !lookup.held => Change::Nothing,
+        // A policy that touches no row any more lets go of those that it holds.
+        verdict if verdict != Verdict::Ham && (enforced || !lookup.held) => Change::To(verdict),
         // What still holds the row gives it back its own status, or does not.
-        Verdict::Ham if now.others && lookups::pass(lookup.id) => Change::Nothing,
-        Verdict::Ham => Change::Release,
-        verdict => Change::To(verdict),
+        _ if now.others && lookups::pass(lookup.id) => Change::Nothing,
+        _ => Change::Release,
     };
     let found_by = stored_row::with_key_of(described, &lookup.row_key);
     let before = before(&policy, &lookup);
@@ -331,7 +370,6 @@ pub fn settle_one(one: &Concluded) -> Settled {
         tell(&policy, described, &lookup, &judgement);
     }
     if now.others {
-        let enforced = policy.settings.mode == Mode::Enforce;
         match judgement.verdict {
             Verdict::Spam | Verdict::Reject if enforced => lookups::drop_others(lookup.id),
             verdict => lookups::tell_others(
@@ -387,7 +425,9 @@ fn judgement(policy: &Policy, lookup: &Claimed, found: Option<Found>) -> Judgeme
     };
     let kind = LookupKind::from_name(&lookup.kind).unwrap_or(LookupKind::Akismet);
     let finding = found.and_then(|found| match kind {
-        LookupKind::Akismet => policy.akismet().map(|akismet| akismet.finding(found.detail)),
+        LookupKind::Akismet => {
+            policy.akismet().map(|a| policy.challenging_instead(a.finding(found.detail)))
+        }
         kind => policy.lookup(kind).map(|check| check.finding(found)),
     });
     let Some(finding) = finding else { return judgement };

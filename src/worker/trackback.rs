@@ -19,7 +19,7 @@ use crate::worker::fetch::{self, Rules, Trouble};
 use crate::worker::pool::{Bell, Job, Pool};
 use crate::worker::presence::transaction;
 use crate::worker::resolve::{self, Unresolved};
-use crate::worker::settle::{self, Concluded};
+use crate::worker::settle::{self, Concluded, UNASKED};
 use crate::worker::turns::Turns;
 
 /// Questions that are in hand at the same time.
@@ -32,8 +32,6 @@ const PERHAPS: Duration = Duration::from_secs(1);
 const PREPARED_POLL: Duration = Duration::from_secs(2);
 /// How long answers wait whose lookups somebody else has locked.
 const LOCKED: Duration = Duration::from_millis(100);
-/// How long a lookup waits whose policy does not ask now.
-const UNASKED: Duration = Duration::from_secs(10);
 /// Seconds between tries of what may be better the next time; after the last a person looks.
 const AGAIN: [f64; 5] = [2.0, 10.0, 30.0, 120.0, 300.0];
 /// The longest wait that a server may ask for.

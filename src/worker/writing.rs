@@ -129,7 +129,11 @@ pub fn apply(
             };
             let former = !stored_row::has_key(described, &lookup.row_key);
             let row_key = if former { key::of_row(&protection, row) } else { None };
-            Ok((writes(&protection, policy.settings.mode, lookup, change), subscription, row_key))
+            Ok((
+                writes(&protection, policy.settings.mode, lookup, change, tupdesc),
+                subscription,
+                row_key,
+            ))
         }
     });
     if found.len() > 1 {
@@ -280,50 +284,46 @@ unsafe fn since(lookup: &Claimed, row: Row<'_>, tupdesc: pg_sys::TupleDesc) -> S
     }
 }
 
-/// Column and value: those of the verdict, or the row's own ones when it was held and is ham.
-fn writes(
+/// Column and value: those of the verdict, or the row's own ones when it was held and is no longer. What held
+/// the row may have been columns that the mapping does not name any more.
+///
+/// # Safety
+/// `tupdesc` must be the row's.
+unsafe fn writes(
     protection: &Protection,
     mode: Mode,
     lookup: &Claimed,
     change: Change,
+    tupdesc: pg_sys::TupleDesc,
 ) -> Vec<(String, String, StatusValue)> {
-    let name_of = |column: Column| {
-        protection
-            .status
-            .columns
-            .iter()
-            .find(|(_, c)| c.index == column.index)
-            .map(|(n, _)| n.clone())
-    };
+    let status = &protection.status;
     let typed = |column: Column| protection::type_name(column.type_oid);
-    if mode != Mode::Enforce {
-        return Vec::new();
-    }
-    let assignments = match change {
-        Change::To(Verdict::Spam | Verdict::Reject) => protection.status.spam.as_ref(),
-        Change::To(Verdict::Moderate | Verdict::Challenge) => protection.status.moderate.as_ref(),
-        Change::Nothing | Change::To(Verdict::Ham) => None,
-        Change::Release => {
-            let former = lookup.former.as_ref().and_then(Json::as_object);
-            return former.map_or_else(Vec::new, |former| {
-                protection
-                    .status
-                    .columns
-                    .iter()
-                    .filter_map(|(name, column)| {
-                        let value = match former.get(name)? {
-                            Json::String(text) => StatusValue::Text(text.clone()),
-                            _ => StatusValue::Null,
-                        };
-                        Some((name.clone(), typed(*column), value))
-                    })
-                    .collect()
-            });
-        }
+    let assigned = match change {
+        Change::To(Verdict::Spam | Verdict::Reject) => status.spam.as_ref(),
+        Change::To(Verdict::Moderate | Verdict::Challenge) => status.moderate.as_ref(),
+        Change::Nothing | Change::Release | Change::To(Verdict::Ham) => None,
     };
-    assignments.map_or_else(Vec::new, |all| {
-        all.iter()
-            .filter_map(|(column, value)| Some((name_of(*column)?, typed(*column), value.clone())))
-            .collect()
-    })
+    let assigned = assigned.filter(|_| mode == Mode::Enforce).into_iter().flatten();
+    let mut writes: Vec<_> = assigned
+        .filter_map(|(column, value)| {
+            let (name, _) = status.columns.iter().find(|(_, c)| c.index == column.index)?;
+            Some((name.clone(), typed(*column), value.clone()))
+        })
+        .collect();
+    let released = |name: &String| match change {
+        Change::Release => true,
+        Change::To(_) => lookup.held && status.columns.iter().all(|(mapped, _)| mapped != name),
+        Change::Nothing => false,
+    };
+    let former = lookup.former.as_ref().and_then(Json::as_object).into_iter().flatten();
+    writes.extend(former.filter(|(name, _)| released(name)).filter_map(|(name, value)| {
+        // SAFETY: the caller's promise.
+        let column = unsafe { protection::column(tupdesc, name) }?;
+        let value = match value {
+            Json::String(text) => StatusValue::Text(text.clone()),
+            _ => StatusValue::Null,
+        };
+        Some((name.clone(), typed(column), value))
+    }));
+    writes
 }

@@ -357,7 +357,10 @@ fn switching_a_policy_to_trial_or_off_stops_verdicts_that_are_out() {
         let text = format!("policy goes to {mode}");
         let (mut site, id) = asked("{}", &text);
         site.run(&format!("UPDATE spamcheck.policy SET mode = '{mode}'"));
-        answered(&mut site, &text, true);
+        Gate::shared().say(&text, true);
+        // Where nobody is to be asked now, the answer waits for better days.
+        let left = if mode == "off" { "queued 0" } else { "-" };
+        site.until("SELECT state || ' ' || attempts FROM spamcheck.lookup", left);
         assert_eq!(site.status(id), "approved");
     }
 }
@@ -547,5 +550,61 @@ fn a_row_that_got_the_key_of_one_that_is_gone_is_asked_about_once() {
         assert_eq!(site.status(id), "approved");
         let known = "SELECT result || ' ' || (submission ->> 'body') FROM spamcheck._checked";
         assert_eq!(site.get(known), format!("ham {new}"));
+    }
+}
+
+#[test]
+fn a_policy_that_goes_back_to_trial_lets_go_of_what_it_holds() {
+    let (ham, spam) = ("held until the trial", "held until the trial, spam");
+    let (mut site, id) = asked(r#"{"mode": "hold"}"#, ham);
+    let other = site.comment(spam);
+    Gate::shared().until_asked(spam);
+    site.run("UPDATE spamcheck.policy SET mode = 'trial'");
+    assert_eq!([site.status(id), site.status(other)], ["pending", "pending"]);
+    Gate::shared().say(ham, false);
+    answered(&mut site, spam, true);
+    assert_eq!([site.status(id), site.status(other)], ["approved", "approved"]);
+    assert_eq!(site.log(), ["akismet spam flagged"]);
+}
+
+#[test]
+fn an_answer_that_comes_while_the_check_is_off_is_kept() {
+    for (n, off, on) in [
+        (
+            1,
+            "check_setting SET enabled = false WHERE check_name = 'akismet'",
+            "check_setting SET enabled = true WHERE check_name = 'akismet'",
+        ),
+        (2, "policy SET mode = 'off'", "policy SET mode = 'enforce'"),
+    ] {
+        for mode in ["async", "hold"] {
+            let text = format!("off for a while {mode} {n}");
+            let (mut site, id) = asked(&format!(r#"{{"mode": "{mode}"}}"#), &text);
+            site.run(&format!("UPDATE spamcheck.{off}"));
+            Gate::shared().say(&text, true);
+            site.until(
+                "SELECT state || ' ' || last_error FROM spamcheck.lookup",
+                "queued check akismet of policy \"default\" is off",
+            );
+            site.run(&format!("UPDATE spamcheck.{on}; SELECT spamcheck.retry_lookups()"));
+            site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "spam");
+            site.until_all_answered();
+            assert_eq!(Gate::shared().asked(&text), 1, "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_held_a_row_is_taken_back_under_another_mapping_too() {
+    for (n, spam, left) in [(1, false, "approved ok"), (2, true, "approved bad")] {
+        let text = format!("held by another column {n}");
+        let (mut site, id) = asked(r#"{"mode": "hold"}"#, &text);
+        site.run(
+            r#"ALTER TABLE comments ADD state text NOT NULL DEFAULT 'ok' CHECK (state IN ('ok', 'wait', 'bad'));
+               SELECT spamcheck.protect('comments', 'default', status => '{"column": "state", "ham": "ok", "moderate": "wait", "spam": "bad"}')"#,
+        );
+        answered(&mut site, &text, spam);
+        let now = site.get(&format!("SELECT status || ' ' || state FROM comments WHERE id = {id}"));
+        assert_eq!(now, left);
     }
 }

@@ -169,20 +169,6 @@ fn options_are_checked_when_they_are_set() {
 }
 
 #[test]
-fn a_background_of_null_is_refused_as_null() {
-    let mut site = World::shared().site("{}");
-    let update = r#"UPDATE spamcheck.check_setting SET options = '{"provider": "image", "background": null}'
-                     WHERE check_name = 'captcha'"#;
-    let error = site.client.batch_execute(update).expect_err("it is refused");
-    let error = error.as_db_error().expect("the server says so");
-    assert_eq!(
-        error.message(),
-        "option \"background\" of check captcha takes \"red,green,blue\", each from 0 to 255, not null"
-    );
-    assert!(error.hint().is_some_and(|hint| hint.contains("leave it out for white")));
-}
-
-#[test]
 fn a_key_that_can_be_guessed_is_warned_of() {
     let world = World::new(ClusterOptions::default());
     let mut site = world.site("{}");

@@ -108,3 +108,24 @@ fn a_captcha_for_everybody_does_not_soften_akismet() {
     let error = insert(&mut site, SPAM, &answer).expect_err("it is refused");
     assert_eq!(refused(&error).constraint, "spamcheck_reject");
 }
+
+#[test]
+fn a_late_answer_moderates_whom_a_timely_one_would_have_challenged() {
+    let world = World::new(support::cluster::ClusterOptions::default());
+    let mut site = world.site("{}");
+    site.run(
+        r#"CREATE TABLE issues (id serial PRIMARY KEY, title text, description text,
+               state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'review', 'spam')));
+           SELECT spamcheck.create_policy('gitlab', 'gitlab');
+           UPDATE spamcheck.check_setting SET enabled = true WHERE policy = 'gitlab' AND check_name = 'captcha';
+           UPDATE spamcheck.check_setting SET options = options || '{"wait_ms": 100, "blog": "https://late.example/"}'
+            WHERE policy = 'gitlab' AND check_name = 'akismet';
+           SELECT spamcheck.protect('issues', 'gitlab', columns => '{"body": ["title", "description"]}',
+               status => '{"column": "state", "ham": "open", "moderate": "review", "spam": "spam"}')"#,
+    );
+    let late = Endpoint::CommentCheck.with("blog", "https://late.example/");
+    world.akismet.always(late, Reply::text("true").delay(std::time::Duration::from_millis(400)));
+    site.run("INSERT INTO issues (title, description) VALUES ('It', 'late')");
+    site.until("SELECT state FROM issues", "review");
+    assert_eq!(site.log(), ["akismet challenge moderated: Akismet calls it spam"]);
+}

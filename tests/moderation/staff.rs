@@ -50,6 +50,19 @@ fn a_moderated_row_that_is_released_is_reversed_and_one_that_is_put_back_is_not(
 }
 
 #[test]
+fn spam_that_is_put_among_those_that_wait_is_not_let_go() {
+    let mut site = site();
+    site.check("akismet", r#"enabled = true, options = '{"blog":"https://b.example/"}'"#);
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino'); UPDATE comments SET status = 'pending'",
+    );
+    assert_eq!(outcomes(&mut site), "content suppressed");
+    assert_eq!(site.ask("SELECT count(*) FROM spamcheck.lookup WHERE kind = 'submit_ham'"), "0");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(site.statuses(), "1 approved");
+}
+
+#[test]
 fn what_is_thrown_away_is_not_let_go() {
     let mut site = site();
     site.check("akismet", r#"enabled = true, options = '{"blog":"https://b.example/"}'"#);

@@ -105,6 +105,9 @@ pub struct Options {
     pub background: [u8; 3],
 }
 
+/// The background where none is asked for.
+const WHITE: [u8; 3] = [255; 3];
+
 impl Options {
     /// Reads the options of the check, whose kinds were checked.
     ///
@@ -114,11 +117,13 @@ impl Options {
         let word = |name: &str| options.text(name).unwrap_or_default().to_owned();
         let provider = Provider::from_name(&word("provider")).unwrap_or(Provider::Altcha);
         let colour = word("background");
-        let background = colour_of(&colour).ok_or_else(|| {
+        let background =
+            if options.is_off("background") { Some(WHITE) } else { colour_of(&colour) };
+        let background = background.ok_or_else(|| {
             Refusal::new(format!(
                 "option \"background\" of check captcha takes \"red,green,blue\", each from 0 to 255, \
                  not {}",
-                if options.is_off("background") { "null".to_owned() } else { Refusal::quote(&colour) }
+                Refusal::quote(&colour)
             ))
             .with_hint(
                 "Write for example \"200,220,255\" for light blue, or leave it out for white.",
@@ -127,7 +132,7 @@ impl Options {
         let style = Style::from_name(&word("style")).unwrap_or(Style::Plain);
         let drawn = [
             ("style", style != Style::Plain, word("style")),
-            ("background", background != [255; 3], colour),
+            ("background", background != WHITE, colour),
         ];
         if let Some((name, _, value)) =
             drawn.iter().find(|drawn| drawn.1 && provider != Provider::Image)

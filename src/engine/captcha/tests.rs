@@ -65,6 +65,7 @@ fn what_is_for_images_is_refused_elsewhere() {
     };
     let read = image(json!({"style": "scrambled", "background": "0, 128,255"})).unwrap();
     assert_eq!((read.style, read.background), (Style::Scrambled, [0, 128, 255]));
+    assert_eq!(image(json!({"background": null})).unwrap().background, [255; 3]);
     for wrong in ["", "1,2", "1,2,3,4", "1,2,256", "-1,2,3", "#ffffff", "+1,2,3", "1,,3"] {
         let refusal = image(json!({"background": wrong})).unwrap_err();
         assert!(

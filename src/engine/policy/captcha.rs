@@ -52,6 +52,13 @@ impl CaptchaSetting {
     }
 }
 
+/// Whether a captcha can stand for what Akismet found: not for what it calls blatant.
+fn is_softened(finding: &Finding) -> bool {
+    finding.check == "akismet"
+        && finding.action == Action::Reject
+        && finding.detail["discard"] != json!(true)
+}
+
 impl Policy {
     /// The check `captcha`, if it is enabled.
     #[must_use]
@@ -93,19 +100,24 @@ impl Policy {
     /// What Akismet calls blatant stays rejected.
     #[must_use]
     pub fn challenged_instead(&self, mut judgement: Judgement) -> Judgement {
-        let softened = |finding: &&mut Finding| {
-            finding.check == "akismet"
-                && finding.action == Action::Reject
-                && finding.detail["discard"] != json!(true)
-        };
         let mut any = false;
         if self.akismet_challenges() {
-            for finding in judgement.findings.iter_mut().filter(softened) {
+            for finding in judgement.findings.iter_mut().filter(|finding| is_softened(finding)) {
                 finding.action = Action::Challenge;
                 any = true;
             }
         }
         if any { self.again(judgement) } else { judgement }
+    }
+
+    /// What Akismet finds about a row that is stored, as [`Policy::challenged_instead`] has it: its visitor could
+    /// have solved the captcha, had the answer come in time.
+    #[must_use]
+    pub fn challenging_instead(&self, mut finding: Finding) -> Finding {
+        if self.akismet_challenges() && is_softened(&finding) {
+            finding.action = Action::Challenge;
+        }
+        finding
     }
 
     /// The judgement with one more finding.
