@@ -27,7 +27,7 @@ use crate::stash::Pending;
 use crate::submission::fingerprints;
 
 pub use claim::{Lane, claim, claim_probe, next_due};
-pub use expired::{Unheld, expire, held_in_vain, let_go, next_to_expire};
+pub use expired::{Unheld, expire, held_in_vain, held_untold, let_go, next_to_expire, told};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
 pub use together::{
     News, current, drop_others, has_younger, hold, lock_holding, lock_others, pass, release,

@@ -55,7 +55,7 @@ pub fn lists() -> Item {
         (_, false) => bad(
             "lists",
             "warning",
-            format!("lists keep what they have, since {}", faults.join("; ")),
+            format!("lists are not as their sources have them: {}", faults.join("; ")),
             "See last_error in spamcheck.list; UPDATE spamcheck.list SET refreshed_at = NULL for a list to have it fetched at once.",
         ),
     }

@@ -27,6 +27,12 @@ pub fn queue() -> Item {
              or else free the rows with SELECT spamcheck.approve('a_table', 'key') and DELETE the lookups that nobody needs.",
         );
     }
+    if *waiting != 0
+        && let Some((number, why)) = unwritten()
+    {
+        message += &format!(", of which {number} are answered and cannot be written ({why})");
+        hints.push("Mend what stands against the rows; they are tried again by themselves.");
+    }
     match counts["stuck"].as_str() {
         None => message += ", none failed",
         Some(stuck) => {
@@ -41,6 +47,19 @@ pub fn queue() -> Item {
     } else {
         bad("lookups", "warning", message, hints.join(" "))
     }
+}
+
+/// Lookups whose answer stands against something in its table, and what that mostly is.
+fn unwritten() -> Option<(i64, String)> {
+    rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(json_build_array(count(*), mode() WITHIN GROUP (ORDER BY concat(l.relation, ': ', l.last_error)))::text, 'UTF8')
+               FROM spamcheck.lookup l
+              WHERE l.state = 'queued' AND l._answer IS NOT NULL AND l.last_error LIKE 'the verdict could not be written: %'
+             HAVING count(*) > 0",
+            &[],
+        )
+    })
 }
 
 /// Lookups that wait for a check which nobody makes now.

@@ -27,6 +27,30 @@ pub fn tables() -> Item {
             "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
         );
     }
+    let astray = found("SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', d.what, d.relation::regclass) ORDER BY d.relation::regclass::text), '[]')::text, 'UTF8')
+               FROM (SELECT r.relation, CASE WHEN t.oid IS NULL THEN 'table ' || (p.subscriber ->> 'table')
+                                             ELSE (SELECT 'column ' || quote_ident(c.name) || ' in ' || (p.subscriber ->> 'table')
+                                                     FROM (SELECT p.subscriber ->> 'column' AS name
+                                                            UNION ALL SELECT e #>> '{}' FROM jsonb_array_elements(
+                                                               CASE jsonb_typeof(p.subscriber -> 'key') WHEN 'array' THEN p.subscriber -> 'key'
+                                                                    ELSE jsonb_build_array(p.subscriber -> 'key') END) e) c
+                                                    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0
+                                                                         AND NOT a.attisdropped AND a.attname = c.name) LIMIT 1) END AS what
+                       FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
+                       LEFT JOIN pg_class t ON t.oid = to_regclass(p.subscriber ->> 'table')
+                      WHERE jsonb_typeof(p.subscriber) = 'object') d
+              WHERE d.what IS NOT NULL");
+    if !astray.is_empty() {
+        return bad(
+            "tables",
+            "warning",
+            format!(
+                "subscribers cannot be unsubscribed, since what a mapping names is gone: {}",
+                astray.join(", ")
+            ),
+            "Call spamcheck.protect() for the table again.",
+        );
+    }
     let without = found("SELECT convert_to(coalesce(jsonb_agg(r.relation::regclass::text || ' (policy \"' || p.policy || '\")' ORDER BY r.relation::regclass::text), '[]')::text, 'UTF8')
                FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
               WHERE NOT EXISTS (SELECT FROM spamcheck.policy y WHERE y.name = p.policy)");

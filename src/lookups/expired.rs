@@ -92,6 +92,35 @@ pub fn held_in_vain(at_most: i32) -> (Vec<Claimed>, Option<f64>) {
     })
 }
 
+/// Expired lookups that hold a row which a person has to look at, and which nobody has been told of yet; locked for
+/// this transaction.
+pub fn held_untold(at_most: i32) -> Vec<Claimed> {
+    rights::as_extension(|| {
+        let found = spi::write_returning(
+            "SELECT convert_to((to_jsonb(l) || '{\"age\": 0}')::text, 'UTF8')
+               FROM spamcheck.lookup l
+              WHERE l.state = 'expired' AND l._held AND l.kind = 'akismet' AND l.submission_id IS NULL
+                AND l.next_at <= clock_timestamp()
+                AND l.policy IN (SELECT s.policy FROM spamcheck.check_setting s JOIN spamcheck.policy p ON p.name = s.policy
+                                  WHERE s.check_name = 'akismet' AND s.enabled AND s.options ->> 'on_failure' = 'hold'
+                                    AND p.mode = 'enforce')
+              ORDER BY l.next_at LIMIT $1 FOR UPDATE OF l SKIP LOCKED",
+            &[Arg::Int(at_most)],
+        );
+        Claimed::read_all(found)
+    })
+}
+
+/// Moderators were told of the row of an expired lookup, by this submission in the log.
+pub fn told(id: i64, submission_id: i64) {
+    rights::as_extension(|| {
+        spi::write(
+            "UPDATE spamcheck.lookup l SET submission_id = $2 WHERE l.id = $1",
+            &[Arg::Big(id), Arg::Big(submission_id)],
+        )
+    });
+}
+
 /// What became of a row that was held in vain.
 #[derive(Clone, Debug)]
 pub enum Unheld {

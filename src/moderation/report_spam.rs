@@ -7,7 +7,10 @@ use spamcheck_engine::policy::Mode;
 
 use super::answer::{Answer, Said};
 use super::findings::{self, About};
+use super::held::Held;
+use super::place::Place;
 use crate::lookups;
+use crate::subscription;
 
 /// Makes the row with a key spam.
 pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
@@ -24,13 +27,20 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     // A row that has no status is spam in the log alone.
     let keeps = held.protection.status.spam.as_ref().is_none_or(Vec::is_empty);
     if reported && (held.is_spam || keeps) {
-        let message = "The row was reported as spam already; nothing was changed.";
+        let message = "Somebody called the row spam before; it stays as it is.";
         let first = latest.iter().find(|one| one.check_name == findings::STAFF);
         let by = first.and_then(|one| Some(one.detail.as_ref()?["by"].clone()));
-        return Answer::new("already", message)
+        let mut answer = Answer::new("already", message)
             .about(&place.relation(), Some(&held.row_key))
             .with("row", "unchanged")
             .with("decided_by", by);
+        // It may have failed then, and a plain UPDATE unsubscribes nobody.
+        if let Some(id) = latest.first().map(|one| one.submission_id)
+            && subscription::ended_by(place.id(), id).is_none()
+        {
+            unsubscribe(&mut answer, &place, &held, id);
+        }
+        return answer;
     }
     if let Some(spam) = held.protection.status.spam.as_ref().filter(|_| !held.is_spam) {
         held.write(&place, spam);
@@ -52,13 +62,7 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     let mut answer = Answer::new(status, message)
         .about(&place.relation(), Some(&held.row_key))
         .with("row", if was_spam || keeps { "unchanged" } else { "spam" });
-    let settings = &place.policy.settings;
-    if settings.unsubscribe
-        && settings.mode == Mode::Enforce
-        && let Some(subscription) = &held.subscription
-    {
-        answer.unsubscribe(subscription, Some(submission_id));
-    }
+    unsubscribe(&mut answer, &place, &held, submission_id);
     // What the checks have marked as spam needs no word: only what they missed.
     if !was_spam {
         let said = Said {
@@ -70,4 +74,14 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
         answer.tell(&place, true, &said);
     }
     answer
+}
+
+fn unsubscribe(answer: &mut Answer, place: &Place, held: &Held, submission_id: i64) {
+    let settings = &place.policy.settings;
+    if settings.unsubscribe
+        && settings.mode == Mode::Enforce
+        && let Some(subscription) = &held.subscription
+    {
+        answer.unsubscribe(subscription, Some(submission_id));
+    }
 }

@@ -16,6 +16,7 @@ use crate::subtransaction;
 
 /// Resubscribes wherever a subscriber was unsubscribed because of spam, and restores their rows if wanted.
 pub fn resubscribe(subscriber: &str, restore_rows: bool) -> Answer {
+    let subscriber = &subscription::name_of(subscriber);
     let ended: Vec<Subscription> = subscription::history_of(subscriber)
         .iter()
         .filter(|last| last.ended)
@@ -48,7 +49,7 @@ pub fn resubscribe(subscriber: &str, restore_rows: bool) -> Answer {
     };
     let status = if resubscribed + restored == 0 { "already" } else { "done" };
     let mut answer = Answer::new(status, format!("{who}{rows}."))
-        .with("subscriber", subscriber)
+        .with("subscriber", subscriber.as_str())
         .with("resubscribed", resubscribed > 0);
     if restore_rows {
         answer.set("rows", restored);
@@ -108,6 +109,7 @@ fn keys_of_rows(place: &Place, named: &Subscription) -> Vec<Json> {
 
 /// `Unsubscribed for Comment Spamming since Wed Mar 11, 2015`, as ActionKit shows it; None: is not.
 pub fn subscriber_status(subscriber: &str) -> Option<String> {
+    let subscriber = &subscription::name_of(subscriber);
     let history = subscription::history_of(subscriber);
     let ended = history.iter().filter(|last| last.ended).find(|last| {
         subscription::known_as(subscriber, last.protection)

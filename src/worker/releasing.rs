@@ -1,6 +1,6 @@
 //! Rows that were held for an answer which nobody gave within `give_up_after`: where `on_failure` is
-//! accept they get their own status back, as if the answer had been ham, and their lookups stay as
-//! expired. Owns when the worker looks for them; it runs no statement while nothing has expired.
+//! accept they get their own status back, as if the answer had been ham, where it is hold moderators are told;
+//! their lookups stay as expired. Owns when the worker looks for them; it runs no statement while nothing has expired.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -76,7 +76,24 @@ impl Releasing {
 /// their own status again, and whether some are to be asked about anew.
 fn release() -> (Option<f64>, u64, bool) {
     rulebook::listen();
+    let (untold, mut later) = (lookups::held_untold(ROWS), None);
+    for lookup in &untold {
+        match settle::leave_to_person(lookup) {
+            Ok(Some(submission_id)) => lookups::told(lookup.id, submission_id),
+            Ok(None) => lookups::finish(&[lookup.id]),
+            Err(failure) => {
+                let why = failure.message;
+                let error = format!("moderators could not be told of the row: {why}");
+                lookups::let_go(lookup.id, &Unheld::Later { seconds: FAILED, error: Some(error) });
+                later = Some(FAILED);
+            }
+        }
+    }
     let (found, mut next) = lookups::held_in_vain(ROWS);
+    if untold.len() >= ROWS as usize {
+        later = Some(0.0);
+    }
+    next = next.into_iter().chain(later).reduce(f64::min);
     let (mut released, mut anew) = (0, false);
     let started = Instant::now();
     for lookup in found {

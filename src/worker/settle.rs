@@ -2,7 +2,9 @@
 //! as the table's owner. A row that was edited, decided by a human, moved or deleted meanwhile keeps
 //! what it has. Row, log and queue change in one transaction; how a row is written is writing.rs's.
 
+mod later;
 mod telling;
+mod unanswered;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -16,20 +18,19 @@ use spamcheck_engine::policy::Mode;
 use spamcheck_engine::verdict::{Judgement, Verdict, sum};
 use spamcheck_engine::{LookupKind, Lookups, Policy};
 
-use crate::lookups::{self, Claimed, News, Postponed};
+use crate::lookups::{self, Claimed, News};
 use crate::rulebook;
 use crate::shared::Database;
 use crate::subscription::Subscription;
 use crate::subtransaction::Failure;
 use crate::worker::writing::{self, Anew, Change, LOCKS_LIMIT, Unwritten};
 use crate::{calls, checked, decisions, nest_level, report, rights, stored_row, subtransaction};
+use later::{cannot_write, switched_off, wait_for, wait_until_asked};
 use telling::{before, log, tell};
+pub(super) use unanswered::leave_to_person;
 
 /// How long a lookup waits whose policy does not ask now.
 pub(super) const UNASKED: Duration = Duration::from_secs(10);
-/// Tries to write a verdict into a row before the lookup counts as failed.
-const MAX_TRIES: i32 = 20;
-
 /// What the table's own triggers may take for one row: the worker has other rows to see to.
 const LONGEST: Duration = Duration::from_secs(2);
 /// How long rows are written in one transaction, which holds locks that others may want.
@@ -184,63 +185,6 @@ impl About for Concluded {
     }
 }
 
-/// Somebody else has locked the row, for as long as he likes: that is no failure.
-fn wait_for(one: &Concluded) -> Postponed {
-    Postponed {
-        id: one.lookup.id,
-        state: "queued",
-        error: None,
-        counted: false,
-        seconds: LOCKED,
-        answer: Some(one.to_json()),
-        reason: None,
-    }
-}
-
-/// Why an answer is for later: its check was switched off meanwhile, or its policy, and may be switched on again. One
-/// whose table has another policy by now is settled by that.
-fn switched_off(lookup: &Claimed) -> Option<String> {
-    let table = rulebook::table(lookup.protection)?;
-    if table.stored.policy != lookup.policy {
-        return None;
-    }
-    let policy = rulebook::attempt_policy(&lookup.policy).ok().flatten()?;
-    let kind = LookupKind::from_name(&lookup.kind)?;
-    let asks = match kind {
-        LookupKind::Akismet => policy.akismet().is_some(),
-        kind => policy.lookup(kind).is_some(),
-    };
-    (!asks).then(|| format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy))
-}
-
-/// The answer is kept until then.
-fn wait_until_asked(one: &Concluded, why: String) -> Postponed {
-    let expired = one.lookup.is_too_old();
-    Postponed {
-        id: one.lookup.id,
-        state: if expired { "expired" } else { "queued" },
-        error: Some(why),
-        counted: false,
-        seconds: if expired { 0.0 } else { UNASKED.as_secs_f64() },
-        answer: Some(one.to_json()),
-        reason: None,
-    }
-}
-
-/// The table's own triggers or locks stand against it: the answer is kept, nobody is asked again.
-fn cannot_write(one: &Concluded, error: String) -> Postponed {
-    let failed = one.lookup.attempts >= MAX_TRIES;
-    Postponed {
-        id: one.lookup.id,
-        state: if failed { "failed" } else { "queued" },
-        error: Some(format!("the verdict could not be written: {error}")),
-        counted: true,
-        seconds: f64::from(1 << one.lookup.attempts.clamp(0, 9)),
-        answer: Some(one.to_json()),
-        reason: None,
-    }
-}
-
 /// Of lookups that were claimed together, those that have waited for so long that their rows may be gone,
 /// and are: nobody is to be told of a text that its author has taken back.
 pub fn moot(claimed: &[Claimed]) -> HashSet<i64> {
@@ -304,10 +248,11 @@ pub fn settle_in_session(one: &Concluded) -> Result<Settled, Failure> {
     subtransaction::attempt(AssertUnwindSafe(|| decisions::while_applying(|| settle_one(one))))
 }
 
-/// Applies one verdict.
-pub fn settle_one(one: &Concluded) -> Settled {
-    let Some(now) = lookups::current(one.lookup.id) else { return Settled::Overtaken };
-    let mut lookup = Claimed {
+/// A lookup that is out, as it is by now, and whether its row has others that will judge it; None: it was taken back.
+fn as_stored(lookup: &Claimed) -> Option<(Claimed, bool)> {
+    let now = lookups::current(lookup.id)?;
+    let others = now.others;
+    let lookup = Claimed {
         row_key: now.row_key,
         submission: now.submission,
         submission_id: now.submission_id,
@@ -316,12 +261,18 @@ pub fn settle_one(one: &Concluded) -> Settled {
         former: now.former,
         held: now.held,
         total: now.total,
-        ..one.lookup.clone()
+        ..lookup.clone()
     };
+    Some((lookup, others))
+}
+
+/// Applies one verdict.
+pub fn settle_one(one: &Concluded) -> Settled {
+    let Some((mut lookup, others)) = as_stored(&one.lookup) else { return Settled::Overtaken };
     let Some(table) = rulebook::table(lookup.protection) else { return Settled::Overtaken };
     let Some(policy) = rulebook::policy(&table.stored.policy) else { return Settled::Overtaken };
     let described = &table.described;
-    if now.others && !lookups::lock_others(lookup.id) {
+    if others && !lookups::lock_others(lookup.id) {
         return Settled::Locked;
     }
     let root = pg_sys::Oid::from(described.root);
@@ -332,7 +283,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
         // A policy that touches no row any more lets go of those that it holds.
         verdict if verdict != Verdict::Ham && (enforced || !lookup.held) => Change::To(verdict),
         // What still holds the row gives it back its own status, or does not.
-        _ if now.others && lookups::pass(lookup.id) => Change::Nothing,
+        _ if others && lookups::pass(lookup.id) => Change::Nothing,
         _ => Change::Release,
     };
     let found_by = stored_row::with_key_of(described, &lookup.row_key);
@@ -340,7 +291,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     let news = !matches!(change, Change::Nothing) && judgement.verdict != before;
     let written = rights::as_owner_of(root, || {
         writing::limit_locks();
-        writing::apply(&table, found_by.as_deref(), &policy, &lookup, change, now.others)
+        writing::apply(&table, found_by.as_deref(), &policy, &lookup, change, others)
     });
     let written = match written {
         Ok(written) => written,
@@ -369,7 +320,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
     if news {
         tell(&policy, described, &lookup, &judgement);
     }
-    if now.others {
+    if others {
         match judgement.verdict {
             Verdict::Spam | Verdict::Reject if enforced => lookups::drop_others(lookup.id),
             verdict => lookups::tell_others(

@@ -3,10 +3,34 @@
 use std::time::Duration;
 
 use support::akismet::{Akismet, SPAM};
+use support::http::Reply;
 use support::smtp::MailServer;
 use support::wait;
 
 use crate::world::{SOON, World};
+
+#[test]
+fn a_row_that_nobody_answered_for_is_left_to_the_moderators_and_they_are_told() {
+    let world = World::new(MailServer::start());
+    let akismet = Akismet::start();
+    akismet.attach(&world.cluster);
+    akismet.always(|_| true, Reply::status(500));
+    let mut site = world.site();
+    site.run(
+        r#"UPDATE spamcheck.check_setting SET enabled = true,
+                  options = '{"blog": "https://b.example/", "mode": "hold", "on_failure": "hold", "give_up_after": "1 second"}'
+            WHERE check_name = 'akismet'"#,
+    );
+    site.run("INSERT INTO comments (author, body) VALUES ('Ann', 'left to a person')");
+    let letter = site.letter(1);
+    assert!(letter.body().contains("left to a person"), "{}", letter.body());
+    let logged = "SELECT check_name, action, outcome, why LIKE 'Akismet has not answered within give_up_after: %' FROM spamcheck.recent";
+    assert_eq!(site.ask(logged), "akismet|moderate|moderated|t");
+    site.until_sent();
+    // Its own status is known.
+    site.run("SELECT spamcheck.approve('comments', '1')");
+    assert_eq!(site.ask("SELECT status FROM comments"), "approved");
+}
 
 #[test]
 fn a_late_verdict_that_moderates_is_mailed_and_one_that_agrees_is_not() {

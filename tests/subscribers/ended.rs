@@ -109,8 +109,37 @@ fn a_key_of_several_columns_is_known_as_an_array() {
     );
     let status = r#"SELECT spamcheck.subscriber_status('["2","it''s \"ann\""]') LIKE 'Unsubscribed for Comment Spamming since %'"#;
     assert_eq!(site.ask(status), "t");
-    site.run(r#"SELECT spamcheck.resubscribe('["2","it''s \"ann\""]')"#);
+    // However somebody writes it.
+    for form in [
+        r#"[2, "it''s \"ann\""]"#,
+        r#"{"Mail": "it''s \"ann\"", "list_id": "2"}"#,
+        r#"{"Mail": "it''s \"ann\"", "list_id": 2}"#,
+    ] {
+        let status = format!(
+            "SELECT spamcheck.subscriber_status('{form}') IS NOT NULL, spamcheck.subscriber_status('{}') IS NULL",
+            form.replace('2', "1")
+        );
+        assert_eq!(site.ask(&status), "t|t", "{form}");
+    }
+    assert_eq!(site.ask(r#"SELECT spamcheck.resubscribe('{"list_id": 2, "Mail": "it''s \"ann\""}') ->> 'status'"#), "done");
     assert_eq!(site.ask("SELECT bool_and(gets) FROM members"), "t");
+}
+
+#[test]
+fn who_reports_what_staff_have_marked_ends_the_subscription_once() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'fine'); UPDATE comments SET status = 'spam'",
+    );
+    assert_eq!(users(&mut site), "", "a plain UPDATE changes no subscription");
+    let report =
+        "SELECT a ->> 'status', a ->> 'subscriber' FROM spamcheck.report_spam('comments', '1') a";
+    assert_eq!(site.ask(report), "already|unsubscribed");
+    assert_eq!(users(&mut site), "ann unsubscribed 1");
+    // Whoever was subscribed again since stays so.
+    site.run("SELECT spamcheck.resubscribe('ann@mail.example')");
+    assert_eq!(site.ask(report), "already|");
+    assert_eq!(users(&mut site), "ann subscribed 2");
 }
 
 #[test]

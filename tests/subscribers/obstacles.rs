@@ -35,6 +35,27 @@ fn a_deferred_constraint_of_the_subscribers_table_ends_the_subscription_at_the_i
 }
 
 #[test]
+fn health_says_that_nobody_can_be_unsubscribed() {
+    let health = "SELECT state, message FROM spamcheck.health() WHERE item = 'tables'";
+    for (change, gone) in [
+        (
+            "ALTER TABLE users DROP COLUMN subscription_status",
+            "column subscription_status in public.users of public.comments",
+        ),
+        ("ALTER TABLE users DROP COLUMN email", "column email in public.users of public.comments"),
+        ("DROP TABLE users", "table public.users of public.comments"),
+    ] {
+        let mut site = site();
+        assert_eq!(site.ask(health), "ok|1 table is protected");
+        site.run(change);
+        let said = format!(
+            "warning|subscribers cannot be unsubscribed, since what a mapping names is gone: {gone}"
+        );
+        assert_eq!(site.ask(health), said);
+    }
+}
+
+#[test]
 fn constraints_that_only_the_transaction_has_put_off_are_no_obstacle_either() {
     let mut site = site();
     site.run(&LATE.replace("INITIALLY DEFERRED", "INITIALLY IMMEDIATE"));

@@ -1,0 +1,68 @@
+//! Answers that cannot be applied now: somebody has the row locked, its table stands against it, or the check is
+//! switched off. They are kept, and nobody is asked again. Owns for how long each waits; changes no row.
+
+use spamcheck_engine::LookupKind;
+
+use super::{Concluded, LOCKED, UNASKED};
+use crate::lookups::{Claimed, Postponed};
+use crate::rulebook;
+
+/// Tries to write a verdict into a row before the lookup counts as failed.
+const MAX_TRIES: i32 = 20;
+
+/// Somebody else has locked the row, for as long as he likes: that is no failure.
+pub(super) fn wait_for(one: &Concluded) -> Postponed {
+    Postponed {
+        id: one.lookup.id,
+        state: "queued",
+        error: None,
+        counted: false,
+        seconds: LOCKED,
+        answer: Some(one.to_json()),
+        reason: None,
+    }
+}
+
+/// Why an answer is for later: its check was switched off meanwhile, or its policy, and may be switched on again. One
+/// whose table has another policy by now is settled by that.
+pub(super) fn switched_off(lookup: &Claimed) -> Option<String> {
+    let table = rulebook::table(lookup.protection)?;
+    if table.stored.policy != lookup.policy {
+        return None;
+    }
+    let policy = rulebook::attempt_policy(&lookup.policy).ok().flatten()?;
+    let kind = LookupKind::from_name(&lookup.kind)?;
+    let asks = match kind {
+        LookupKind::Akismet => policy.akismet().is_some(),
+        kind => policy.lookup(kind).is_some(),
+    };
+    (!asks).then(|| format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy))
+}
+
+/// The answer is kept until then.
+pub(super) fn wait_until_asked(one: &Concluded, why: String) -> Postponed {
+    let expired = one.lookup.is_too_old();
+    Postponed {
+        id: one.lookup.id,
+        state: if expired { "expired" } else { "queued" },
+        error: Some(why),
+        counted: false,
+        seconds: if expired { 0.0 } else { UNASKED.as_secs_f64() },
+        answer: Some(one.to_json()),
+        reason: None,
+    }
+}
+
+/// The table's own triggers or locks stand against it: the answer is kept, nobody is asked again.
+pub(super) fn cannot_write(one: &Concluded, error: String) -> Postponed {
+    let failed = one.lookup.attempts >= MAX_TRIES;
+    Postponed {
+        id: one.lookup.id,
+        state: if failed { "failed" } else { "queued" },
+        error: Some(format!("the verdict could not be written: {error}")),
+        counted: true,
+        seconds: f64::from(1 << one.lookup.attempts.clamp(0, 9)),
+        answer: Some(one.to_json()),
+        reason: None,
+    }
+}
