@@ -33,7 +33,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: "\"accept\"",
         meaning: "What becomes of a row without an answer. In mode wait, when wait_ms is over: \
                   accept goes on as async, hold as hold. When its lookup expires: accept gives a \
-                  row that was held its own status back, hold leaves it to a moderator.",
+                  row that was held its own status back, hold leaves it to a moderator, who finds it in the log and the mail.",
     },
     OptionSpec {
         name: "blog",
