@@ -26,7 +26,7 @@ use crate::spi::{self, Arg};
 use crate::stash::Pending;
 use crate::submission::fingerprints;
 
-pub use claim::{Lane, claim, claim_probe, next_due};
+pub use claim::{Lane, Progress, claim, claim_probe, next_due};
 pub use expired::{Unheld, expire, held_in_vain, held_untold, let_go, next_to_expire, told};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
 pub use together::{
@@ -60,6 +60,9 @@ pub struct Claimed {
     pub submission: Json,
     /// The submission's id in the log, if it has one.
     pub submission_id: Option<i64>,
+    /// When it was due, in microseconds since the Unix epoch; None: it has no such time.
+    #[serde(default, rename = "_at")]
+    pub at: Option<i64>,
     /// Seconds since it was queued.
     pub age: f64,
     /// When it was queued.

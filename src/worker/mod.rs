@@ -44,7 +44,7 @@ use pgrx::{FromDatum, pg_sys, prelude::*};
 use spamcheck_engine::Refusal;
 
 use crate::calls;
-use crate::lookups;
+use crate::lookups::{self, Progress};
 use crate::mailbox::Reader;
 use crate::rate;
 use crate::report;
@@ -84,6 +84,7 @@ struct Worker {
     lane: Lane,
     letters: Reader,
     pipeline: Pipeline,
+    progress: Progress,
     siteverify: Siteverify,
     forgetting: Forgetting,
     giving_up: GivingUp,
@@ -182,6 +183,7 @@ impl Worker {
             letters: Reader::default(),
             mailing: Mailing::new(&settings::network(), bell.clone()),
             pipeline: Pipeline::new(database, bell.clone()),
+            progress: Progress::default(),
             siteverify: Siteverify::new(database, bell.clone()),
             trackbacks: Trackbacks::new(database, bell.clone()),
             feeds: Feeds::new(database, bell),
@@ -352,14 +354,14 @@ impl Worker {
         self.database.lookups.store(false, Ordering::Release);
         let prepared = self.database.prepared.load(Ordering::Acquire);
         let probing = !self.lane.is_open();
-        let pipeline = &mut self.pipeline;
+        let (pipeline, progress) = (&mut self.pipeline, &mut self.progress);
         let Some((claimed, prepared)) = transaction("claiming lookups", || {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
             let claimed = if probing {
                 lookups::claim_probe()
             } else {
-                lookups::claim(lookups::Lane::Akismet, room)
+                lookups::claim(lookups::Lane::Akismet, room, progress)
             };
             let number = claimed.len();
             pipeline.take(claimed);
@@ -372,7 +374,9 @@ impl Worker {
         let next = if claimed < room {
             let next = transaction("looking ahead", || lookups::next_due(lookups::Lane::Akismet));
             let Some(next) = next else { return false };
-            if claimed == 0 && next == Some(0.0) {
+            let missed = next == Some(0.0);
+            let whole = missed && self.progress.begin_anew();
+            if whole && claimed == 0 {
                 // Somebody has it locked, or the claim had not heard of its table yet.
                 rulebook::read_anew();
                 Some(LOCKED)

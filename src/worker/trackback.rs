@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use spamcheck_engine::LookupKind;
 use spamcheck_engine::lookup::{Found, Question};
 
-use crate::lookups::{self, Claimed, Lane, Postponed};
+use crate::lookups::{self, Claimed, Lane, Postponed, Progress};
 use crate::rulebook;
 use crate::settings::Network;
 use crate::shared::{Database, Queued};
@@ -226,7 +226,7 @@ impl Trackbacks {
         let Some((claimed, next, prepared)) = transaction("claiming trackbacks", || {
             // Before the claim: what is committed between the two is seen by one of them.
             let prepared = prepared && lookups::prepared_transactions();
-            let claimed = lookups::claim(Lane::Trackbacks, room);
+            let claimed = lookups::claim(Lane::Trackbacks, room, &mut Progress::default());
             let mut next = Some(0.0);
             if claimed.len() < room {
                 next = lookups::next_due(Lane::Trackbacks);
