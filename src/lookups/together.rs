@@ -54,10 +54,10 @@ pub fn current(id: i64) -> Option<Current> {
 
 /// Whether a later lookup asks the same about what is by now the row with that key.
 pub fn has_younger(id: i64) -> bool {
-    let found = rights::as_extension(|| {
+    let found = rights::as_extension_by_index(|| {
         spi::text_now(
             "SELECT convert_to('yes', 'UTF8') FROM spamcheck.lookup l JOIN spamcheck.lookup o
-                 ON o._protection = l._protection AND o.row_key = l.row_key AND o.kind = l.kind AND o.id > l.id
+                 ON o._protection = l._protection AND o.row_key = l.row_key AND o.kind = l.kind AND o.id - l.id > 0
               WHERE l.id = $1 LIMIT 1",
             &[Arg::Big(id)],
         )
