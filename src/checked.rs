@@ -36,7 +36,7 @@ const KEEP: &str =
          asked AS MATERIALIZED (
              SELECT l.id, l._protection, l.row_key, r.spam, r.guid, l.submission, l._fingerprint, l._held, l._status, l._former, l._total
                FROM said r JOIN spamcheck.lookup l ON l.id = r.lookup
-              WHERE l.id = ANY (ARRAY(SELECT s.lookup FROM said s)) AND l.kind = 'akismet' AND l.row_key IS NOT NULL
+              WHERE l.kind = 'akismet' AND l.row_key IS NOT NULL
                 AND (SELECT k.protection FROM spamcheck._checked k
                       WHERE k.protection = l._protection AND k.row_key = l.row_key AND k.checked_at > l.created_at
                         AND k.fingerprint <> l._fingerprint AND l.reason IS DISTINCT FROM 'edit' LIMIT 1) IS NULL

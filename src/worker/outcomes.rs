@@ -20,6 +20,8 @@ const LOCKED: Duration = Duration::from_millis(100);
 const ENOUGH: usize = 128;
 /// Lookups that are claimed, or answers that are settled, in one transaction: a fresh row waits for its end.
 pub const LOT: usize = 128;
+/// So many fresh answers are settled by themselves: their transaction is over the sooner.
+const FEW: usize = 32;
 /// Answers that may wait to be settled while further lookups are claimed.
 const MOST: usize = 1024;
 
@@ -156,7 +158,9 @@ impl Outcomes {
             return Some(false);
         }
         let since = self.since.take();
-        let later = self.answered.split_off(self.answered.len().min(LOT));
+        let fresh = self.answered.partition_point(|one| one.lookup.is_fresh());
+        let lot = if (1..FEW).contains(&fresh) { fresh } else { LOT };
+        let later = self.answered.split_off(self.answered.len().min(lot));
         let answered: Vec<Answered> = std::mem::take(&mut self.answered).into();
         let postponed = std::mem::take(&mut self.postponed);
         let taken = std::mem::take(&mut self.taken);

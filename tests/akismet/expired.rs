@@ -22,15 +22,16 @@ fn statuses(site: &mut Site<'_>) -> String {
 fn on_failure_says_what_becomes_of_rows_that_were_held_in_vain() {
     for (on_failure, left) in [(r#""accept""#, "approved"), (r#""hold""#, "pending")] {
         let world = World::new(ClusterOptions::default());
-        let mut site = world.site(&format!(
-            r#"{{"mode": "hold", "on_failure": {on_failure}, "give_up_after": "2 seconds"}}"#
-        ));
+        let mut site = world.site(&format!(r#"{{"mode": "hold", "on_failure": {on_failure}}}"#));
         // Most expire by the clock, since one at a time is asked; some as an attempt fails.
         world.akismet.always(Endpoint::CommentCheck.any(), Reply::text("invalid"));
         for n in 0..12 {
             site.comment(&format!("nobody answers {n}"));
         }
         assert_eq!(statuses(&mut site), "pending");
+        site.ask_with(&format!(
+            r#"{{"mode": "hold", "on_failure": {on_failure}, "give_up_after": "2 seconds"}}"#
+        ));
         site.until(STATES, "expired true");
         site.until("SELECT string_agg(DISTINCT status, ' ') FROM comments", left);
         assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "12", "they stay");
@@ -51,7 +52,7 @@ fn on_failure_says_what_becomes_of_rows_that_were_held_in_vain() {
 #[test]
 fn a_row_that_expired_as_an_attempt_failed_is_freed_and_a_retry_still_counts() {
     let world = World::new(ClusterOptions::default());
-    let mut site = world.site(r#"{"mode": "hold", "give_up_after": "1 second"}"#);
+    let mut site = world.site(r#"{"mode": "hold"}"#);
     site.run("ALTER TABLE comments DROP CONSTRAINT comments_status_check");
     site.run("SELECT spamcheck.protect('comments', status => '{\"column\":\"status\",\"moderate\":\"pending\",\"spam\":\"spam\"}')");
     let failing = site.answer("", Reply::status(500));
@@ -60,6 +61,7 @@ fn a_row_that_expired_as_an_attempt_failed_is_freed_and_a_retry_still_counts() {
     ));
     let statuses = "SELECT string_agg(status, ' ' ORDER BY id) FROM comments";
     assert_eq!(site.get(statuses), "pending pending");
+    site.ask_with(r#"{"mode": "hold", "give_up_after": "1 second"}"#);
     site.until(statuses, "featured quiet");
     assert_eq!(site.get(STATES), "expired true");
     failing.off();
@@ -146,12 +148,13 @@ impl PagesThatWait {
 #[test]
 fn what_was_decided_or_edited_meanwhile_stays_as_it_is() {
     let world = World::new(ClusterOptions::default());
-    let mut site = world.site(r#"{"mode": "hold", "give_up_after": "3 seconds"}"#);
+    let mut site = world.site(r#"{"mode": "hold"}"#);
     world.akismet.always(Endpoint::CommentCheck.any(), Reply::text("invalid"));
     let [decided, gone, held] = ["decided", "gone", "held"].map(|body| site.comment(body));
     site.run(&format!(
         "UPDATE comments SET status = 'spam' WHERE id = {decided}; DELETE FROM comments WHERE id = {gone}"
     ));
+    site.ask_with(r#"{"mode": "hold", "give_up_after": "3 seconds"}"#);
     site.until(&format!("SELECT status FROM comments WHERE id = {held}"), "approved");
     assert_eq!(site.status(decided), "spam");
     site.until("SELECT count(*) FROM spamcheck.lookup", "1");
