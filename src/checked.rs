@@ -30,14 +30,14 @@ pub struct Said {
 }
 
 /// The lookups are collected first: a join that has to come sorted reads the whole queue in the order of an index,
-/// where sorts are switched off. Their ids stand there twice, since a join alone that was planned for an empty queue
-/// reads all of a long one.
+/// where sorts are switched off. Each by itself (OFFSET 0): a join that was planned for an empty queue reads all of
+/// a long one.
 const KEEP: &str =
     "WITH said AS (SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb) AS r(lookup bigint, spam boolean, guid text)),
          asked AS MATERIALIZED (
              SELECT l.id, l._protection, l.row_key, r.spam, r.guid, l.submission, l._fingerprint, l._held, l._status, l._former, l._total
-               FROM said r JOIN spamcheck.lookup l ON l.id = r.lookup
-              WHERE l.id = ANY (ARRAY(SELECT s.lookup FROM said s)) AND l.kind = 'akismet' AND l.row_key IS NOT NULL
+               FROM said r CROSS JOIN LATERAL (SELECT o.* FROM spamcheck.lookup o WHERE o.id = r.lookup OFFSET 0) l
+              WHERE l.kind = 'akismet' AND l.row_key IS NOT NULL
                 AND (SELECT k.protection FROM spamcheck._checked k
                       WHERE k.protection = l._protection AND k.row_key = l.row_key AND k.checked_at > l.created_at
                         AND k.fingerprint <> l._fingerprint AND l.reason IS DISTINCT FROM 'edit' LIMIT 1) IS NULL
