@@ -26,7 +26,7 @@ use crate::spi::{self, Arg};
 use crate::stash::Pending;
 use crate::submission::fingerprints;
 
-pub use claim::{Lane, Progress, claim, claim_probe, next_due};
+pub use claim::{Lane, NOT_FREE, Progress, claim, claim_probe, next_due};
 pub use expired::{Unheld, expire, held_in_vain, held_untold, let_go, next_to_expire, told};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
 pub use together::{

@@ -12,6 +12,9 @@ use crate::spi::{self, Arg};
 /// How often all that is due is looked at.
 const WHOLE: Duration = Duration::from_secs(10);
 
+/// Seconds until lookups are claimed again that are due and could not be: somebody has them locked.
+pub const NOT_FREE: f64 = 0.1;
+
 /// Whose work a lookup is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {

@@ -71,8 +71,6 @@ use trackback::Trackbacks;
 /// How often an idle worker looks whether it stands in somebody's way. DROP DATABASE waits five
 /// seconds for others to leave.
 const TICK: Duration = Duration::from_secs(1);
-/// Seconds until lookups are claimed again that could not be.
-const LOCKED: f64 = 0.1;
 /// How often lookups of prepared transactions are looked for while there are any.
 const PREPARED_POLL: Duration = Duration::from_secs(2);
 
@@ -379,7 +377,7 @@ impl Worker {
             if whole && claimed == 0 {
                 // Somebody has it locked, or the claim had not heard of its table yet.
                 rulebook::read_anew();
-                Some(LOCKED)
+                Some(lookups::NOT_FREE)
             } else {
                 next
             }

@@ -20,8 +20,9 @@ const LOCKED: Duration = Duration::from_millis(100);
 const ENOUGH: usize = 128;
 /// Lookups that are claimed, or answers that are settled, in one transaction: a fresh row waits for its end.
 pub const LOT: usize = 128;
-/// So many fresh answers are settled by themselves: their transaction is over the sooner.
-const FEW: usize = 32;
+/// So few go with a fresh row: it is claimed with no more others, and as few fresh answers are settled by
+/// themselves. Their transaction is over the sooner.
+pub const FEW: usize = 32;
 /// Answers that may wait to be settled while further lookups are claimed.
 const MOST: usize = 1024;
 

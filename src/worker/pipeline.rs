@@ -17,7 +17,7 @@ use crate::worker::account::Calls;
 use crate::worker::akismet::{self, Verdict};
 use crate::worker::http::{Done, Http};
 use crate::worker::lane::Lane;
-use crate::worker::outcomes::{LOT, Outcomes, put_back};
+use crate::worker::outcomes::{FEW, LOT, Outcomes, put_back};
 use crate::worker::pool::Bell;
 use crate::worker::questions::{Known, Questions};
 use crate::worker::settle::{self, UNASKED};
@@ -26,8 +26,6 @@ use crate::worker::settle::{self, UNASKED};
 const COMPANY: Duration = Duration::from_millis(4);
 /// The same while a backlog drains: a transaction costs as much as many answers.
 const CROWD: Duration = Duration::from_millis(15);
-/// Lookups that are claimed together with a fresh one.
-const FEW: usize = 32;
 /// How long unusable network settings keep requests from being tried.
 const RETRY: Duration = Duration::from_secs(30);
 

@@ -24,8 +24,6 @@ use crate::worker::turns::Turns;
 
 /// Questions that are in hand at the same time.
 const AT_ONCE: usize = 16;
-/// Seconds until lookups are claimed again that somebody has locked.
-const NOT_FREE: f64 = 0.1;
 /// How long it may take until lookups are noticed that were made due by hand.
 const PERHAPS: Duration = Duration::from_secs(1);
 /// How often lookups of prepared transactions are looked for while there are any.
@@ -232,7 +230,7 @@ impl Trackbacks {
                 next = lookups::next_due(Lane::Trackbacks);
             }
             if claimed.is_empty() {
-                next = next.map(|seconds| seconds.max(NOT_FREE));
+                next = next.map(|seconds| seconds.max(lookups::NOT_FREE));
             }
             (claimed.into_iter().map(question_of).collect::<Vec<_>>(), next, prepared)
         }) else {
