@@ -21,6 +21,9 @@ use crate::stash::Depth;
 use crate::submission;
 use crate::{calls, mailbox};
 
+/// How much of a statement's time limit may go to a worker that does not run: it may be just starting, or cannot.
+const ARRIVAL: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Deserialize)]
 struct Answer {
     spam: bool,
@@ -83,14 +86,18 @@ fn ask(
     let started = Instant::now();
     let deadline = started + left;
     // SAFETY: a static that is set for the life of the backend.
-    let database = shared::shared()?.database(unsafe { pg_sys::MyDatabaseId })?;
-    // Without a key, or a worker, there is nobody to ask. A service that does not answer is the worker's
-    // to judge: it lets one question through from time to time, and refuses the others at once.
+    let database = shared::shared()?.enlist(unsafe { pg_sys::MyDatabaseId })?;
+    // Without a key there is nobody to ask. A service that does not answer is the worker's to judge: it lets
+    // one question through from time to time, and refuses the others at once.
     let closed = matches!(
         database.lane(),
         Lane::NoKey | Lane::BadSecrets | Lane::InvalidKey | Lane::BadSettings
     );
-    if left.is_zero() || !database.runs() || closed {
+    if left.is_zero() || closed {
+        return None;
+    }
+    if !mailbox::worker_comes(database, left.min(ARRIVAL.saturating_sub(waited()))) {
+        has_waited(started.elapsed());
         return None;
     }
     let asked = submission::whole(protection, row);

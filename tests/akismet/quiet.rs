@@ -95,9 +95,10 @@ fn an_idle_worker_runs_no_statement() {
     site.until_all_answered();
     let busy = seen(true);
     assert!(busy.iter().any(|query| query.contains("spamcheck.lookup")), "{busy:?}");
-    // What a worker looks at when it has just started, and seconds after settings changed, comes first.
-    wait::until(SOON, "a worker without work", || {
-        let news = wait::poll(Duration::from_secs(7), || (!seen(true).is_empty()).then_some(()));
+    // What a worker looks at when it has just started, and up to ten seconds after settings changed or rows
+    // were remembered, comes first.
+    wait::until(2 * SOON, "a worker without work", || {
+        let news = wait::poll(Duration::from_secs(12), || (!seen(true).is_empty()).then_some(()));
         news.is_none()
     });
     // Several of the worker's ticks.

@@ -34,6 +34,29 @@ fn the_answer_is_there_when_the_insert_returns() {
 }
 
 #[test]
+fn a_worker_that_is_just_starting_is_waited_for() {
+    let mut site = World::shared().site(PATIENT);
+    for n in 0..5 {
+        let worker = wait::found(SOON, "the worker", || site.database.worker_pid());
+        site.run(&format!("SELECT pg_terminate_backend({worker})"));
+        wait::until(SOON, "the end of the worker", || site.database.worker_pid() != Some(worker));
+        let id = site.comment(&format!("{SPAM} {n}"));
+        assert_eq!(site.status(id), "spam");
+    }
+}
+
+#[test]
+fn where_no_worker_can_come_a_statement_waits_once() {
+    // The launcher has the only place.
+    let world = World::new(ClusterOptions::default().with("max_worker_processes", "1"));
+    let mut site = world.site(PATIENT);
+    let start = Instant::now();
+    site.run("INSERT INTO comments (body) SELECT 'in vain ' || n FROM generate_series(1, 30) n");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "30");
+}
+
+#[test]
 fn an_answer_in_time_can_reject() {
     let mut site = World::shared().site(PATIENT);
     act(&mut site, "reject");
