@@ -34,7 +34,7 @@ fn import_list(list: Option<&[u8]>, entries: Option<&[u8]>, format: Option<&[u8]
         pgrx::check_for_interrupts!();
     })
     .and_then(|entries| {
-        entries.iter().try_for_each(|entry| validation::storable(list, entry))?;
+        entries.iter().try_for_each(|entry| validation::lists::storable(list, entry))?;
         Ok(entries)
     })
     .unwrap_or_else(|mut refusal| {

@@ -103,6 +103,11 @@ pub struct Claimed {
     pub feedback: Option<Json>,
 }
 
+/// Why nobody is asked: the check was switched off, or its policy, or a restore has not brought it yet.
+pub fn is_off(check: &str, policy: &str) -> String {
+    format!("check {check} of policy \"{policy}\" is off")
+}
+
 impl Claimed {
     /// Whether it had waited for no more than a moment when it was claimed.
     pub fn is_fresh(&self) -> bool {

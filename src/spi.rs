@@ -59,6 +59,11 @@ impl Arg<'_> {
     }
 }
 
+/// A parameter for each of the texts: [`Arg::Value`].
+pub fn values(texts: &[impl AsRef<str>]) -> Vec<Arg<'_>> {
+    texts.iter().map(|text| Arg::Value(text.as_ref())).collect()
+}
+
 /// A text in the database's encoding, of type text.
 pub fn text_datum(text: &str) -> pg_sys::Datum {
     let text = row::to_server(text);

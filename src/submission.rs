@@ -9,7 +9,7 @@ use spamcheck_engine::{Facts, Field, FieldSet, Remote, Submission, Value, json_t
 
 use crate::protection::{Bound, Protection, foreign_query};
 use crate::row::{Column, EPOCH_OFFSET, Reader, Row};
-use crate::spi::{self, Arg};
+use crate::spi;
 use crate::{rights, settings, subtransaction};
 
 /// A row and what it takes to read the rest of its submission from other tables.
@@ -34,7 +34,7 @@ impl Remote for Elsewhere<'_> {
         let Some(texts) = from.iter().map(|c| self.row.text(*c)).collect::<Option<Vec<_>>>() else {
             return Ok(Value::Absent);
         };
-        let args: Vec<Arg<'_>> = texts.iter().map(|t| Arg::Value(t)).collect();
+        let args = spi::values(&texts);
         // With the rights of the table's owner, who set the mapping up, never with more.
         let root = self.protection.root;
         let read = subtransaction::attempt(AssertUnwindSafe(|| {

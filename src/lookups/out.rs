@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::Claimed;
 use crate::rights;
 use crate::spi;
 
@@ -58,6 +59,14 @@ pub struct Postponed {
 }
 
 impl Postponed {
+    /// The same, but for a lookup that has waited for longer than its policy gives it: that one expires.
+    pub fn or_expired(self, lookup: &Claimed) -> Postponed {
+        if self.state == "queued" && lookup.is_too_old() {
+            return Postponed { state: "expired", seconds: 0.0, ..self };
+        }
+        self
+    }
+
     /// A lookup that no further try would make better.
     pub fn failed(id: i64, error: String) -> Postponed {
         Postponed {

@@ -227,7 +227,7 @@ fn read(
         stored::from(protection),
         order.join(", ")
     );
-    let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Value(part)).collect();
+    let args = spi::values(&parts);
     let (mut rows, mut last, mut new) = (0, None, Vec::new());
     let now = wall_clock();
     rights::as_reader_of(protection.root, || {

@@ -13,7 +13,7 @@ use super::chain::Seen;
 use crate::protection::Protection;
 use crate::row::{self, Row};
 use crate::rulebook::{self, Unusable};
-use crate::spi::{self, Arg, Run, quoted};
+use crate::spi::{self, Run, quoted};
 use crate::submission::{self, Elsewhere};
 use crate::{key, rights, settings, subtransaction};
 
@@ -110,7 +110,7 @@ impl Table {
         run: Run<'_>,
         visit: &mut dyn FnMut(&Seen, Look<'_, '_>) -> bool,
     ) -> bool {
-        let args: Vec<Arg<'_>> = parts.iter().map(|part| Arg::Value(part)).collect();
+        let args = spi::values(parts);
         let mut there = None;
         run(&args, &mut |found| {
             // SAFETY: the tuple is of that type, whose columns are numbered as the table's are.

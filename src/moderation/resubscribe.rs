@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::not_spam::release_row;
 use super::place::Place;
 use crate::rights;
-use crate::spi::{self, Arg};
+use crate::spi;
 use crate::stored_row;
 use crate::subscription::{self, Subscription};
 use crate::subtransaction;
@@ -100,7 +100,7 @@ fn keys_of_rows(place: &Place, named: &Subscription) -> Vec<Json> {
         key.join(", "),
         stored_row::table(&place.described)
     );
-    let args: Vec<Arg<'_>> = parameters.iter().map(|text| Arg::Value(text)).collect();
+    let args = spi::values(&parameters);
     let found = subtransaction::attempt(AssertUnwindSafe(|| {
         rights::as_reader_of(place.root(), || spi::json_once::<Vec<Json>>(&query, &args))
     }));

@@ -133,12 +133,7 @@ impl Outcomes {
 
     /// It was not answered, and expires if that has been so for too long.
     pub fn postpone(&mut self, lookup: &Claimed, postponed: Postponed) {
-        let expires = postponed.state == "queued" && lookup.is_too_old();
-        let postponed = match expires {
-            true => Postponed { state: "expired", seconds: 0.0, ..postponed },
-            false => postponed,
-        };
-        self.gather().postponed.push(postponed);
+        self.gather().postponed.push(postponed.or_expired(lookup));
     }
 
     /// It was not asked about.

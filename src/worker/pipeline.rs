@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use spamcheck_engine::akismet::{Key, Options};
 
-use crate::lookups::{Claimed, Postponed};
+use crate::lookups::{self, Claimed, Postponed};
 use crate::rulebook;
 use crate::settings::Network;
 use crate::shared::Database;
@@ -326,7 +326,7 @@ fn options(policy: &str) -> Result<Options, String> {
     match rulebook::attempt_policy(policy) {
         Ok(found) => found
             .and_then(|policy| policy.akismet().map(|akismet| akismet.options.clone()))
-            .ok_or_else(|| format!("check akismet of policy \"{policy}\" is off")),
+            .ok_or_else(|| lookups::is_off("akismet", policy)),
         Err(why) => Err(format!("policy \"{policy}\" cannot be read: {why}")),
     }
 }

@@ -202,16 +202,16 @@ impl Trackbacks {
     }
 
     fn put_off(&mut self, lookup: &Claimed, why: String, seconds: f64, counted: bool) {
-        let expired = lookup.is_too_old();
-        self.postponed.push(Postponed {
+        let postponed = Postponed {
             id: lookup.id,
-            state: if expired { "expired" } else { "queued" },
+            state: "queued",
             error: Some(why),
             counted,
             seconds,
             answer: None,
             reason: None,
-        });
+        };
+        self.postponed.push(postponed.or_expired(lookup));
     }
 
     /// Takes up what is due, as far as there is room.
@@ -353,10 +353,7 @@ fn question_of(lookup: Claimed) -> (Claimed, Asked) {
     let kind = LookupKind::from_name(&lookup.kind);
     let setting = policy.as_ref().zip(kind).and_then(|(policy, kind)| policy.lookup(kind));
     let asked = match setting.map(|setting| setting.question(&lookup.submission)) {
-        None => {
-            let why = format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy);
-            Asked::Off(why)
-        }
+        None => Asked::Off(lookups::is_off(&lookup.kind, &lookup.policy)),
         Some(Ok(question)) => Asked::Question(question),
         Some(Err(why)) => {
             let detail = serde_json::json!({ "error": why });

@@ -102,7 +102,7 @@ pub fn apply(
     if !unsafe { pg_sys::ConditionalLockRelationOid(root, pg_sys::RowExclusiveLock as i32) } {
         return Err(Unwritten::Locked);
     }
-    let args: Vec<Arg<'_>> = parameters.iter().map(|part| Arg::Value(part)).collect();
+    let args = spi::values(&parameters);
     let select = format!("SELECT t.* FROM {name} t WHERE {condition}");
     let mut found = by_index(&format!("{select} FOR UPDATE SKIP LOCKED"), &args, |found| {
         // SAFETY: the tuple is of the type that its descriptor describes.
@@ -200,7 +200,7 @@ pub fn gone(described: &Described, lookups: &[&Claimed]) -> Vec<i64> {
                 return false;
             };
             let query = format!("SELECT FROM {table} t WHERE {condition}");
-            let key: Vec<Arg<'_>> = key.iter().map(|part| Arg::Value(part)).collect();
+            let key = spi::values(&key);
             let mut there = false;
             spi::repeatedly(&query, |run| run(&key, &mut |_| there = true));
             !there
@@ -219,7 +219,7 @@ pub fn may_wait(table: &Table, policy: &Rc<Policy>, row_key: &Json) -> bool {
     let Some((condition, parameters)) = condition(described, row_key) else { return true };
     let name = stored_row::table(described);
     let query = format!("SELECT t.* FROM {name} t WHERE {condition}");
-    let args: Vec<Arg<'_>> = parameters.iter().map(|part| Arg::Value(part)).collect();
+    let args = spi::values(&parameters);
     let waits = by_index(&query, &args, |found| {
         // SAFETY: as in `apply`.
         unsafe {

@@ -4,7 +4,7 @@
 use spamcheck_engine::LookupKind;
 
 use super::{Concluded, LOCKED, UNASKED};
-use crate::lookups::{Claimed, Postponed};
+use crate::lookups::{self, Claimed, Postponed};
 use crate::rulebook;
 
 /// Tries to write a verdict into a row before the lookup counts as failed.
@@ -36,21 +36,21 @@ pub(super) fn switched_off(lookup: &Claimed) -> Option<String> {
         LookupKind::Akismet => policy.akismet().is_some(),
         kind => policy.lookup(kind).is_some(),
     };
-    (!asks).then(|| format!("check {} of policy \"{}\" is off", lookup.kind, lookup.policy))
+    (!asks).then(|| lookups::is_off(&lookup.kind, &lookup.policy))
 }
 
 /// The answer is kept until then.
 pub(super) fn wait_until_asked(one: &Concluded, why: String) -> Postponed {
-    let expired = one.lookup.is_too_old();
-    Postponed {
+    let postponed = Postponed {
         id: one.lookup.id,
-        state: if expired { "expired" } else { "queued" },
+        state: "queued",
         error: Some(why),
         counted: false,
-        seconds: if expired { 0.0 } else { UNASKED.as_secs_f64() },
+        seconds: UNASKED.as_secs_f64(),
         answer: Some(one.to_json()),
         reason: None,
-    }
+    };
+    postponed.or_expired(&one.lookup)
 }
 
 /// The table's own triggers or locks stand against it: the answer is kept, nobody is asked again.

@@ -1,0 +1,125 @@
+//! What a row of `spamcheck.check_setting` may hold beyond what the engine knows: policies, lists, roles and
+//! functions that are there, and the server's intervals.
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+use serde_json::Value as Json;
+use spamcheck_engine::options::OptionKind;
+use spamcheck_engine::policy::{self, CheckSetting};
+use spamcheck_engine::{CHECKS, Refusal};
+
+use super::{intervals, lists, text};
+use crate::spi::{self, Arg};
+use crate::{custom, report, restore, rights, row, rulebook};
+
+/// Refuses a setting that makes no sense. A list or role that is missing is warned of: a dump may bring it later.
+pub fn valid(row: &Json) -> Result<(), Refusal> {
+    let name = text(row, "check_name");
+    if row["options"].is_null() {
+        return Err(Refusal::new(format!(
+            "the options of check {name} are a JSON object, not null"
+        ))
+        .with_hint("Write '{}' to leave every option at its default."));
+    }
+    policy::validate_check_setting(name, text(row, "action"), &row["options"])?;
+    valid_score(name, &row["score"])?;
+    let policy = text(row, "policy");
+    if !restore::running() && !policy_exists(policy) {
+        return Err(Refusal::new(format!("policy \"{policy}\" does not exist"))
+            .with_hint("See spamcheck.policy, or make one with spamcheck.create_policy()."));
+    }
+    if name == "akismet" {
+        valid_akismet(&row["options"])?;
+    }
+    if name == "bypass" {
+        roles_exist(&row["options"]);
+    }
+    if name == "custom" && !restore::running() {
+        custom::must_exist(&row["options"])?;
+    }
+    let mut all_there = true;
+    for list in named_lists(name, &row["options"]) {
+        // Not refused: a dump may bring the list later than the setting.
+        if lists::kind(&list).is_none() {
+            all_there = false;
+            report::warn(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("check {name} names the list \"{list}\", which does not exist"),
+                "Until it exists the check fails on every submission, and on_error decides.".into(),
+                "INSERT INTO spamcheck.list (name, kind) first.",
+            );
+        }
+    }
+    let setting = CheckSetting {
+        check_name: name.to_owned(),
+        enabled: true,
+        action: text(row, "action").to_owned(),
+        score: row["score"].as_f64().unwrap_or_default() as f32,
+        options: row["options"].clone(),
+    };
+    if all_there && let Some(why) = rulebook::failure_of(setting) {
+        let intervals = CHECKS.iter().filter(|check| check.name() == name);
+        let intervals = intervals.flat_map(|check| check.options());
+        let hint = if intervals.into_iter().any(|option| option.kind == OptionKind::Interval) {
+            "Write intervals as PostgreSQL does, ahead of now: \"90 seconds\"."
+        } else {
+            "spamcheck.list shows the lists and their kinds."
+        };
+        return Err(Refusal::new(why).with_hint(hint));
+    }
+    Ok(())
+}
+
+/// Sums of scores stay numbers that can be compared.
+fn valid_score(check: &str, score: &Json) -> Result<(), Refusal> {
+    match score.as_f64() {
+        Some(score) if score.abs() <= 1e6 => Ok(()),
+        _ => Err(Refusal::new(format!("the score of check {check} is not a number from -1000000 to 1000000"))
+            .with_hint("It adds to the sum that the policy's moderate_at, spam_at and reject_at are compared with; 1 to 10 is usual.")),
+    }
+}
+
+/// What the engine cannot know of akismet's options: the server's intervals.
+fn valid_akismet(options: &Json) -> Result<(), Refusal> {
+    if let Some(text) = options["give_up_after"].as_str() {
+        intervals::positive(text, "option \"give_up_after\" of check akismet")?;
+    }
+    Ok(())
+}
+
+/// The lists that a check's options name, its defaults included.
+fn named_lists(check: &str, options: &Json) -> Vec<String> {
+    let Some(check) = CHECKS.iter().find(|c| c.name() == check) else { return Vec::new() };
+    let of_lists = check.options().iter().filter(|option| option.kind == OptionKind::Lists);
+    let names = of_lists.flat_map(|option| {
+        let lists = options.get(option.name).cloned().unwrap_or_else(|| option.default_value());
+        lists.as_array().cloned().unwrap_or_default()
+    });
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// Not refused: roles come and go without a word to us, and a dump may be restored before they are made.
+fn roles_exist(options: &Json) {
+    let roles = options["db_roles"].as_array().into_iter().flatten().filter_map(Json::as_str);
+    for role in roles.map(str::trim).filter(|role| !role.is_empty()) {
+        let name = row::to_server(&row::fitting(role));
+        // SAFETY: a look-up by name; InvalidOid for one that is missing.
+        if unsafe { pg_sys::get_role_oid(name.as_ptr(), true) } == pg_sys::Oid::INVALID {
+            report::warn(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("check bypass names the database role \"{role}\", which does not exist"),
+                "It exempts nobody until it exists.".into(),
+                "Write the role as pg_roles shows it; names that were made without double quotes are in lower case.",
+            );
+        }
+    }
+}
+
+fn policy_exists(name: &str) -> bool {
+    rights::as_extension(|| {
+        spi::text_now(
+            "SELECT convert_to(p.name, 'UTF8') FROM spamcheck.policy p WHERE p.name = convert_from($1, 'UTF8')",
+            &[Arg::Text(name)],
+        )
+        .is_some()
+    })
+}
