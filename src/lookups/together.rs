@@ -82,14 +82,18 @@ pub fn lock_others(id: i64) -> bool {
     !locked.is_empty()
 }
 
-/// The lookup holds its row no longer; whether another one does.
+/// The lookup holds its row no longer; whether another one does. One that has a younger one of its kind does not:
+/// it was asked about a former row of that key, or a former text, and leaves the row alone.
 pub fn pass(id: i64) -> bool {
     let held = rights::as_extension(|| {
         spi::write_returning(
             "WITH passed AS (
                  UPDATE spamcheck.lookup l SET _held = false WHERE l.id = $1 RETURNING l.id, l._protection, l.row_key)
              SELECT convert_to('held', 'UTF8') FROM spamcheck.lookup o, passed p
-              WHERE o._protection = p._protection AND o.row_key = p.row_key AND o.id <> p.id AND o._held LIMIT 1",
+              WHERE o._protection = p._protection AND o.row_key = p.row_key AND o.id <> p.id AND o._held
+                AND NOT EXISTS (SELECT FROM spamcheck.lookup y
+                                 WHERE y._protection = o._protection AND y.row_key = o.row_key AND y.kind = o.kind AND y.id > o.id)
+              LIMIT 1",
             &[Arg::Big(id)],
         )
     });

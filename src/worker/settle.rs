@@ -341,8 +341,7 @@ pub fn settle_one(one: &Concluded) -> Settled {
 /// and another one have its key.
 fn is_asked(lookup: &Claimed, now: &Anew) -> bool {
     lookups::has_younger(lookup.id)
-        || !lookup.held
-            && lookup.kind == LookupKind::Akismet.name()
+        || lookup.kind == LookupKind::Akismet.name()
             && checked::is_about(lookup.protection, &lookup.row_key, &now.fingerprint)
 }
 

@@ -2,7 +2,7 @@
 //! made of it, the verdict counts once, and no lookup is left over.
 
 use crate::gate::Gate;
-use crate::site::Site;
+use crate::site::{Site, World};
 
 /// A site with one comment about which a question is out.
 fn asked(options: &str, text: &str) -> (Site<'static>, i64) {
@@ -528,9 +528,14 @@ fn decisions_and_new_keys_are_followed_where_nothing_is_judged() {
 #[test]
 fn a_row_that_got_the_key_of_one_that_is_gone_is_asked_about_once() {
     let gate = Gate::shared();
-    for (n, former_first) in [(1, true), (2, false)] {
+    for (n, former_first, options) in [
+        (1, true, "{}"),
+        (2, false, "{}"),
+        (3, true, r#"{"mode": "hold"}"#),
+        (4, false, r#"{"mode": "hold"}"#),
+    ] {
         let (former, new) = (format!("former tenant {n}"), format!("new tenant {n}"));
-        let (mut site, id) = asked("{}", &former);
+        let (mut site, id) = asked(options, &former);
         site.run(&format!(
             "DELETE FROM comments WHERE id = {id};
              INSERT INTO comments (id, author, ip, body) VALUES ({id}, 'Eve', '203.0.113.8', '{new}')"
@@ -546,11 +551,27 @@ fn a_row_that_got_the_key_of_one_that_is_gone_is_asked_about_once() {
             gate.say(text, spam);
             settled(&mut site, left);
         }
-        assert_eq!(gate.asked(&new), 1, "former first: {former_first}");
+        assert_eq!(gate.asked(&new), 1, "former first: {former_first}, {options}");
         assert_eq!(site.status(id), "approved");
         let known = "SELECT result || ' ' || (submission ->> 'body') FROM spamcheck._checked";
         assert_eq!(site.get(known), format!("ham {new}"));
     }
+}
+
+#[test]
+fn rows_that_are_made_anew_while_they_are_held_get_their_own_status() {
+    let mut site = World::shared().site(r#"{"mode": "hold"}"#);
+    let rows = |text: &str| {
+        format!(
+            "INSERT INTO comments (id, ip, body)
+             SELECT n, '203.0.113.7', '{text} ' || n FROM generate_series(1, 50) n;"
+        )
+    };
+    // A sync job. Answers about both are settled together.
+    site.run(&format!("BEGIN; {} DELETE FROM comments; {} COMMIT", rows("former"), rows("new")));
+    site.until_all_answered();
+    assert_eq!(site.get("SELECT string_agg(DISTINCT status, ' ') FROM comments"), "approved");
+    assert_eq!(site.requests_about("new").len(), 50);
 }
 
 #[test]
