@@ -66,15 +66,31 @@ fn find(schema: &str, name: &str, owner: pg_sys::Oid) -> Option<Function> {
 /// Refuses a setting whose function is not there: then the check would fail on every submission.
 pub fn must_exist(options: &Json) -> Result<(), Refusal> {
     let Some(text) = options["function"].as_str() else { return Ok(()) };
-    let (schema, name) = function_name(text)?;
-    // Which tables it is for is not known here, nor whose rights it will have.
-    let anyone = pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
-    if find(&schema, &name, anyone).is_some() {
-        return Ok(());
-    }
-    Err(Refusal::new(format!("there is no function {text}(jsonb) that returns jsonb")).with_hint(
-        "CREATE FUNCTION it first, as (submission jsonb) RETURNS jsonb; \\df shows what there is.",
-    ))
+    function_name(text)?;
+    hindrance(text, None).map_or(Ok(()), |why| {
+        Err(Refusal::new(format!("option \"function\" of check custom: {why}")).with_hint(
+            "CREATE FUNCTION it first, as (submission jsonb) RETURNS jsonb; \\df shows what there is.",
+        ))
+    })
+}
+
+/// What keeps a function from being called for submissions to a table, by its OID and name. For no certain
+/// table: whether it is there at all.
+pub fn hindrance(function: &str, table: Option<(pg_sys::Oid, &str)>) -> Option<String> {
+    let Some((root, relation)) = table else {
+        let anyone = pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
+        return found(function, anyone).err();
+    };
+    let owner = rights::owner_of(root);
+    found(function, owner).and_then(|it| role_for(relation, function, owner, &it.1)).err()
+}
+
+/// A function by the name that an option gives it: as it is called in SQL, and what the catalogs say.
+fn found(function: &str, owner: pg_sys::Oid) -> Result<(String, Function), String> {
+    let (schema, name) = function_name(function).map_err(|refusal| refusal.message)?;
+    let there = find(&schema, &name, owner)
+        .ok_or_else(|| format!("there is no function {function}(jsonb) that returns jsonb"))?;
+    Ok((format!("{}.{}", spi::quoted(&schema), spi::quoted(&name)), there))
 }
 
 /// Calls a function with a submission. A failure is the check's; a cancel is not caught. What the
@@ -85,22 +101,16 @@ pub fn call(
     submission: &Json,
     dry: bool,
 ) -> Result<Json, String> {
-    let (schema, name) = function_name(function).map_err(|refusal| refusal.message)?;
     let owner = rights::owner_of(protection.root);
-    let found = find(&schema, &name, owner)
-        .ok_or_else(|| format!("function {function}(jsonb) that returns jsonb is not there"))?;
+    let (name, found) = found(function, owner)?;
     let oid = pg_sys::Oid::from(found.oid);
     if CALLED.with_borrow(|called| called.contains(&oid)) {
         return Err(format!(
             "function {function} was not asked again: it wrote this row while it was being asked"
         ));
     }
-    let role = role_for(protection, function, owner, &found)?;
-    let query = format!(
-        "SELECT convert_to({}.{}(convert_from($1, 'UTF8')::jsonb)::text, 'UTF8')",
-        spi::quoted(&schema),
-        spi::quoted(&name)
-    );
+    let role = role_for(&protection.relation, function, owner, &found)?;
+    let query = format!("SELECT convert_to({name}(convert_from($1, 'UTF8')::jsonb)::text, 'UTF8')");
     let text = submission.to_string();
     let text = row::fitting(&text);
     let work = AssertUnwindSafe(|| {
@@ -141,16 +151,13 @@ fn answer_of(text: &str) -> Result<Json, serde_json::Error> {
 
 /// Whose rights a function has here.
 fn role_for(
-    protection: &Protection,
+    relation: &str,
     function: &str,
     owner: pg_sys::Oid,
     found: &Function,
 ) -> Result<pg_sys::Oid, String> {
     if !found.callable {
-        return Err(format!(
-            "the owner of {} may not call function {function}",
-            protection.relation
-        ));
+        return Err(format!("the owner of {relation} may not call function {function}"));
     }
     if found.definer {
         Ok(owner)
@@ -160,9 +167,8 @@ fn role_for(
         Ok(owner)
     } else {
         Err(format!(
-            "the owner of function {function} has nothing to do with that of {}: let it belong to \
-             the table's owner, or to a role that is granted to him",
-            protection.relation
+            "the owner of function {function} has nothing to do with that of {relation}: let it belong to \
+             the table's owner, or to a role that is granted to him"
         ))
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::feedback::{self, Word};
 use crate::lookups::Moved;
-use crate::moderation::findings;
+use crate::moderation::findings::{self, Finding};
 use crate::protection::Protection;
 use crate::row::Row;
 use crate::stash::Depth;
@@ -135,16 +135,18 @@ fn applies_what_was_decided() -> bool {
     role == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 || restore::running()
 }
 
-/// Staff set a status by a plain UPDATE. Out of what a verdict writes, into that of ham or its own: the findings
-/// are taken back. Into spam: they stand, or one is made. Other changes say nothing about spam.
+/// Staff set a status by a plain UPDATE. Out of what a verdict wrote, at once or by way of another one such as WordPress'
+/// trash, into that of ham or its own: the findings are taken back. Into spam: they stand, or one is made. Other
+/// changes say nothing about spam.
 fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, row_key: &Json) {
     let status = &protection.status;
     // Where spam rows wait like moderated ones, the status does not tell the two apart.
     let (was_moderate, is_moderate) = (status.is_moderate(old), status.is_moderate(new));
     let (was_spam, is_spam) = (status.is_spam(old), status.is_spam(new));
     let spam = is_spam && !is_moderate && !was_spam;
-    let ham = was_spam && !is_spam || was_moderate && !is_moderate && !is_spam;
-    if !spam && !ham {
+    let straight = was_spam && !is_spam || was_moderate && !is_moderate && !is_spam;
+    let by_way = !(was_spam || was_moderate || is_spam || is_moderate);
+    if !(spam || straight || by_way) {
         return;
     }
     // SAFETY: the slots hold the old and the new row; all their columns are read now.
@@ -159,11 +161,12 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
         return;
     }
     let known = findings::latest_of(protection.id, row_key);
+    let ham = straight || by_way && known.iter().any(Finding::stands);
     if ham {
         let own = known.iter().filter_map(|one| one.former.clone());
         let own: Vec<Json> =
             own.chain(lookups::status_before_hold(protection.id, row_key)).collect();
-        if !status.lets_go(old, new, &own) {
+        if !status.lets_go(old, new, &own, straight) {
             return;
         }
     }

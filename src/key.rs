@@ -76,6 +76,7 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
     for (n, column) in key.iter().enumerate() {
         let (text, whole) = match part(key, row_key, &column.name)? {
             Json::Null => return None,
+            text if is_json(&column.type_name) => (text.to_string(), false),
             Json::String(text) => (text.clone(), false),
             part @ (Json::Array(_) | Json::Object(_)) => (part.to_string(), true),
             part => (part.to_string(), false),
@@ -93,6 +94,11 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
         parameters.push(text);
     }
     Some((conditions.join(" AND "), parameters))
+}
+
+/// Whether a column's values are JSON themselves: `"s"` is another one than the text s.
+pub fn is_json(type_name: &str) -> bool {
+    type_name == "jsonb"
 }
 
 /// One column's value in a stored key. A key of one column is found also after the column's renaming.

@@ -5,8 +5,11 @@
 use std::cell::Cell;
 
 use pgrx::PgSqlErrorCode;
+use serde::Deserialize;
 use serde_json::Value as Json;
-use spamcheck_engine::Refusal;
+use spamcheck_engine::lists::ListKind;
+use spamcheck_engine::options::OptionKind;
+use spamcheck_engine::{CHECKS, Refusal};
 
 use crate::report;
 use crate::rights;
@@ -158,11 +161,35 @@ fn warn_if_named(list: &str) {
     }
 }
 
-/// The checks whose settings name a list, enabled or not, as a text; None: no check does.
-pub fn checks_that_name(list: &str) -> Option<String> {
+/// A setting of a check, enabled or not, that names a list in one of its options.
+#[derive(Deserialize)]
+pub struct Naming {
+    check: String,
+    option: String,
+    policy: String,
+}
+
+impl Naming {
+    /// The kind of the lists that the option takes.
+    pub fn takes(&self) -> Option<ListKind> {
+        let check = CHECKS.iter().find(|check| check.name() == self.check)?;
+        let option = check.options().iter().find(|option| option.name == self.option)?;
+        if let OptionKind::Lists(kind) = option.kind { Some(kind) } else { None }
+    }
+}
+
+impl std::fmt::Display for Naming {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{} of policy \"{}\"", self.check, self.policy)
+    }
+}
+
+/// The settings that name a list.
+pub fn that_name(list: &str) -> Vec<Naming> {
     rights::as_extension(|| {
-        spi::text_now(
-            "SELECT convert_to(string_agg(DISTINCT s.check_name || ' of policy \"' || s.policy || '\"', ', '), 'UTF8')
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_object('check', s.check_name, 'option', o ->> 'name', 'policy', s.policy)
+                                                  ORDER BY s.check_name, s.policy), '[]')::text, 'UTF8')
                FROM spamcheck.check_setting s, jsonb_array_elements(spamcheck._catalogue()) c,
                     jsonb_array_elements(c -> 'options') o
               WHERE c ->> 'name' = s.check_name AND o ->> 'type' = 'lists'
@@ -170,6 +197,7 @@ pub fn checks_that_name(list: &str) -> Option<String> {
             &[Arg::Text(list)],
         )
     })
+    .unwrap_or_default()
 }
 
 /// What remember() had reached under a policy says nothing any more: while a check was off, or asked for

@@ -154,20 +154,20 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
         return trigger.unchanged();
     }
     let row = trigger.new_row_json();
+    let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
     if trigger.event == Event::Delete {
         references::drop_dependents(&trigger.table_name(), text(&row, "name"));
         return trigger.unchanged();
     }
     let checked = match trigger.table_name().as_str() {
         "policy" => policies::valid(&row),
-        "check_setting" => check_settings::valid(&row),
-        "list" => lists::valid(&trigger, &row),
+        "check_setting" => check_settings::valid(old.as_ref(), &row),
+        "list" => lists::valid(old.as_ref(), &row),
         other => Err(Refusal::new(format!("table \"{other}\" is not checked by this trigger"))),
     };
     if let Err(refusal) = checked {
         report::refuse_value(refusal);
     }
-    let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
     if let Some(old) = &old {
         references::rename_dependents(&trigger.table_name(), old, &row);
     }

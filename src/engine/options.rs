@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::lists::ListKind;
 use crate::refusal::Refusal;
 use crate::submission::Field;
 
@@ -46,8 +47,8 @@ pub enum OptionKind {
     MayBeOneOf(&'static [&'static str]),
     /// Text that PostgreSQL's interval takes, or null for off.
     Interval,
-    /// An array of list names, or null for none.
-    Lists,
+    /// An array of names of lists of this kind, or null for none.
+    Lists(ListKind),
     /// An array of field names, each one of these.
     Fields(&'static [&'static str]),
     /// An array of texts, or null for none.
@@ -68,7 +69,7 @@ impl OptionKind {
             Self::Boolean => "boolean",
             Self::Text | Self::OneOf(_) | Self::MayBeOneOf(_) => "text",
             Self::Interval => "interval",
-            Self::Lists => "lists",
+            Self::Lists(_) => "lists",
             Self::Fields(_) => "fields",
             Self::Texts => "texts",
             Self::Keys => "keys",
@@ -87,7 +88,7 @@ impl OptionKind {
             Self::OneOf(words) => format!("one of {}", quoted(words)),
             Self::MayBeOneOf(words) => format!("null or one of {}", quoted(words)),
             Self::Interval => "an interval as text, such as \"2 minutes\"".to_owned(),
-            Self::Lists => "an array of list names".to_owned(),
+            Self::Lists(_) => "an array of list names".to_owned(),
             Self::Fields(fields) => format!("an array of fields out of {}", quoted(fields)),
             Self::Texts => "an array of texts".to_owned(),
             Self::Keys => "an array of texts or integers".to_owned(),
@@ -111,7 +112,7 @@ impl OptionKind {
             Self::OneOf(words) | Self::MayBeOneOf(words) => {
                 value.as_str().is_some_and(|word| words.contains(&word))
             }
-            Self::Lists | Self::Texts => texts(value).is_some(),
+            Self::Lists(_) | Self::Texts => texts(value).is_some(),
             Self::Keys => keys(value).is_some(),
             Self::Fields(fields) => texts(value)
                 .is_some_and(|given| given.iter().all(|name| fields.contains(&name.as_str()))),
@@ -310,7 +311,7 @@ mod tests {
         },
         OptionSpec {
             name: "lists",
-            kind: OptionKind::Lists,
+            kind: OptionKind::Lists(ListKind::Word),
             default: "[\"words\"]",
             meaning: "Lists.",
         },

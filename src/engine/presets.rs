@@ -274,16 +274,23 @@ mod tests {
             let names: HashSet<&str> = preset.checks.iter().map(|check| check.name).collect();
             assert_eq!(names.len(), preset.checks.len(), "{}", preset.name);
             assert!(names.iter().all(|name| crate::checks::find(name).is_some()));
-            let lists: HashSet<&str> = preset.lists.iter().map(|list| list.name).collect();
             for setting in preset.check_settings() {
                 let check = crate::checks::find(&setting.check_name).unwrap();
                 assert!(setting.options.is_object(), "{}", setting.check_name);
                 validate_check_setting(check.name(), &setting.action, &setting.options).unwrap();
                 let options =
                     OptionValues::read(check.name(), check.options(), &setting.options).unwrap();
-                let named = check.options().iter().filter(|o| o.kind == OptionKind::Lists);
-                for list in named.flat_map(|option| options.texts(option.name)) {
-                    assert!(lists.contains(list.as_str()), "{}: {list}", preset.name);
+                for option in check.options() {
+                    let OptionKind::Lists(kind) = option.kind else { continue };
+                    for name in options.texts(option.name) {
+                        let list = preset.lists.iter().find(|list| list.name == name);
+                        assert_eq!(
+                            list.map(|list| list.kind),
+                            Some(kind),
+                            "{}: {name}",
+                            preset.name
+                        );
+                    }
                 }
             }
             for list in preset.lists {

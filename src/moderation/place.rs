@@ -10,6 +10,7 @@ use spamcheck_engine::{Policy, Refusal};
 
 use super::findings::Finding;
 use crate::checked;
+use crate::key;
 use crate::lookups::{self, Moved};
 use crate::protection::{Described, Stored};
 use crate::report;
@@ -159,8 +160,10 @@ impl Place {
         {
             return Json::Object(given);
         }
-        if let [column] = columns.as_slice() {
-            return Json::Object(Map::from_iter([((*column).to_owned(), key.into())]));
+        if let [(column, type_name, _)] = self.described.key.as_slice() {
+            let json = key::is_json(type_name).then(|| serde_json::from_str(key).ok()).flatten();
+            let value = json.unwrap_or_else(|| key.into());
+            return Json::Object(Map::from_iter([(column.clone(), value)]));
         }
         let example: Vec<String> =
             columns.iter().map(|column| format!("{}: …", Json::from(*column))).collect();

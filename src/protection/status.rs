@@ -26,12 +26,12 @@ pub struct BoundStatus {
 impl BoundStatus {
     /// Whether a row has the status of moderated rows.
     pub fn is_moderate(&self, row: Row<'_>) -> bool {
-        has(self.moderate.as_ref(), |column| row.text(column))
+        self.has(self.moderate.as_ref(), |column| row.text(column))
     }
 
     /// Whether a row has the status of spam.
     pub fn is_spam(&self, row: Row<'_>) -> bool {
-        has(self.spam.as_ref(), |column| row.text(column))
+        self.has(self.spam.as_ref(), |column| row.text(column))
     }
 
     /// Whether a status that was noted, as an object of column to text or null, is one that verdicts write.
@@ -41,17 +41,24 @@ impl BoundStatus {
 
     /// Whether one that was noted is that of spam.
     pub fn was_spam(&self, noted: &serde_json::Value) -> bool {
-        has(self.spam.as_ref(), |column| self.noted(noted, column))
+        self.has(self.spam.as_ref(), |column| self.noted(noted, column))
     }
 
     /// Whether one that was noted is that of moderated rows.
     pub fn was_moderate(&self, noted: &serde_json::Value) -> bool {
-        has(self.moderate.as_ref(), |column| self.noted(noted, column))
+        self.has(self.moderate.as_ref(), |column| self.noted(noted, column))
     }
 
     /// Whether a row is let go by the status that it has now: that of ham, or one of its `own`, or where neither
-    /// is known any. Another one, such as WordPress' trash, says nothing about spam.
-    pub fn lets_go(&self, old: Row<'_>, new: Row<'_>, own: &[serde_json::Value]) -> bool {
+    /// is known any, if it comes `straight` from that of a verdict. Another one, such as WordPress' trash, says
+    /// nothing about spam.
+    pub fn lets_go(
+        &self,
+        old: Row<'_>,
+        new: Row<'_>,
+        own: &[serde_json::Value],
+        straight: bool,
+    ) -> bool {
         let changed = self.columns.iter().filter(|(_, column)| old.differs(new, *column));
         changed.into_iter().all(|(name, column)| {
             let now = new.text(*column);
@@ -60,20 +67,33 @@ impl BoundStatus {
             let own = own.iter().filter_map(|own| own.get(name));
             let own: Vec<bool> = own.map(|own| own.as_str() == now.as_deref()).collect();
             let known = ham.len() + own.len() > 0;
-            !known || ham.into_iter().chain(own).any(|fits| fits)
+            !known && straight || ham.into_iter().chain(own).any(|fits| fits)
         })
+    }
+
+    /// Whether columns have what a verdict writes. The time of the verdict does not count where the other columns
+    /// tell it from every other verdict: staff who set a flag by hand need not set the time beside it.
+    fn has(&self, writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool {
+        let Some(writes) = writes else { return false };
+        let is_time = |(_, value): &&(Column, StatusValue)| *value == StatusValue::Now;
+        let same = |(a, to): &(Column, StatusValue), (b, other): &(Column, StatusValue)| {
+            a.index == b.index && to == other
+        };
+        let all = [&self.ham, &self.moderate, &self.spam].into_iter().flatten();
+        let mut others = all.filter(|other| !std::ptr::eq(*other, writes));
+        let plain = || writes.iter().filter(|one| !is_time(one));
+        let told_apart = plain().next().is_some()
+            && others.all(|other| plain().any(|one| !other.iter().any(|o| same(one, o))));
+        let counts = |one: &&(Column, StatusValue)| !told_apart || !is_time(one);
+        let mut counted = writes.iter().filter(counts).peekable();
+        counted.peek().is_some()
+            && counted.all(|(column, value)| is(*column, value, text(*column).as_deref()))
     }
 
     fn noted(&self, noted: &serde_json::Value, column: Column) -> Option<String> {
         let (name, _) = self.columns.iter().find(|(_, c)| c.index == column.index)?;
         noted[name].as_str().map(str::to_owned)
     }
-}
-
-fn has(writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool {
-    let has =
-        |(column, value): &(Column, StatusValue)| is(*column, value, text(*column).as_deref());
-    writes.is_some_and(|writes| !writes.is_empty() && writes.iter().all(has))
 }
 
 fn is(column: Column, value: &StatusValue, stored: Option<&str>) -> bool {
@@ -87,7 +107,8 @@ fn is(column: Column, value: &StatusValue, stored: Option<&str>) -> bool {
 
 /// Whether a row has all that was to be written into it.
 pub fn holds(writes: &Writes, row: Row<'_>) -> bool {
-    has(Some(writes), |column| row.text(column))
+    !writes.is_empty()
+        && writes.iter().all(|(column, value)| is(*column, value, row.text(*column).as_deref()))
 }
 
 impl BoundStatus {

@@ -12,7 +12,7 @@ use crate::spi::{self, Arg};
 use crate::{custom, report, restore, rights, row, rulebook};
 
 /// Refuses a setting that makes no sense. A list or role that is missing is warned of: a dump may bring it later.
-pub fn valid(row: &Json) -> Result<(), Refusal> {
+pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
     let name = text(row, "check_name");
     if row["options"].is_null() {
         return Err(Refusal::new(format!(
@@ -32,9 +32,6 @@ pub fn valid(row: &Json) -> Result<(), Refusal> {
     }
     if name == "bypass" {
         roles_exist(&row["options"]);
-    }
-    if name == "custom" && !restore::running() {
-        custom::must_exist(&row["options"])?;
     }
     let mut all_there = true;
     for list in named_lists(name, &row["options"]) {
@@ -56,17 +53,40 @@ pub fn valid(row: &Json) -> Result<(), Refusal> {
         score: row["score"].as_f64().unwrap_or_default() as f32,
         options: row["options"].clone(),
     };
-    if all_there && let Some(why) = rulebook::failure_of(setting) {
-        let intervals = CHECKS.iter().filter(|check| check.name() == name);
-        let intervals = intervals.flat_map(|check| check.options());
-        let hint = if intervals.into_iter().any(|option| option.kind == OptionKind::Interval) {
-            "Write intervals as PostgreSQL does, ahead of now: \"90 seconds\"."
-        } else {
-            "spamcheck.list shows the lists and their kinds."
-        };
-        return Err(Refusal::new(why).with_hint(hint));
+    let fails = fails(name, setting, all_there);
+    let on = |row: &Json| row["enabled"] == true;
+    // What came to fail later stands in nobody's way who switches the check off or changes something else.
+    let as_before = |old: &Json| old["options"] == row["options"] && (on(old) || !on(row));
+    match fails {
+        Some(refusal) if !old.is_some_and(as_before) => return Err(refusal),
+        Some(refusal) if on(row) => report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            refusal.message,
+            "The check fails on every submission, and on_error decides.".into(),
+            "Mend what it says, or switch the check off.",
+        ),
+        _ => {}
     }
     Ok(())
+}
+
+/// Why a check set like this would fail on every submission.
+fn fails(name: &str, setting: CheckSetting, all_there: bool) -> Option<Refusal> {
+    if name == "custom"
+        && !restore::running()
+        && let Err(refusal) = custom::must_exist(&setting.options)
+    {
+        return Some(refusal);
+    }
+    let why = if all_there { rulebook::failure_of(setting)? } else { return None };
+    let intervals = CHECKS.iter().filter(|check| check.name() == name);
+    let intervals = intervals.flat_map(|check| check.options());
+    let hint = if intervals.into_iter().any(|option| option.kind == OptionKind::Interval) {
+        "Write intervals as PostgreSQL does, ahead of now: \"90 seconds\"."
+    } else {
+        "spamcheck.list shows the lists and their kinds."
+    };
+    Some(Refusal::new(why).with_hint(hint))
 }
 
 /// Sums of scores stay numbers that can be compared.
@@ -89,7 +109,8 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
 /// The lists that a check's options name, its defaults included.
 fn named_lists(check: &str, options: &Json) -> Vec<String> {
     let Some(check) = CHECKS.iter().find(|c| c.name() == check) else { return Vec::new() };
-    let of_lists = check.options().iter().filter(|option| option.kind == OptionKind::Lists);
+    let of_lists =
+        check.options().iter().filter(|option| matches!(option.kind, OptionKind::Lists(_)));
     let names = of_lists.flat_map(|option| {
         let lists = options.get(option.name).cloned().unwrap_or_else(|| option.default_value());
         lists.as_array().cloned().unwrap_or_default()

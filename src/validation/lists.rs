@@ -8,11 +8,10 @@ use spamcheck_engine::lists::{self, ListKind};
 
 use super::{intervals, text};
 use crate::spi::{self, Arg};
-use crate::trigger::{Event, Trigger};
 use crate::{references, report, restore, rights, row, rulebook, settings, sources};
 
 /// Refuses a list that makes no sense.
-pub fn valid(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
+pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
     let (name, kind) = (text(row, "name"), text(row, "kind"));
     if name.trim().is_empty() {
         return Err(Refusal::new("a list needs a name")
@@ -51,30 +50,20 @@ pub fn valid(trigger: &Trigger, row: &Json) -> Result<(), Refusal> {
             "Set source_url to where the entries are, one a line.",
         );
     }
-    let old = (trigger.event == Event::Update).then(|| trigger.old_row_json());
-    if let Some(old) = old.as_ref().filter(|old| text(old, "name") != name) {
+    if let Some(old) = old.filter(|old| text(old, "name") != name) {
         sources::renamed(text(old, "name"), name);
     }
     let columns = ["source_url", "refresh", "refreshed_at"];
-    let changed = old.as_ref().is_none_or(|old| columns.iter().any(|c| old[c] != row[c]));
+    let changed = old.is_none_or(|old| columns.iter().any(|c| old[c] != row[c]));
     // Whoever sets refreshed_at to NULL wants it now, also when it was NULL before.
     if (changed || row["refreshed_at"].is_null()) && !row["source_url"].is_null() {
         sources::changed(name);
     }
-    if let Some(old) = &old
-        && text(old, "kind") != kind
-        && let Some(checks) = references::checks_that_name(text(old, "name"))
-    {
-        return Err(Refusal::new(format!(
-            "list \"{name}\" is named by the settings of checks: its kind cannot become {kind}"
-        ))
-        .with_detail(format!(
-            "It is named by {checks}, which take lists of kind {}.",
-            text(old, "kind")
-        ))
-        .with_hint("Take it out of their options first, or make another list."));
+    let same = |old: &Json| text(old, "name") == name && text(old, "kind") == kind;
+    if !restore::running() && !old.is_some_and(same) {
+        fits_what_names_it(old, row)?;
     }
-    if let Some(old) = &old
+    if let Some(old) = old
         && text(old, "kind") != kind
         && has_entries(text(old, "name"))
     {
@@ -115,6 +104,28 @@ pub fn storable(list: &str, value: &str) -> Result<(), Refusal> {
             .with_hint("A database of encoding SQL_ASCII takes any bytes; lists take UTF-8."));
     }
     Ok(())
+}
+
+/// Refuses a list of another kind than the checks take that name it: they would fail on every submission.
+fn fits_what_names_it(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
+    let (name, kind) = (text(row, "name"), text(row, "kind"));
+    let mut naming = references::that_name(name);
+    if let Some(old) = old.filter(|old| text(old, "name") != name) {
+        // They follow a new name.
+        naming.extend(references::that_name(text(old, "name")));
+    }
+    naming.retain(|one| one.takes().is_some_and(|takes| takes.name() != kind));
+    let Some(takes) = naming.first().and_then(|one| one.takes()) else { return Ok(()) };
+    let checks: Vec<String> = naming.iter().map(ToString::to_string).collect();
+    Err(Refusal::new(format!(
+        "list \"{name}\" is named by the settings of checks: its kind cannot be {kind}"
+    ))
+    .with_detail(format!(
+        "It is named by {}, where lists are of kind {}.",
+        checks.join(", "),
+        takes.name()
+    ))
+    .with_hint("Take it out of their options first, or make another list."))
 }
 
 fn has_entries(list: &str) -> bool {

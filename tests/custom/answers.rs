@@ -109,7 +109,35 @@ fn a_failing_function_or_a_strange_answer_is_a_failure_of_the_check() {
     assert!(newest(&mut site).contains(r#"not "action""#));
     site.run("DROP FUNCTION app.judge");
     assert_eq!(status(&mut site, "nice"), "pending");
-    assert!(newest(&mut site).ends_with("that returns jsonb is not there"));
+    assert_eq!(
+        newest(&mut site),
+        "error|error|0|there is no function app.judge(jsonb) that returns jsonb"
+    );
+}
+
+#[test]
+fn a_function_that_is_gone_is_told_by_health_and_keeps_nobody_from_switching_the_check_off() {
+    let mut site = asking("RETURN NULL;");
+    let health = "SELECT state, message FROM spamcheck.health() WHERE item = 'checks'";
+    assert_eq!(site.ask(health), "ok|every enabled check can be made");
+    site.run("REVOKE EXECUTE ON FUNCTION app.judge FROM PUBLIC; CREATE ROLE poster; ALTER TABLE comments OWNER TO poster");
+    let told = site.ask(health);
+    assert!(
+        told.contains("the owner of public.comments may not call function app.judge"),
+        "{told}"
+    );
+    site.run(
+        "ALTER TABLE comments OWNER TO CURRENT_USER; DROP ROLE poster; DROP FUNCTION app.judge",
+    );
+    let told = site.ask(health);
+    let why =
+        "custom of policy \"default\": there is no function app.judge(jsonb) that returns jsonb";
+    assert!(told.starts_with("error|") && told.contains(why), "{told}");
+    site.check("custom", "action = 'log'");
+    site.check("custom", "enabled = false");
+    assert_eq!(site.ask(health), "ok|every enabled check can be made");
+    let on = "UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'custom'";
+    assert!(refused(&mut site.client, on).message().contains("there is no function app.judge"));
 }
 
 #[test]

@@ -109,9 +109,21 @@ fn the_kind_of_a_list_that_checks_name_stays() {
     site.run("DELETE FROM spamcheck.list_entry WHERE list = 'banned_words'");
     let change = "UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'banned_words'";
     let error = refused(&mut site.client, change);
-    assert!(error.message().contains("its kind cannot become regex"), "{error:?}");
-    assert!(error.detail().unwrap().contains("content of policy \"default\""), "{error:?}");
+    assert!(error.message().contains("its kind cannot be regex"), "{error:?}");
+    let detail = error.detail().unwrap();
+    assert!(detail.contains("content of policy \"default\""), "{detail}");
+    assert!(detail.ends_with("where lists are of kind word."), "{detail}");
     assert!(error.hint().is_some());
+    // Nor is it made anew with another kind, or another one given its name.
+    site.run("DELETE FROM spamcheck.list WHERE name = 'banned_words'");
+    for another in [
+        "INSERT INTO spamcheck.list (name, kind) VALUES ('banned_words', 'regex')",
+        "UPDATE spamcheck.list SET name = 'banned_words' WHERE name = 'email_block'",
+    ] {
+        let error = refused(&mut site.client, another);
+        assert!(error.message().contains("its kind cannot be regex"), "{error:?}");
+    }
+    site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('banned_words', 'word')");
     // One that nobody names may change.
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('free', 'word')");
     site.run("UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'free'");

@@ -53,6 +53,12 @@ fn a_uuid() {
 }
 
 #[test]
+fn a_json_text() {
+    round(&mut site("id jsonb PRIMARY KEY"), r#"'"s"'"#, &["\"s\"", "s", r#"{"id": "s"}"#]);
+    round(&mut site("id jsonb PRIMARY KEY"), "'7'", &["7", r#"{"id": 7}"#]);
+}
+
+#[test]
 fn a_text_with_quotes_and_braces() {
     let key = "it's \"a\" \\ {b} é";
     let object = "{\"the \\\"key\\\"\": \"it's \\\"a\\\" \\\\ {b} é\"}";

@@ -82,6 +82,56 @@ fn what_is_thrown_away_is_not_let_go() {
 }
 
 #[test]
+fn what_is_published_out_of_the_trash_is_let_go() {
+    let mut site = site();
+    site.check("akismet", r#"enabled = true, options = '{"blog":"https://b.example/"}'"#);
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_status_check;
+         INSERT INTO comments (body, ip, status) VALUES ('casino', '192.0.2.1', 'approved'), ('casino', '192.0.2.1', 'featured'),
+                                                       ('maybe', '192.0.2.1', 'approved'), ('fine', '192.0.2.1', 'approved');
+         UPDATE comments SET status = 'trash';
+         UPDATE comments SET status = 'archived'",
+    );
+    let told = "SELECT count(*) FROM spamcheck.lookup WHERE kind = 'submit_ham'";
+    assert_eq!(site.ask(told), "0");
+    assert_eq!(outcomes(&mut site), "content suppressed, content suppressed, wordfilter moderated");
+    site.run("UPDATE comments SET status = CASE id WHEN 2 THEN 'featured' ELSE 'approved' END");
+    let reversed = "content not_spam by postgres, content not_spam by postgres, wordfilter not_spam by postgres";
+    assert_eq!(outcomes(&mut site), reversed);
+    assert_eq!(site.ask(told), "2", "what only waited says nothing to Akismet");
+    // Nothing is left to be said.
+    site.run("UPDATE comments SET status = 'trash'; UPDATE comments SET status = 'approved'");
+    assert_eq!((outcomes(&mut site).as_str(), site.ask(told).as_str()), (reversed, "2"));
+}
+
+#[test]
+fn a_flag_says_it_without_the_time_beside_it() {
+    let mut site = crate::site::Site::bare();
+    site.run(
+        r#"CREATE TABLE answers (id int PRIMARY KEY, body text, visible boolean NOT NULL DEFAULT true,
+                                removed boolean NOT NULL DEFAULT false, removed_at timestamptz, hidden_at timestamptz);
+           SELECT spamcheck.protect('answers', status => '{"ham": {"visible": true, "removed": false},
+               "moderate": {"visible": false, "hidden_at": "$now"}, "spam": {"removed": true, "removed_at": "$now"}}');
+           INSERT INTO answers VALUES (1, 'fine'), (2, 'fine');
+           UPDATE answers SET removed = true WHERE id = 1; UPDATE answers SET visible = false WHERE id = 2"#,
+    );
+    assert_eq!(outcomes(&mut site), "staff suppressed");
+    site.run("UPDATE answers SET removed = false WHERE id = 1");
+    assert_eq!(outcomes(&mut site), "staff not_spam by postgres");
+    // Where the time alone tells two verdicts apart, it counts.
+    site.run(
+        r#"SELECT spamcheck.unprotect('answers');
+           SELECT spamcheck.protect('answers', status => '{"ham": {"visible": true}, "moderate": {"visible": false, "hidden_at": "$now"},
+               "spam": {"visible": false, "removed_at": "$now"}}');
+           INSERT INTO answers VALUES (3, 'fine'), (4, 'fine');
+           UPDATE answers SET visible = false WHERE id = 3;
+           UPDATE answers SET visible = false, removed_at = now() WHERE id = 4"#,
+    );
+    let marked = "SELECT row_key FROM spamcheck.spam_checklog WHERE check_name = 'staff' AND row_key ->> 'id' <> '1'";
+    assert_eq!(site.ask(marked), r#"{"id": 4}"#);
+}
+
+#[test]
 fn other_updates_and_other_statuses_say_nothing() {
     let mut site = site();
     site.run(

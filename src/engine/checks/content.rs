@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::{Facts, NamedText};
-use crate::lists::List;
+use crate::lists::{List, ListKind};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -54,7 +54,7 @@ impl Check for Content {
         &[
             OptionSpec {
                 name: "lists",
-                kind: OptionKind::Lists,
+                kind: OptionKind::Lists(ListKind::Word),
                 default: "[\"banned_words\"]",
                 meaning: "Lists of kind word: words and phrases, matched as a whole",
             },
@@ -102,8 +102,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
-        let words = |list: Rc<List>| matches!(*list, List::Words(_)).then_some(list);
-        let lists = named_lists((self.name(), "lists"), options, backing, "word", words)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, ListKind::Word)?;
         let fields = options.fields("fields");
         if lists.is_empty() || fields.is_empty() {
             return Ok(Compiled::Nothing);

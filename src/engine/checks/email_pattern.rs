@@ -8,7 +8,7 @@ use serde_json::json;
 use super::wordfilter::searched;
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
-use crate::lists::List;
+use crate::lists::{List, ListKind};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -39,7 +39,7 @@ impl Check for EmailPattern {
     fn options(&self) -> &'static [OptionSpec] {
         &[OptionSpec {
             name: "lists",
-            kind: OptionKind::Lists,
+            kind: OptionKind::Lists(ListKind::Regex),
             default: "[\"email_block\"]",
             meaning: "Lists of kind regex: Python-style patterns, searched in the address",
         }]
@@ -81,8 +81,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
-        let patterns = |list: Rc<List>| matches!(*list, List::Patterns(_)).then_some(list);
-        let lists = named_lists((self.name(), "lists"), options, backing, "regex", patterns)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, ListKind::Regex)?;
         if lists.is_empty() {
             return Ok(Compiled::Nothing);
         }

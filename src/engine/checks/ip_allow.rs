@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
-use crate::lists::List;
+use crate::lists::{List, ListKind};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -37,7 +37,7 @@ impl Check for IpAllow {
     fn options(&self) -> &'static [OptionSpec] {
         &[OptionSpec {
             name: "lists",
-            kind: OptionKind::Lists,
+            kind: OptionKind::Lists(ListKind::Ip),
             default: "[\"ip_allow\"]",
             meaning: "Lists of kind ip: addresses and networks that are allowed",
         }]
@@ -89,8 +89,7 @@ pub(super) fn compile(
     options: &OptionValues,
     backing: &mut dyn Backing,
 ) -> Result<Compiled, Refusal> {
-    let networks = |list: Rc<List>| matches!(*list, List::Networks(_)).then_some(list);
-    let lists = named_lists((check, "lists"), options, backing, "ip", networks)?;
+    let lists = named_lists((check, "lists"), options, backing, ListKind::Ip)?;
     if lists.is_empty() {
         return Ok(Compiled::Nothing);
     }

@@ -2,6 +2,7 @@
 //! find.
 
 use super::{Check, Compiled, Example, Seed, ip_allow};
+use crate::lists::ListKind;
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -30,7 +31,7 @@ impl Check for IpBlock {
     fn options(&self) -> &'static [OptionSpec] {
         &[OptionSpec {
             name: "lists",
-            kind: OptionKind::Lists,
+            kind: OptionKind::Lists(ListKind::Ip),
             default: "[\"ip_block\"]",
             meaning: "Lists of kind ip: addresses and networks that are blocked",
         }]

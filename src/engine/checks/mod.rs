@@ -32,7 +32,7 @@ use std::rc::Rc;
 use serde_json::{Value as Json, json};
 
 use crate::facts::Facts;
-use crate::lists::List;
+use crate::lists::{List, ListKind};
 use crate::lookup::{LookupKind, Question};
 use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
@@ -273,15 +273,13 @@ impl Hit {
     }
 }
 
-/// The lists that an option names, with their names, each turned into what the check matches
-/// against; empty ones are left out.
-fn named_lists<T>(
+/// The lists of a kind that an option names, with their names; empty ones are left out.
+fn named_lists(
     (check, option): (&str, &str),
     options: &OptionValues,
     backing: &mut dyn Backing,
-    takes: &str,
-    turn: impl Fn(Rc<List>) -> Option<T>,
-) -> Result<Vec<(String, T)>, Refusal> {
+    takes: ListKind,
+) -> Result<Vec<(String, Rc<List>)>, Refusal> {
     let mut found = Vec::new();
     for name in options.texts(option) {
         let list = backing.list(&name).map_err(|fault| {
@@ -290,16 +288,16 @@ fn named_lists<T>(
                  option \"{option}\" of check {check}."
             ))
         })?;
-        let (kind, empty) = (list.kind().name(), list.is_empty());
-        let Some(list) = turn(list) else {
+        if list.kind() != takes {
             return Err(Refusal::new(format!(
-                "option \"{option}\" of check {check} takes lists of kind {takes}, and {} is of kind \
-                 {kind}",
-                Refusal::quote(&name)
+                "option \"{option}\" of check {check} takes lists of kind {}, and {} is of kind {}",
+                takes.name(),
+                Refusal::quote(&name),
+                list.kind().name()
             ))
             .with_hint("The table spamcheck.list has the kind of each list."));
-        };
-        if !empty {
+        }
+        if !list.is_empty() {
             found.push((name, list));
         }
     }

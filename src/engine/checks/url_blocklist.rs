@@ -9,7 +9,7 @@ use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
 use crate::hosts;
 use crate::links::{self, Link};
-use crate::lists::List;
+use crate::lists::{List, ListKind};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -44,7 +44,7 @@ impl Check for UrlBlocklist {
         &[
             OptionSpec {
                 name: "lists",
-                kind: OptionKind::Lists,
+                kind: OptionKind::Lists(ListKind::Domain),
                 default: "[\"url_block\"]",
                 meaning: "Lists of kind domain: each entry stands for itself and its subdomains",
             },
@@ -95,8 +95,7 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 1;"#,
         options: &OptionValues,
         backing: &mut dyn Backing,
     ) -> Result<Compiled, Refusal> {
-        let domains = |list: Rc<List>| matches!(*list, List::Domains(_)).then_some(list);
-        let lists = named_lists((self.name(), "lists"), options, backing, "domain", domains)?;
+        let lists = named_lists((self.name(), "lists"), options, backing, ListKind::Domain)?;
         let fields = options.fields("scan");
         if lists.is_empty() || fields.is_empty() {
             return Ok(Compiled::Nothing);

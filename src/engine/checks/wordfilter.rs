@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Check, Compiled, Example, Hit, LocalCheck, Seed, named_lists};
 use crate::facts::Facts;
-use crate::lists::List;
+use crate::lists::{List, ListKind};
 use crate::options::{OptionKind, OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
@@ -38,25 +38,25 @@ impl Check for WordFilter {
         &[
             OptionSpec {
                 name: "author",
-                kind: OptionKind::Lists,
+                kind: OptionKind::Lists(ListKind::Regex),
                 default: "[\"author_filter\"]",
                 meaning: "Lists of kind regex: patterns searched in the author's name",
             },
             OptionSpec {
                 name: "url",
-                kind: OptionKind::Lists,
+                kind: OptionKind::Lists(ListKind::Regex),
                 default: "[\"url_filter\"]",
                 meaning: "Lists of kind regex: patterns searched in the homepage",
             },
             OptionSpec {
                 name: "body",
-                kind: OptionKind::Lists,
+                kind: OptionKind::Lists(ListKind::Regex),
                 default: "[\"body_filter\"]",
                 meaning: "Lists of kind regex: patterns searched in the body",
             },
             OptionSpec {
                 name: "email",
-                kind: OptionKind::Lists,
+                kind: OptionKind::Lists(ListKind::Regex),
                 default: "[\"email_filter\"]",
                 meaning: "Lists of kind regex: patterns searched in the mail address",
             },
@@ -105,9 +105,8 @@ SELECT check_name, outcome, why FROM spamcheck.recent LIMIT 2;"#,
     ) -> Result<Compiled, Refusal> {
         let mut filters = Vec::new();
         for field in FIELDS {
-            let patterns = |list: Rc<List>| matches!(*list, List::Patterns(_)).then_some(list);
             let option = (self.name(), field.name());
-            let lists = named_lists(option, options, backing, "regex", patterns)?;
+            let lists = named_lists(option, options, backing, ListKind::Regex)?;
             if !lists.is_empty() {
                 filters.push(Filter { field, lists });
             }

@@ -141,20 +141,22 @@ fn lists(text: &str) -> Cases {
     let many: Vec<String> = (0..300).map(|n| format!(r"[a-b]\w{{{}}}|{n}", 20 + n % 9)).collect();
     keep(&mut cases, "patterns", Patterns::within(1, &mut many.iter().map(|x| &**x)));
     for check in CHECKS {
-        for option in check.options().iter().filter(|option| option.kind == OptionKind::Lists) {
-            // Every check takes lists of one kind: of two, one is wrong.
-            let refused: Cases = [ListKind::Domain, ListKind::Ip]
-                .into_iter()
-                .flat_map(|kind| [("none", kind), (text, kind)])
-                .filter_map(|(list, kind)| {
-                    let options = json!({ option.name: [list] });
-                    let options = OptionValues::read(check.name(), check.options(), &options);
-                    let compiled = check.compile(&options.unwrap(), &mut OneKind(kind));
-                    Some((format!("{}.{}", check.name(), option.name), compiled.err()?))
-                })
-                .collect();
-            assert!(refused.len() >= 3, "{}.{}", check.name(), option.name);
-            cases.extend(refused);
+        for option in check.options() {
+            let OptionKind::Lists(takes) = option.kind else { continue };
+            let compile = |list: &str, kind: ListKind| {
+                let options = json!({ option.name: [list] });
+                let options = OptionValues::read(check.name(), check.options(), &options);
+                check.compile(&options.unwrap(), &mut OneKind(kind))
+            };
+            let place = format!("{}.{}", check.name(), option.name);
+            assert!(compile("other", takes).is_ok(), "{place}");
+            for kind in [ListKind::Word, ListKind::Regex, ListKind::Ip, ListKind::Domain] {
+                for list in ["none", text] {
+                    let refused = compile(list, kind).err();
+                    assert_eq!(refused.is_some(), list == "none" || kind != takes, "{place}");
+                    cases.extend(refused.map(|refusal| (place.clone(), refusal)));
+                }
+            }
         }
     }
     cases
