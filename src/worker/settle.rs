@@ -312,6 +312,11 @@ pub fn settle_one(one: &Concluded) -> Settled {
         stored_row::follow_key(lookup.protection, &lookup.row_key, row_key);
         lookup.row_key.clone_from(row_key);
     }
+    if matches!(change, Change::Release)
+        && let Some(submission_id) = lookup.submission_id
+    {
+        unanswered::released(submission_id);
+    }
     let submission_id = (!judgement.findings.is_empty())
         .then(|| log(&policy, described, &lookup, &judgement, before));
     if let Some(subscription) = &written.subscription {

@@ -45,8 +45,31 @@ fn on_failure_says_what_becomes_of_rows_that_were_held_in_vain() {
         if left == "pending" {
             site.ask_with(r#"{"mode": "hold", "on_failure": "accept"}"#);
             site.until("SELECT string_agg(DISTINCT status, ' ') FROM comments", "approved");
+            site.until("SELECT waiting FROM spamcheck.stat_table", "0");
         }
     }
+}
+
+#[test]
+fn an_answer_that_comes_after_all_ends_the_wait_for_a_person() {
+    let mut site = World::shared()
+        .site(r#"{"mode": "hold", "on_failure": "hold", "give_up_after": "1 second"}"#);
+    let failing = site.answer("", Reply::status(500));
+    site.comment("fine, after all");
+    site.comment(SPAM);
+    let waiting = "SELECT waiting FROM spamcheck.stat_table";
+    site.until(waiting, "2");
+    assert_eq!(site.log(), ["akismet moderate moderated", "akismet moderate moderated"]);
+    failing.off();
+    site.run("SELECT spamcheck.retry_lookups()");
+    site.until_all_answered();
+    assert_eq!(
+        site.get("SELECT string_agg(status, ' ' ORDER BY id) FROM comments"),
+        "approved spam"
+    );
+    assert_eq!(site.get(waiting), "0");
+    let said = "SELECT outcome || ' ' || (why LIKE '%; the row has its own status again') FROM spamcheck.spam_checklog ORDER BY id LIMIT 1";
+    assert_eq!(site.get(said), "flagged true");
 }
 
 #[test]

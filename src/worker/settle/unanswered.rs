@@ -1,6 +1,6 @@
 //! A row that stays moderated because nobody answered in time, and `on_failure` is hold: from now on it waits for a
-//! person, who finds it in the log and is mailed about it like about any other. Owns what is said; the row
-//! stays as it is.
+//! person, who finds it in the log and is mailed about it like about any other, or for an answer that comes after
+//! all. Owns what is said; the row stays as it is.
 
 use std::panic::AssertUnwindSafe;
 
@@ -12,6 +12,7 @@ use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use super::telling::{log, tell};
 use super::{LONGEST, as_stored};
 use crate::lookups::Claimed;
+use crate::spi::{self, Arg};
 use crate::worker::writing;
 use crate::{rights, rulebook, subtransaction};
 
@@ -52,4 +53,14 @@ pub fn leave_to_person(lookup: &Claimed) -> Result<Option<i64>, subtransaction::
             Some(id)
         }),
     )
+}
+
+const RELEASED: &str = "UPDATE spamcheck.spam_checklog l
+            SET outcome = 'flagged', why = l.why || '; the row has its own status again'
+          WHERE l.submission_id = $1 AND l.check_name = 'akismet' AND l.outcome = 'moderated' AND l.detail ? 'error'
+            AND NOT l.reversed AND l._decision IS NULL";
+
+/// The row is released after all: it waits for nobody any more.
+pub fn released(submission_id: i64) {
+    rights::as_extension(|| spi::write(RELEASED, &[Arg::Big(submission_id)]));
 }
