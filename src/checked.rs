@@ -321,6 +321,11 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     key::rename_column("_checked", "protection", &columns, protection, [old, new]);
 }
 
+/// A column of the table was dropped.
+pub fn drop_column(protection: i32, name: &str) {
+    key::drop_column("_checked", "protection", protection, name);
+}
+
 /// Removes what is older than 15 days from a stretch of pages, and what belongs to no protection after a
 /// day: in the middle of a restore it may come before the protections. How many went.
 pub fn expire(page: i32, pages: i32, most: i32) -> usize {

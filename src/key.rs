@@ -105,9 +105,24 @@ pub fn is_json(type_name: &str) -> bool {
 fn part<'a>(key: &[KeyColumn], row_key: &'a Json, name: &str) -> Option<&'a Json> {
     let columns = row_key.as_object()?;
     match columns.get(name) {
-        None if key.len() == 1 && columns.len() == 1 => columns.values().next(),
+        None if key.len() == 1 && columns.len() == 1 => {
+            columns.iter().find(|(name, _)| !name.ends_with(DROPPED)).map(|(_, value)| value)
+        }
         found => found,
     }
+}
+
+/// How a key is told whose column was dropped: another one of its name does not find the row.
+const DROPPED: &str = " (dropped)";
+
+/// Whether a key names a column that was dropped.
+pub fn is_dropped(row_key: &Json) -> bool {
+    row_key.as_object().is_some_and(|columns| columns.keys().any(|name| name.ends_with(DROPPED)))
+}
+
+/// A column of a protected table was dropped: a key that has it finds no row any more.
+pub fn drop_column(table: &str, of: &str, protection: i32, name: &str) {
+    rename_column(table, of, &["row_key"], protection, [name, &format!("{name}{DROPPED}")]);
 }
 
 /// A column of a protected table was renamed: what one of our tables keeps of its rows by column name, in

@@ -250,6 +250,11 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
     key::rename_column("lookup", "_protection", &columns, protection, [old, new]);
 }
 
+/// A column of the table was dropped.
+pub fn drop_column(protection: i32, name: &str) {
+    key::drop_column("lookup", "_protection", protection, name);
+}
+
 /// How many lookups there are of those that a condition is to name, and how many of them hold their row.
 macro_rules! counts {
     () => {

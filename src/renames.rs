@@ -276,6 +276,8 @@ struct Renewed {
     hints: Hints,
     /// Own columns: old name and new.
     columns: Vec<(String, String)>,
+    /// Own columns that are gone; others may have their names by now.
+    gone: Vec<String>,
     /// The name that the table had.
     was: Option<String>,
 }
@@ -292,17 +294,26 @@ impl Renewed {
         let renamed = followed && !known.name.is_empty() && known.name != name;
         let was = renamed.then(|| known.name.clone());
         let tables = mapped.tables();
+        let now = columns_of(relation);
+        let left = |number: &i16| now.values().any(|n| n == number);
+        let gone = known.columns.iter().filter(|(_, number)| followed && !left(number));
+        let gone = gone.map(|(name, _)| name.clone()).collect();
         let hints = Hints {
             relation,
             name,
-            columns: columns_of(relation),
+            columns: now,
             tables: tables.iter().filter_map(|t| Some((t.clone(), other_table(t)?))).collect(),
         };
         let id = row["id"].as_i64().unwrap_or_default() as i32;
-        (hints != known).then_some(Renewed { id, mapped, hints, columns, was })
+        (hints != known).then_some(Renewed { id, mapped, hints, columns, gone, was })
     }
 
     fn write(&self) {
+        for name in &self.gone {
+            lookups::drop_column(self.id, name);
+            checked::drop_column(self.id, name);
+            findings::drop_column(self.id, name);
+        }
         for (old, new) in &self.columns {
             lookups::rename_column(self.id, old, new);
             checked::rename_column(self.id, old, new);

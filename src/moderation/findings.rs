@@ -358,3 +358,8 @@ pub fn rename_column(protection: i32, old: &str, new: &str) {
         );
     }
 }
+
+/// A column of the table was dropped.
+pub fn drop_column(protection: i32, name: &str) {
+    key::drop_column("spam_checklog", "_protection", protection, name);
+}

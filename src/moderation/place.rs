@@ -130,6 +130,7 @@ impl Place {
         // The key of one column is found also after the column's renaming.
         columns.is_some_and(|given| {
             given.len() == key.len()
+                && !key::is_dropped(row_key)
                 && (key.len() == 1 || key.iter().all(|(name, ..)| given.contains_key(name)))
         })
     }

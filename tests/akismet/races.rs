@@ -559,6 +559,30 @@ fn a_row_that_got_the_key_of_one_that_is_gone_is_asked_about_once() {
 }
 
 #[test]
+fn no_other_row_gets_the_verdict_of_one_that_was_numbered_anew() {
+    let text = "numbered anew";
+    let (mut site, _) = asked("{}", text);
+    site.run("INSERT INTO comments (body) VALUES ('first by now, and fine')");
+    Gate::shared().until_asked("first by now, and fine");
+    site.run(
+        "BEGIN; CREATE TABLE kept AS SELECT * FROM comments; ALTER TABLE comments DROP COLUMN id;
+         UPDATE comments SET likes = 1 WHERE body = 'numbered anew'; ALTER TABLE comments ADD COLUMN id serial PRIMARY KEY; COMMIT",
+    );
+    let order = "SELECT string_agg(id || ' ' || body, ', ' ORDER BY id) FROM comments";
+    assert_eq!(site.get(order), "1 first by now, and fine, 2 numbered anew");
+    Gate::shared().say(text, true);
+    Gate::shared().say("first by now, and fine", false);
+    let why =
+        "SELECT last_error FROM spamcheck.lookup WHERE submission ->> 'body' = 'numbered anew'";
+    site.until(
+        why,
+        "the verdict could not be written: columns of the key that the row had are gone: {\"id (dropped)\":1}",
+    );
+    assert_eq!(site.get("SELECT string_agg(DISTINCT status, ' ') FROM comments"), "approved");
+    assert_eq!(Gate::shared().asked(text), 1);
+}
+
+#[test]
 fn rows_that_are_made_anew_while_they_are_held_get_their_own_status() {
     let mut site = World::shared().site(r#"{"mode": "hold"}"#);
     let rows = |text: &str| {

@@ -137,6 +137,33 @@ fn a_row_whose_table_has_another_primary_key_is_found_by_the_old_one() {
 }
 
 #[test]
+fn rows_that_were_numbered_anew_are_not_taken_for_those_that_had_the_numbers() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('gone'), ('casino'), ('casino'); DELETE FROM comments WHERE id = 1;
+         ALTER TABLE comments DROP COLUMN id; ALTER TABLE comments ADD COLUMN id serial PRIMARY KEY",
+    );
+    assert_eq!(site.statuses(), "1 spam\n2 spam");
+    let answer =
+        site.ask("SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam(1) AS a) x");
+    assert!(answer.starts_with("unchanged|") && answer.contains("another primary key"), "{answer}");
+    assert_eq!(site.statuses(), "1 spam\n2 spam");
+    let keys = "SELECT string_agg(row_key::text, ' ' ORDER BY id) FROM spamcheck.spam_checklog";
+    assert_eq!(site.ask(keys), r#"{"id (dropped)": 2} {"id (dropped)": 3}"#);
+    // In one statement, and with a column that takes the place of another.
+    site.run(
+        "ALTER TABLE comments DROP COLUMN id, ADD COLUMN id serial PRIMARY KEY;
+         INSERT INTO comments (body) VALUES ('casino');
+         ALTER TABLE comments ADD COLUMN other int UNIQUE; UPDATE comments SET other = 4 - id;
+         ALTER TABLE comments DROP COLUMN id; ALTER TABLE comments RENAME COLUMN other TO id;
+         ALTER TABLE comments ALTER id SET NOT NULL, ADD PRIMARY KEY (id)",
+    );
+    let answer =
+        site.ask("SELECT spamcheck.not_spam(max(id)) ->> 'row' FROM spamcheck.spam_checklog");
+    assert_eq!(answer, "unchanged");
+}
+
+#[test]
 fn a_key_of_another_type_is_still_the_same() {
     let mut site = site();
     site.run(
