@@ -367,6 +367,7 @@ CREATE TABLE spamcheck.lookup (
     _total        real NOT NULL DEFAULT 0,
     _answer       jsonb,
     _feedback     jsonb,
+    _told         boolean NOT NULL DEFAULT false,
     CONSTRAINT lookup_state CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued'::text, 'running'::text, 'failed'::text, 'expired'::text]))
 )
 -- A queue: every row is updated once or twice and then deleted, so leave room for HOT and vacuum early.
@@ -378,7 +379,8 @@ CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at)
 CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_expired ON spamcheck.lookup (next_at)
- WHERE state OPERATOR(pg_catalog.=) 'expired'::text AND _held AND kind OPERATOR(pg_catalog.=) 'akismet'::text;
+ WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['expired'::text, 'failed'::text]) AND _held
+   AND kind OPERATOR(pg_catalog.=) 'akismet'::text AND _answer IS NULL;
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
 COMMENT ON INDEX spamcheck.lookup_expired IS 'For finding rows that are held for an answer that nobody has given';
@@ -406,6 +408,7 @@ COMMENT ON COLUMN spamcheck.lookup._held IS 'Internal: the row is moderated only
 COMMENT ON COLUMN spamcheck.lookup._total IS 'Internal: the sum of scores that the local checks gave';
 COMMENT ON COLUMN spamcheck.lookup._answer IS 'Internal: an answer that could not be applied yet, so that nobody is asked twice';
 COMMENT ON COLUMN spamcheck.lookup._feedback IS 'Internal: what a decision adds to the submission: guid and result of the original check, who decided';
+COMMENT ON COLUMN spamcheck.lookup._told IS 'Internal: moderators were told that the row waits for them, since no answer will come';
 
 -- What Akismet was asked about rows and said: a decision is reported with these values, and a verdict that
 -- comes later by its webhook finds its row by them. The worker purges it.
@@ -807,6 +810,15 @@ CREATE VIEW spamcheck.stat_worker AS
 COMMENT ON VIEW spamcheck.stat_worker IS 'The worker of this database: what it does and has done since the server started';
 
 -- What became of each logged submission since the counting began: the most that any finding brought about.
+CREATE VIEW spamcheck._stat_finding AS
+    SELECT l._protection, l.submission_id, l.logged_at, l.reversed, l._decision,
+           -- What a check decided by failing, its detail says.
+           CASE WHEN COALESCE(l._outcome, l.outcome) OPERATOR(pg_catalog.=) 'error'
+                THEN COALESCE(l.detail OPERATOR(pg_catalog.->>) 'decided', 'error')
+                ELSE COALESCE(l._outcome, l.outcome) END AS was
+      FROM spamcheck.spam_checklog l;
+COMMENT ON VIEW spamcheck._stat_finding IS 'Internal: what was decided by each finding, whatever staff said later';
+
 CREATE VIEW spamcheck._stat_submission AS
     SELECT l._protection AS protection, l.submission_id, pg_catalog.min(l.logged_at) AS at,
            CASE WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'rejected') THEN 'rejected'
@@ -817,7 +829,7 @@ CREATE VIEW spamcheck._stat_submission AS
                 WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'flagged') THEN 'flagged'
                 ELSE 'error' END AS outcome,
            pg_catalog.bool_or(l.reversed) AS reversed
-      FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i) l
+      FROM spamcheck._stat_finding l
      WHERE l.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
      GROUP BY l._protection, l.submission_id;
 COMMENT ON VIEW spamcheck._stat_submission IS 'Internal: what became of each logged submission, for stat_table and stat_daily';
@@ -864,8 +876,8 @@ CREATE VIEW spamcheck.stat_table AS
            -- A state, which no stat_reset() changes.
            (SELECT pg_catalog.count(*)
               FROM (SELECT l.submission_id
-                      FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i
-                             WHERE i._protection OPERATOR(pg_catalog.=) r.id) l
+                      FROM spamcheck._stat_finding l
+                     WHERE l._protection OPERATOR(pg_catalog.=) r.id
                      GROUP BY l.submission_id
                     HAVING pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'moderated')
                        AND NOT pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) ANY (ARRAY['rejected', 'suppressed', 'challenged']))

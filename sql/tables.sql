@@ -343,6 +343,7 @@ CREATE TABLE spamcheck.lookup (
     _total        real NOT NULL DEFAULT 0,
     _answer       jsonb,
     _feedback     jsonb,
+    _told         boolean NOT NULL DEFAULT false,
     CONSTRAINT lookup_state CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued'::text, 'running'::text, 'failed'::text, 'expired'::text]))
 )
 -- A queue: every row is updated once or twice and then deleted, so leave room for HOT and vacuum early.
@@ -354,7 +355,8 @@ CREATE INDEX lookup_next_at ON spamcheck.lookup (next_at)
 CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_expired ON spamcheck.lookup (next_at)
- WHERE state OPERATOR(pg_catalog.=) 'expired'::text AND _held AND kind OPERATOR(pg_catalog.=) 'akismet'::text;
+ WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['expired'::text, 'failed'::text]) AND _held
+   AND kind OPERATOR(pg_catalog.=) 'akismet'::text AND _answer IS NULL;
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
 COMMENT ON INDEX spamcheck.lookup_expired IS 'For finding rows that are held for an answer that nobody has given';
@@ -382,6 +384,7 @@ COMMENT ON COLUMN spamcheck.lookup._held IS 'Internal: the row is moderated only
 COMMENT ON COLUMN spamcheck.lookup._total IS 'Internal: the sum of scores that the local checks gave';
 COMMENT ON COLUMN spamcheck.lookup._answer IS 'Internal: an answer that could not be applied yet, so that nobody is asked twice';
 COMMENT ON COLUMN spamcheck.lookup._feedback IS 'Internal: what a decision adds to the submission: guid and result of the original check, who decided';
+COMMENT ON COLUMN spamcheck.lookup._told IS 'Internal: moderators were told that the row waits for them, since no answer will come';
 
 -- What Akismet was asked about rows and said: a decision is reported with these values, and a verdict that
 -- comes later by its webhook finds its row by them. The worker purges it.

@@ -55,6 +55,15 @@ CREATE VIEW spamcheck.stat_worker AS
 COMMENT ON VIEW spamcheck.stat_worker IS 'The worker of this database: what it does and has done since the server started';
 
 -- What became of each logged submission since the counting began: the most that any finding brought about.
+CREATE VIEW spamcheck._stat_finding AS
+    SELECT l._protection, l.submission_id, l.logged_at, l.reversed, l._decision,
+           -- What a check decided by failing, its detail says.
+           CASE WHEN COALESCE(l._outcome, l.outcome) OPERATOR(pg_catalog.=) 'error'
+                THEN COALESCE(l.detail OPERATOR(pg_catalog.->>) 'decided', 'error')
+                ELSE COALESCE(l._outcome, l.outcome) END AS was
+      FROM spamcheck.spam_checklog l;
+COMMENT ON VIEW spamcheck._stat_finding IS 'Internal: what was decided by each finding, whatever staff said later';
+
 CREATE VIEW spamcheck._stat_submission AS
     SELECT l._protection AS protection, l.submission_id, pg_catalog.min(l.logged_at) AS at,
            CASE WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'rejected') THEN 'rejected'
@@ -65,7 +74,7 @@ CREATE VIEW spamcheck._stat_submission AS
                 WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'flagged') THEN 'flagged'
                 ELSE 'error' END AS outcome,
            pg_catalog.bool_or(l.reversed) AS reversed
-      FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i) l
+      FROM spamcheck._stat_finding l
      WHERE l.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
      GROUP BY l._protection, l.submission_id;
 COMMENT ON VIEW spamcheck._stat_submission IS 'Internal: what became of each logged submission, for stat_table and stat_daily';
@@ -112,8 +121,8 @@ CREATE VIEW spamcheck.stat_table AS
            -- A state, which no stat_reset() changes.
            (SELECT pg_catalog.count(*)
               FROM (SELECT l.submission_id
-                      FROM (SELECT i.*, COALESCE(i._outcome, i.outcome) AS was FROM spamcheck.spam_checklog i
-                             WHERE i._protection OPERATOR(pg_catalog.=) r.id) l
+                      FROM spamcheck._stat_finding l
+                     WHERE l._protection OPERATOR(pg_catalog.=) r.id
                      GROUP BY l.submission_id
                     HAVING pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'moderated')
                        AND NOT pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) ANY (ARRAY['rejected', 'suppressed', 'challenged']))

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use pgrx::{IntoDatum, pg_sys};
 use serde_json::{Value as Json, json};
 use spamcheck_engine::policy::{Keep, LogTo, Mode};
-use spamcheck_engine::verdict::{Finding, Judgement};
+use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, Keeper, Policy, Submission, Value, time};
 
 use crate::checked;
@@ -97,7 +97,7 @@ pub fn entries(
                 "score": finding.score,
                 "total_score": judgement.total,
                 "why": why(finding, settings.keep),
-                "detail": with_notes(finding, facts, &texts, settings.keep),
+                "detail": decided(judgement, finding, settings.mode, with_notes(finding, facts, &texts, settings.keep)),
                 "allowed": finding.allowed,
                 "author": facts.text(Field::Author),
                 "email": facts.text(Field::Email),
@@ -122,6 +122,20 @@ pub fn bytes(entry: &Json) -> usize {
 
 fn outcome(judgement: &Judgement, finding: &Finding, mode: Mode) -> &'static str {
     judgement.outcome(finding, mode).name()
+}
+
+/// A check that failed may have decided about the row, by the policy's on_error: what, its detail says.
+fn decided(judgement: &Judgement, finding: &Finding, mode: Mode, mut detail: Json) -> Json {
+    if finding.action == Action::Error && mode == Mode::Enforce && judgement.verdict > Verdict::Ham
+    {
+        let decided =
+            judgement.outcome(&Finding { action: Action::Moderate, ..finding.clone() }, mode);
+        if !detail.is_object() {
+            detail = json!({});
+        }
+        detail["decided"] = decided.name().into();
+    }
+    detail
 }
 
 /// What the facts have to say about how they were read goes into the detail, and what was too long to

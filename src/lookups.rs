@@ -48,6 +48,9 @@ pub struct Claimed {
     pub id: i64,
     /// What it asks, or tells.
     pub kind: String,
+    /// Its state, where it was read without being claimed.
+    #[serde(default)]
+    pub state: String,
     /// The row's key.
     pub row_key: Json,
     /// Requests made, this one included.

@@ -49,6 +49,26 @@ fn precision_is_what_moderators_say_and_what_they_did_not_look_at_counts_on_neit
 }
 
 #[test]
+fn what_a_check_decided_by_failing_counts_for_the_table() {
+    let mut site = Site::new();
+    site.run("DELETE FROM spamcheck.list WHERE name = 'banned_words'");
+    let counts = "SELECT logged, moderated, rejected, waiting FROM spamcheck.stat_table";
+    site.run("INSERT INTO comments (body) VALUES ('accepted')");
+    assert_eq!(site.ask(counts), "1|0|0|0");
+    site.policy("on_error = 'moderate'");
+    site.run("INSERT INTO comments (body) VALUES ('moderated')");
+    assert_eq!(site.ask(counts), "2|1|0|1");
+    site.policy("on_error = 'reject'");
+    let refused = site.client.batch_execute("INSERT INTO comments (body) VALUES ('rejected')");
+    assert!(refused.is_err());
+    assert_eq!(site.ask(counts), "3|1|1|1");
+    let decided = "SELECT outcome, detail ->> 'decided' FROM spamcheck.spam_checklog ORDER BY id";
+    assert_eq!(site.ask(decided), "error|\nerror|moderated\nerror|rejected");
+    site.run("SELECT spamcheck.approve('comments', '2')");
+    assert_eq!(site.ask(counts), "3|1|1|0");
+}
+
+#[test]
 fn a_check_that_fails_has_errors_and_no_hits() {
     let mut site = Site::new();
     site.run("DELETE FROM spamcheck.list WHERE name = 'banned_words'");

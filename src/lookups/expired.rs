@@ -1,6 +1,6 @@
-//! Lookups that were given up: they stay in the queue as `expired`, with their reason, until somebody
-//! retries them. Owns which expire by the clock, and which of them hold a row in vain: those whose policy
-//! accepts what nobody has answered (`on_failure`). Rows are worker/releasing.rs's.
+//! Lookups that were given up: they stay in the queue as `expired`, or `failed` where no further try would help, with
+//! their reason, until somebody retries them. Owns which expire by the clock, and which of them hold a row in vain:
+//! what becomes of those `on_failure` says. Rows are worker/releasing.rs's.
 
 use serde_json::json;
 
@@ -58,17 +58,25 @@ fn policies(patience: &[Patience]) -> String {
     patience.iter().map(one).collect::<serde_json::Value>().to_string()
 }
 
-/// The condition of expired lookups that hold a row in vain; word by word that of the index lookup_expired.
-macro_rules! in_vain {
+/// The lookups that hold a row for an answer which will not come; word by word the condition of the index
+/// lookup_expired.
+macro_rules! given_up_and_held {
     () => {
-        "FROM spamcheck.lookup l
-          WHERE l.state = 'expired' AND l._held AND l.kind = 'akismet'
-            AND l.policy IN (SELECT s.policy FROM spamcheck.check_setting s
-                              WHERE s.check_name = 'akismet' AND coalesce(s.options ->> 'on_failure', 'accept') = 'accept')"
+        "l.state = ANY (ARRAY['expired', 'failed']) AND l._held AND l.kind = 'akismet' AND l._answer IS NULL"
     };
 }
 
-/// Expired lookups that hold a row in vain, locked for this transaction, and the seconds until the next ones
+/// Those whose policy accepts what nobody has answered.
+macro_rules! in_vain {
+    () => {
+        concat!("FROM spamcheck.lookup l
+          WHERE ", given_up_and_held!(), "
+            AND l.policy IN (SELECT s.policy FROM spamcheck.check_setting s
+                              WHERE s.check_name = 'akismet' AND coalesce(s.options ->> 'on_failure', 'accept') = 'accept')")
+    };
+}
+
+/// Lookups that hold a row in vain, locked for this transaction, and the seconds until the next ones
 /// are to be seen to; None: there is none.
 pub fn held_in_vain(at_most: i32) -> (Vec<Claimed>, Option<f64>) {
     rights::as_extension(|| {
@@ -92,30 +100,30 @@ pub fn held_in_vain(at_most: i32) -> (Vec<Claimed>, Option<f64>) {
     })
 }
 
-/// Expired lookups that hold a row which a person has to look at, and which nobody has been told of yet; locked for
+/// Given up lookups that hold a row which a person has to look at, and which nobody has been told of yet; locked for
 /// this transaction.
 pub fn held_untold(at_most: i32) -> Vec<Claimed> {
     rights::as_extension(|| {
         let found = spi::write_returning(
-            "SELECT convert_to((to_jsonb(l) || '{\"age\": 0}')::text, 'UTF8')
+            concat!("SELECT convert_to((to_jsonb(l) || '{\"age\": 0}')::text, 'UTF8')
                FROM spamcheck.lookup l
-              WHERE l.state = 'expired' AND l._held AND l.kind = 'akismet' AND l.submission_id IS NULL
+              WHERE ", given_up_and_held!(), " AND NOT l._told
                 AND l.next_at <= clock_timestamp()
                 AND l.policy IN (SELECT s.policy FROM spamcheck.check_setting s JOIN spamcheck.policy p ON p.name = s.policy
                                   WHERE s.check_name = 'akismet' AND s.enabled AND s.options ->> 'on_failure' = 'hold'
                                     AND p.mode = 'enforce')
-              ORDER BY l.next_at LIMIT $1 FOR UPDATE OF l SKIP LOCKED",
+              ORDER BY l.next_at LIMIT $1 FOR UPDATE OF l SKIP LOCKED"),
             &[Arg::Int(at_most)],
         );
         Claimed::read_all(found)
     })
 }
 
-/// Moderators were told of the row of an expired lookup, by this submission in the log.
+/// Moderators were told of the row of a lookup that was given up, by this submission in the log.
 pub fn told(id: i64, submission_id: i64) {
     rights::as_extension(|| {
         spi::write(
-            "UPDATE spamcheck.lookup l SET submission_id = $2 WHERE l.id = $1",
+            "UPDATE spamcheck.lookup l SET submission_id = $2, _told = true WHERE l.id = $1",
             &[Arg::Big(id), Arg::Big(submission_id)],
         )
     });
@@ -137,7 +145,7 @@ pub enum Unheld {
     },
 }
 
-/// Notes what became of the row of an expired lookup.
+/// Notes what became of the row of a lookup that was given up.
 pub fn let_go(id: i64, unheld: &Unheld) {
     let (released, later, error) = match unheld {
         Unheld::Released => (true, None, None),

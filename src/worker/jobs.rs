@@ -159,7 +159,7 @@ impl Worker {
         if !self.giving_up.turn(self.lane.is_open(), queued) {
             return false;
         }
-        if self.giving_up.has_expired() | self.pipeline.has_expired() {
+        if self.giving_up.has_expired() | self.pipeline.has_given_up() {
             self.releasing.look();
         }
         self.releasing.turn(self.database)

@@ -40,7 +40,7 @@ pub struct Outcomes {
     since: Option<Instant>,
     /// Somebody else has lookups locked: not tried again before.
     not_before: Option<Instant>,
-    expired: bool,
+    given_up: bool,
 }
 
 impl Outcomes {
@@ -54,7 +54,7 @@ impl Outcomes {
             postponed: Vec::new(),
             since: None,
             not_before: None,
-            expired: false,
+            given_up: false,
         }
     }
 
@@ -77,9 +77,9 @@ impl Outcomes {
         self.answered.front().is_some_and(|one| one.lookup.is_fresh())
     }
 
-    /// Whether a lookup has expired since this was last asked.
-    pub fn has_expired(&mut self) -> bool {
-        std::mem::take(&mut self.expired)
+    /// Whether a lookup was given up since this was last asked.
+    pub fn has_given_up(&mut self) -> bool {
+        std::mem::take(&mut self.given_up)
     }
 
     /// What the answer to a request came to.
@@ -165,7 +165,7 @@ impl Outcomes {
             .into_iter()
             .partition(|said| said_later.contains(&said.lookup));
         let database = self.database;
-        self.expired |= postponed.iter().any(|p| p.state == "expired");
+        self.given_up |= postponed.iter().any(|p| p.state != "queued");
         let (again, pause, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
             let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(taken.iter().copied());

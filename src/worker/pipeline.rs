@@ -144,9 +144,9 @@ impl Pipeline {
         self.count(0);
     }
 
-    /// Whether a lookup has expired since this was last asked.
-    pub fn has_expired(&mut self) -> bool {
-        self.outcomes.has_expired()
+    /// Whether a lookup was given up since this was last asked.
+    pub fn has_given_up(&mut self) -> bool {
+        self.outcomes.has_given_up()
     }
 
     /// Sends what is ready, as far as the lane and the window let it. Network settings that cannot be

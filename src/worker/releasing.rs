@@ -1,6 +1,7 @@
-//! Rows that were held for an answer which nobody gave within `give_up_after`: where `on_failure` is
+//! Rows that were held for an answer which nobody gave within `give_up_after`, or ever will: where `on_failure` is
 //! accept they get their own status back, as if the answer had been ham, where it is hold moderators are told;
-//! their lookups stay as expired. Owns when the worker looks for them; it runs no statement while nothing has expired.
+//! their lookups stay as expired or failed. Owns when the worker looks for them; it runs no statement while none
+//! was given up.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -27,12 +28,12 @@ pub struct Releasing {
 }
 
 impl Releasing {
-    /// A worker that has just started does not know what has expired.
+    /// A worker that has just started does not know what was given up.
     pub fn new() -> Self {
         Self { due: Some(Instant::now()), settings: rulebook::changes() }
     }
 
-    /// Something has expired.
+    /// Something was given up.
     pub fn look(&mut self) {
         self.due = Some(Instant::now());
     }
@@ -64,8 +65,7 @@ impl Releasing {
                 LOG,
                 PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
                 format!("pg_spamcheck gave {released} held rows their own status back"),
-                "Akismet has not answered about them within give_up_after, and on_failure is accept."
-                    .to_owned()
+                "Akismet has given no verdict on them, and on_failure is accept.".to_owned()
             );
         }
         true

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::akismet::Endpoint;
 use support::cluster::ClusterOptions;
 use support::http::{Reply, Server};
+use support::wait;
 
 use crate::gate::Gate;
-use crate::site::{Site, World};
+use crate::site::{SOON, Site, World};
 
 const SPAM: &str = "akismet-guaranteed-spam";
 const STATES: &str =
@@ -48,6 +49,29 @@ fn on_failure_says_what_becomes_of_rows_that_were_held_in_vain() {
             site.until("SELECT waiting FROM spamcheck.stat_table", "0");
         }
     }
+}
+
+#[test]
+fn a_row_about_which_akismet_will_not_say_anything_is_not_forgotten() {
+    for (on_failure, status, waiting) in [("accept", "approved", "0"), ("hold", "pending", "1")] {
+        let options = format!(r#"{{"mode": "hold", "on_failure": "{on_failure}"}}"#);
+        let mut site = World::shared().site(&options);
+        site.answer("", Reply::status(400));
+        site.comment("no try would make it better");
+        site.until(STATES, "failed true");
+        site.until("SELECT status FROM comments", status);
+        site.until("SELECT waiting FROM spamcheck.stat_table", waiting);
+    }
+    let mut site = World::shared()
+        .site(r#"{"mode": "hold", "on_failure": "hold", "give_up_after": "1 second"}"#);
+    site.run(
+        "UPDATE spamcheck.check_setting SET action = 'log' WHERE check_name = 'content';
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",
+    );
+    site.answer("", Reply::status(500));
+    site.comment("a shadow has noted the casino");
+    let log = ["content log flagged", "akismet moderate moderated"];
+    wait::until(SOON, "the row in the log", || site.log() == log);
 }
 
 #[test]

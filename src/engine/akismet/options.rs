@@ -32,7 +32,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::OneOf(&["accept", "hold"]),
         default: "\"accept\"",
         meaning: "What becomes of a row without an answer. In mode wait, when wait_ms is over: \
-                  accept goes on as async, hold as hold. When its lookup expires: accept gives a \
+                  accept goes on as async, hold as hold. When its lookup expires or fails: accept gives a \
                   row that was held its own status back, hold leaves it to a moderator, who finds it in the log and the mail.",
     },
     OptionSpec {

@@ -37,7 +37,11 @@ pub fn leave_to_person(lookup: &Claimed) -> Result<Option<i64>, subtransaction::
                 check: "akismet",
                 action: Action::Moderate,
                 score: 0.0,
-                why: format!("Akismet has not answered within give_up_after: {error}"),
+                why: if lookup.state == "failed" {
+                    format!("Akismet gives no verdict: {error}")
+                } else {
+                    format!("Akismet has not answered within give_up_after: {error}")
+                },
                 detail: json!({ "error": error }),
                 allowed: false,
             };
