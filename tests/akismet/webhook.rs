@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use support::akismet::{KEY, SPAM};
 use support::http::Reply;
 
-use crate::site::{Site, World};
+use crate::site::{SOON, Site, World};
 
 /// What the function answers to this payload.
 fn hear(site: &mut Site<'_>, payload: &Json) -> Json {
@@ -256,6 +256,29 @@ fn what_makes_no_sense_is_said_entry_by_entry() {
     let (status, message) = tell(&mut site, "one", true);
     assert!(status == "error" && message.contains("2 submissions"), "{message}");
     assert_eq!(site.status(id), "approved");
+}
+
+#[test]
+fn a_payload_that_is_refused_does_not_bring_the_key_into_the_servers_log() {
+    let mut site = World::shared().site("{}");
+    let role = site.database.name().to_owned() + "_hook";
+    site.run(&format!("CREATE ROLE {role} LOGIN; SELECT spamcheck.grant_access('{role}', 'app')"));
+    let mut app = site.database.client_as(&role);
+    let mark = format!("mark of {role}");
+    let call = format!(
+        r#"SELECT spamcheck.akismet_webhook('{{"key": "{KEY}", "comments": "{mark}"}}'::jsonb)"#
+    );
+    assert!(app.batch_execute(&call).is_err());
+    // What comes after it is logged as ever.
+    let after = format!("SELECT 1 / 0 AS \"after the {mark}\"");
+    assert!(app.batch_execute(&after).is_err());
+    let log = || World::shared().cluster.log();
+    support::wait::until(SOON, "the later statement in the log", || {
+        log().contains(&format!("after the {mark}"))
+    });
+    assert!(!log().contains(&format!(r#""comments": "{mark}""#)));
+    drop(app);
+    site.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
 #[test]
