@@ -288,6 +288,24 @@ pub fn drop_all(protection: i32, table: &str) {
     report::notice(&format!("{lookups} of table {table} will not be made{rows}"));
 }
 
+/// A table has this policy now: it says whether its lookups are made, and what follows from the answers.
+pub fn put_under(protection: i32, policy: &str, table: &str) {
+    let moved = rights::as_extension(|| {
+        spi::write(
+            "UPDATE spamcheck.lookup l SET policy = convert_from($2, 'UTF8')
+              WHERE l._protection = $1 AND l.policy <> convert_from($2, 'UTF8')",
+            &[Arg::Int(protection), Arg::Text(policy)],
+        )
+    });
+    let asks = || crate::rulebook::policy(policy).is_some_and(|policy| policy.akismet().is_some());
+    if moved > 0 && !asks() {
+        let lookups = in_words(moved as i64);
+        report::notice(&format!(
+            "{lookups} of table {table} will wait until policy \"{policy}\" asks Akismet, or its give_up_after is over"
+        ));
+    }
+}
+
 /// How many lookups wait for a policy, in words; None: none does.
 pub fn that_wait_for(policy: &str) -> Option<String> {
     let (all, held): (i64, i64) = rights::as_extension(|| {

@@ -83,6 +83,9 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     protection::one_at_a_time();
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
+    if described.protection.is_some() {
+        lookups::put_under(id, &wish.policy, &described.display());
+    }
     triggers::make(&described, id);
     rights::as_extension(access::let_partitions_be_made);
     renames::follow(true);

@@ -343,6 +343,33 @@ fn protecting_anew_keeps_the_lookups() {
 }
 
 #[test]
+fn a_table_that_gets_another_policy_takes_its_lookups_along() {
+    let out = "out when the policy changed";
+    let (mut site, id) = asked(r#"{"mode": "hold"}"#, out);
+    let waiting = "waits when the policy changed";
+    site.run("SELECT spamcheck.create_policy('silent')");
+    // What is queued and moved in one transaction has not been claimed before.
+    site.run(&format!(
+        "BEGIN; INSERT INTO comments (body) VALUES ('{waiting}'); SELECT spamcheck.protect('comments', 'silent'); COMMIT"
+    ));
+    Gate::shared().say(out, false);
+    let why = "SELECT string_agg(DISTINCT policy || ': ' || last_error, ', ') FROM spamcheck.lookup WHERE state = 'queued'";
+    site.until("SELECT count(last_error) FROM spamcheck.lookup WHERE state = 'queued'", "2");
+    assert_eq!(site.get(why), r#"silent: check akismet of policy "silent" is off"#);
+    assert_eq!(Gate::shared().asked(waiting), 0);
+    assert_eq!(site.status(id), "pending");
+    site.run("SELECT spamcheck.protect('comments')");
+    Gate::shared().say(waiting, true);
+    site.run("SELECT spamcheck.retry_lookups()");
+    site.until_all_answered();
+    assert_eq!(
+        site.get("SELECT string_agg(status, ' ' ORDER BY id) FROM comments"),
+        "approved spam"
+    );
+    assert_eq!([out, waiting].map(|text| Gate::shared().asked(text)), [1, 1]);
+}
+
+#[test]
 fn the_policy_of_the_moment_of_the_answer_counts() {
     let text = "another action by now";
     let (mut site, id) = asked("{}", text);

@@ -23,20 +23,18 @@ pub(super) fn wait_for(one: &Concluded) -> Postponed {
     }
 }
 
-/// Why an answer is for later: its check was switched off meanwhile, or its policy, and may be switched on again. One
-/// whose table has another policy by now is settled by that.
+/// Why an answer is for later: its check was switched off meanwhile, or the policy that the table has now, and may
+/// be switched on again.
 pub(super) fn switched_off(lookup: &Claimed) -> Option<String> {
     let table = rulebook::table(lookup.protection)?;
-    if table.stored.policy != lookup.policy {
-        return None;
-    }
-    let policy = rulebook::attempt_policy(&lookup.policy).ok().flatten()?;
+    let name = &table.stored.policy;
+    let policy = rulebook::attempt_policy(name).ok().flatten()?;
     let kind = LookupKind::from_name(&lookup.kind)?;
     let asks = match kind {
         LookupKind::Akismet => policy.akismet().is_some(),
         kind => policy.lookup(kind).is_some(),
     };
-    (!asks).then(|| lookups::is_off(&lookup.kind, &lookup.policy))
+    (!asks).then(|| lookups::is_off(&lookup.kind, name))
 }
 
 /// The answer is kept until then.
