@@ -176,8 +176,10 @@ CREATE TABLE spamcheck._protection (
     subscriber   jsonb,
     on_update    boolean NOT NULL,
     protected_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    hints        jsonb
+    hints        jsonb,
+    former_status jsonb
 );
+COMMENT ON COLUMN spamcheck._protection.former_status IS 'The mappings of the status that were in force before, oldest first: rows may still have what they wrote';
 COMMENT ON COLUMN spamcheck._protection.hints IS 'Numbers that the catalogs had for the names, to tell a renaming; see src/renames.rs';
 ALTER SEQUENCE spamcheck._protection_id_seq OWNED BY spamcheck._protection.id;
 COMMENT ON TABLE spamcheck._protection IS 'What protect() was told, by the id that the table''s triggers carry; read it through protected_table';

@@ -253,6 +253,7 @@ fn store(
     });
     let id = rights::as_extension(|| {
         spi::write_returning(
+            // Rows keep what verdicts wrote under a former mapping of the status; the last eight are known.
             "INSERT INTO spamcheck._protection AS p (id, policy, columns, status, article, subscriber, on_update)
              SELECT coalesce(r.id, (
                         -- In a copy of the schema alone, triggers carry ids that the sequence has not given yet.
@@ -269,7 +270,9 @@ fn store(
              ON CONFLICT (id) DO UPDATE
                 SET policy = excluded.policy, columns = excluded.columns, status = excluded.status,
                     article = excluded.article, subscriber = excluded.subscriber,
-                    on_update = excluded.on_update, protected_at = now(), hints = NULL
+                    on_update = excluded.on_update, protected_at = now(), hints = NULL,
+                    former_status = CASE WHEN p.status = excluded.status THEN p.former_status
+                                         ELSE jsonb_path_query_array(coalesce(p.former_status, '[]') || jsonb_build_array(p.status), '$[last - 7 to last]') END
              RETURNING convert_to(p.id::text, 'UTF8')",
             &[Arg::Text(&row.to_string())],
         )

@@ -108,6 +108,9 @@ pub struct Stored {
     pub columns: serde_json::Value,
     /// The status values.
     pub status: serde_json::Value,
+    /// The status values that were in force before.
+    #[serde(default)]
+    pub former_status: Option<Vec<serde_json::Value>>,
     /// Where the subscribers are.
     #[serde(default)]
     pub subscriber: Option<serde_json::Value>,
@@ -130,6 +133,16 @@ pub struct Described {
     pub forced: bool,
     /// Its key's columns: name, type, equality operator.
     pub key: Vec<(String, String, String)>,
+}
+
+/// What the verdicts wrote under the mappings that were in force before, as far as the columns are there.
+///
+/// # Safety
+/// `tupdesc` must be valid.
+pub unsafe fn former_status(stored: &Stored, tupdesc: pg_sys::TupleDesc) -> Vec<BoundStatus> {
+    let former = stored.former_status.iter().flatten();
+    let former = former.filter_map(|status| Status::from_json(status).ok());
+    former.map(|status| bind_status(&status, &Columns { tupdesc })).collect()
 }
 
 /// A column of a row type by its name.

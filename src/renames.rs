@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use pgrx::{pg_sys, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use spamcheck_engine::mapping::{Article, Subscriber};
+use spamcheck_engine::mapping::{Article, Status, Subscriber};
 
 use crate::access;
 use crate::attaching;
@@ -398,16 +398,17 @@ fn write(id: i32, mapped: &Mapped, hints: &Hints) {
         "id": id,
         "columns": mapped.columns.to_json(),
         "status": mapped.status.to_json(),
+        "former_status": mapped.former_status.iter().map(Status::to_json).collect::<Vec<_>>(),
         "article": mapped.article.as_ref().map(Article::to_json),
         "subscriber": mapped.subscriber.as_ref().map(Subscriber::to_json),
         "hints": hints,
     });
     spi::write(
         "UPDATE spamcheck._protection p
-            SET columns = r.columns, status = r.status, article = nullif(r.article, 'null'),
+            SET columns = r.columns, status = r.status, former_status = nullif(r.former_status, '[]'), article = nullif(r.article, 'null'),
                 subscriber = nullif(r.subscriber, 'null'), hints = r.hints
            FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
-             AS r(id integer, columns jsonb, status jsonb, article jsonb, subscriber jsonb, hints jsonb)
+             AS r(id integer, columns jsonb, status jsonb, former_status jsonb, article jsonb, subscriber jsonb, hints jsonb)
           WHERE p.id = r.id",
         &[Arg::Text(&row.to_string())],
     );

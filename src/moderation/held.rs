@@ -33,6 +33,8 @@ pub struct Held {
     pub is_spam: bool,
     /// Whether it has the status of moderated rows, which may be the same.
     pub is_moderate: bool,
+    /// What verdicts wrote under a former mapping of the status, if the row has that: such columns.
+    former: Option<Vec<(String, Column)>>,
     /// Its content.
     pub submission: Json,
     /// Hashes of the columns whose edit is a new submission.
@@ -161,11 +163,15 @@ pub unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::Tup
         (bound, Row::of_tuple(tuple, tupdesc))
     };
     let protection = bound.unwrap_or_else(|refusal| report::refuse_value(refusal));
+    // SAFETY: the caller's promise.
+    let former = unsafe { protection::former_status(&place.stored, tupdesc) };
+    let former = former.into_iter().rev().find(|s| s.is_spam(row) || s.is_moderate(row));
     Held {
         row_key: key::of_row(&protection, row).unwrap_or_default(),
         status: lookups::status(&protection, row),
         is_spam: protection.status.is_spam(row),
         is_moderate: protection.status.is_moderate(row),
+        former: former.map(|status| status.columns),
         submission: submission::whole(&protection, row),
         fingerprint: submission::fingerprints(&protection, row),
         // SAFETY: the caller's promise.
@@ -194,9 +200,14 @@ impl Held {
         self.protection.status.is_ours(noted)
     }
 
-    /// Whether the row has a status of moderated or spam rows.
+    /// Whether the row has a status of moderated or spam rows; or that of a former mapping, and the log says that a
+    /// verdict wrote it.
     pub fn is_kept_back(&self) -> bool {
-        self.is_spam || self.is_moderate
+        self.is_spam || self.is_moderate || self.is_kept_back_as_before()
+    }
+
+    fn is_kept_back_as_before(&self) -> bool {
+        self.former.is_some() && self.findings().iter().any(Finding::stands)
     }
 
     /// All that was found about the row, newest first.
@@ -225,7 +236,10 @@ impl Held {
 
     /// Gives the row back what it had.
     pub fn restore(&self, place: &Place, status: &Json) {
-        let writes = self.protection.status.columns.iter().filter_map(|(name, column)| {
+        let before = self.former.iter().flatten();
+        let now = &self.protection.status.columns;
+        let before = before.filter(|(name, _)| now.iter().all(|(other, _)| other != name));
+        let writes = now.iter().chain(before).filter_map(|(name, column)| {
             let value = match status.get(name)? {
                 Json::String(text) => StatusValue::Text(text.clone()),
                 _ => StatusValue::Null,
@@ -266,8 +280,9 @@ impl Held {
     /// Writes status columns.
     pub fn write(&self, place: &Place, writes: &Writes) {
         let named = writes.iter().filter_map(|(column, value)| {
-            let columns = &self.protection.status.columns;
-            let (name, _) = columns.iter().find(|(_, c)| c.index == column.index)?;
+            let columns = self.protection.status.columns.iter();
+            let mut columns = columns.chain(self.former.iter().flatten());
+            let (name, _) = columns.find(|(_, c)| c.index == column.index)?;
             Some((name.clone(), protection::type_name(column.type_oid), value.clone()))
         });
         let named: Vec<_> = named.collect();

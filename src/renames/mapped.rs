@@ -10,6 +10,8 @@ pub struct Mapped {
     pub columns: Mapping,
     /// What verdicts write.
     pub status: Status,
+    /// What they wrote before.
+    pub former_status: Vec<Status>,
     /// Where the article is.
     pub article: Option<Article>,
     /// Where subscribers are.
@@ -23,6 +25,9 @@ impl Mapped {
         Some(Mapped {
             columns: Mapping::from_json(&row["columns"]).ok()?,
             status: Status::from_json(&row["status"]).ok()?,
+            former_status: row["former_status"].as_array().map_or_else(Vec::new, |all| {
+                all.iter().filter_map(|status| Status::from_json(status).ok()).collect()
+            }),
             article: part("article").and_then(|a| Article::from_json(a).ok()),
             subscriber: part("subscriber").and_then(|s| Subscriber::from_json(s).ok()),
         })
@@ -32,6 +37,7 @@ impl Mapped {
     pub fn rename_own_column(&mut self, old: &str, new: &str) {
         self.columns.rename_own_column(old, new);
         self.status.rename_column(old, new);
+        self.former_status.iter_mut().for_each(|s| s.rename_column(old, new));
         self.article.iter_mut().for_each(|a| a.rename_own_column(old, new));
         self.subscriber.iter_mut().for_each(|s| s.rename_own_column(old, new));
     }

@@ -137,6 +137,30 @@ fn a_row_whose_table_has_another_primary_key_is_found_by_the_old_one() {
 }
 
 #[test]
+fn what_verdicts_wrote_under_another_mapping_of_the_status_is_taken_back() {
+    let mut site = site();
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_status_check, ADD COLUMN state text NOT NULL DEFAULT 'a';
+         INSERT INTO comments (body, status) VALUES ('casino', 'vip'), ('casino', 'vip'), ('casino', 'vip'), ('fine', 'spam')",
+    );
+    let under =
+        |status: &str| format!("SELECT spamcheck.protect('comments', status => '{status}')");
+    // Another column, and back with another value.
+    site.run(&under(r#"{"column": "state", "ham": "a", "moderate": "b", "spam": "c"}"#));
+    site.run("ALTER TABLE comments RENAME COLUMN status TO standing");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    site.run("ALTER TABLE comments RENAME COLUMN standing TO status");
+    site.run(&under(
+        r#"{"column": "status", "ham": "approved", "moderate": "pending", "spam": "junk"}"#,
+    ));
+    assert_eq!(call(&mut site, "approve('comments', '2')"), "done|restored");
+    assert_eq!(call(&mut site, "not_spam(3)"), "done|restored");
+    // What no verdict wrote is the row's own.
+    assert_eq!(call(&mut site, "approve('comments', '4')"), "already|unchanged");
+    assert_eq!(site.statuses(), "1 vip\n2 vip\n3 vip\n4 spam");
+}
+
+#[test]
 fn rows_that_were_numbered_anew_are_not_taken_for_those_that_had_the_numbers() {
     let mut site = site();
     site.run(
