@@ -229,7 +229,16 @@ fn edit(place: &Place, held: Held, findings: &[Finding]) -> (&'static str, Strin
     };
     let noted = findings.iter().find_map(Finding::edit);
     match noted.and_then(|noted| refused::edit(place, &held, values, noted)) {
-        Some(held) => ("edited", "The rejected edit was made.".to_owned(), Some(held)),
+        Some((held, left)) => {
+            let mut message = "The rejected edit was made.".to_owned();
+            if !left.is_empty() {
+                let left = left.join(", ");
+                message.pop();
+                message +=
+                    &format!(", but for what has changed since and was left as it is: {left}.");
+            }
+            ("edited", message, Some(held))
+        }
         None => {
             let message = "The row was edited otherwise since, so the rejected edit was not made; only the log was changed.";
             ("unchanged", message.to_owned(), None)

@@ -38,19 +38,29 @@ pub fn insert(place: &Place, values: &Values) -> Held {
     store(place, &statement, &parameters, values, "rejected row cannot be inserted into")
 }
 
-/// Makes a refused edit of a row; the row as it is then. None: it was edited otherwise since, or what was to be
-/// edited is not there any more, and it is left as it is.
-pub fn edit(place: &Place, held: &Held, values: &Values, edit: &Json) -> Option<Held> {
+/// Makes a refused edit of a row; the row as it is then, and the columns that were left alone. None: it was edited
+/// otherwise since, or what was to be edited is not there any more, and it is left as it is.
+pub fn edit(
+    place: &Place,
+    held: &Held,
+    values: &Values,
+    edit: &Json,
+) -> Option<(Held, Vec<String>)> {
     let was = edit["was"].as_object()?;
-    // What is not the submission's may have moved on: a count, the time of the last change.
+    // What is not the submission's may have moved on, and stays where it is: a count, the time of the last change.
     let watched = held.protection.watched.iter().filter_map(|(name, _)| was.get_key_value(name));
     let same = |name, was| held.values.get(name).map(fingerprint).as_ref() == Some(was);
     if !watched.into_iter().all(|(name, was)| same(name, was)) {
         return None;
     }
     let (condition, mut parameters) = condition(&place.described, &held.row_key)?;
-    let (mut sets, mut wanted) = (Vec::new(), Values::new());
-    for (name, type_name) in columns(place).iter().filter(|(name, _)| was.contains_key(name)) {
+    let (mut sets, mut wanted, mut left) = (Vec::new(), Values::new(), Vec::new());
+    for (name, type_name) in &columns(place) {
+        let Some(was) = was.get(name) else { continue };
+        if !same(name, was) {
+            left.push(name.clone());
+            continue;
+        }
         let value = values.get(name)?;
         sets.push(format!("{} = {}", quoted(name), written(value, type_name, &mut parameters)));
         wanted.insert(name.clone(), value.clone());
@@ -66,7 +76,7 @@ pub fn edit(place: &Place, held: &Held, values: &Values, edit: &Json) -> Option<
         checked::rename_row(place.id(), &held.row_key, &edited.row_key, &mut moved.checked);
         lookups::rename_row(place.id(), &held.row_key, &edited.row_key, &mut moved);
     }
-    Some(edited)
+    Some((edited, left))
 }
 
 /// The columns that can be written, each with its type.

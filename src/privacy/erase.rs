@@ -48,15 +48,17 @@ const LOOKUPS: Place = Place {
     written: IN_SUBMISSION,
 };
 
+const LOG: Place = Place {
+    name: "log",
+    table: "spam_checklog",
+    email: "t.email",
+    inet: Some("t.ip"),
+    written: IN_LOG,
+};
+
 const PLACES: [Place; 5] = [
     // All findings on a submission have the same sender.
-    Place {
-        name: "log",
-        table: "spam_checklog",
-        email: "t.email",
-        inet: Some("t.ip"),
-        written: IN_LOG,
-    },
+    LOG,
     LOOKUPS,
     Place { name: "checked", table: "_checked", ..LOOKUPS },
     Place { name: "mail", table: "_mail", email: "t.email", inet: Some("t.ip"), written: None },
@@ -219,11 +221,18 @@ pub fn subject(email: Option<&str>, ip: Option<&str>) -> Json {
         let (mut erased, mut left) = (Map::new(), Map::new());
         let traces = traces(&person);
         erased.insert("memory".into(), json!(forget(&traces)));
+        // Their subscribers may be named by a number: what became of them tells of the person no less.
+        let (linked, others) = linked(&person);
+        let unlinked = spi::write(UNLINK, &[Arg::Text(&linked)]);
         for place in &PLACES {
             let theirs = place.theirs(&person);
             let condition = place.condition();
             let statement = format!("DELETE FROM spamcheck.{} t WHERE {condition}", place.table);
-            erased.insert(place.name.into(), json!(spi::write(&statement, &theirs.args())));
+            let mut gone = spi::write(&statement, &theirs.args());
+            if place.name == "history" {
+                gone += unlinked;
+            }
+            erased.insert(place.name.into(), json!(gone));
         }
         for place in &PLACES {
             let theirs = place.theirs(&person);
@@ -238,11 +247,36 @@ pub fn subject(email: Option<&str>, ip: Option<&str>) -> Json {
         json!({ "erased": erased, "left": left, "released": freed.released, "stays": {
             "held_rows": freed.held,
             "mentions": mentioned(email),
+            "history": others,
             "list_entries": listed(email, ip.unwrap_or_default()),
             "log_file": settings::log_file().is_some(),
         }})
     })
 }
+
+/// The entries of the history of subscriptions that findings on the person's submissions made, as a JSON array of
+/// their ids; and how many others there are of the same subscribers, who may be other people.
+fn linked(person: &Person<'_>) -> (String, i64) {
+    let query = format!(
+        "WITH linked AS MATERIALIZED (
+             SELECT h.id, h.subscriber, h._protection FROM spamcheck.subscription_history h
+              WHERE h.log_id IN (SELECT t.id FROM spamcheck.spam_checklog t WHERE {}))
+         SELECT convert_to(json_build_array(
+                    coalesce((SELECT json_agg(l.id) FROM linked l), '[]'),
+                    (SELECT count(*) FROM spamcheck.subscription_history h
+                      WHERE (h.subscriber, h._protection) IN (SELECT l.subscriber, l._protection FROM linked l)
+                        AND h.id NOT IN (SELECT l.id FROM linked l)
+                        AND NOT convert_from($1, 'UTF8')::jsonb ? h.subscriber))::text, 'UTF8')",
+        LOG.condition()
+    );
+    let theirs = LOG.theirs(person);
+    let (linked, others): (Json, i64) =
+        spi::json_once(&query, &theirs.args()).unwrap_or((json!([]), 0));
+    (linked.to_string(), others)
+}
+
+const UNLINK: &str = "DELETE FROM spamcheck.subscription_history h
+          WHERE h.id IN (SELECT e::bigint FROM jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb) e)";
 
 /// What is left in which the e-mail address is part of a text: what others wrote, or a column that is not known
 /// to hold addresses. A person has to look at it.

@@ -260,6 +260,21 @@ fn an_edit_is_made_and_nothing_else_of_the_row_changes() {
 }
 
 #[test]
+fn an_edit_leaves_alone_what_others_have_written_since() {
+    let mut site = site("id int PRIMARY KEY, title text, body text, n int DEFAULT 0, seen_by text");
+    site.run("INSERT INTO posts VALUES (1, 'one', 'fine', 1)");
+    refused(
+        &mut site.client,
+        "UPDATE posts SET body = 'casino', n = n + 1, seen_by = 'Ann' WHERE id = 1",
+    );
+    site.run("UPDATE posts SET n = 50");
+    let answer =
+        site.ask("SELECT a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.not_spam(1) AS a) x");
+    assert!(answer.starts_with("edited|") && answer.contains("left as it is: n."), "{answer}");
+    assert_eq!(site.ask("SELECT * FROM posts"), "1|one|casino|50|Ann");
+}
+
+#[test]
 fn an_edit_of_a_row_that_is_another_by_now_is_not_made() {
     let mut site = site("a int, b text, body text, PRIMARY KEY (a, b)");
     site.run("INSERT INTO posts VALUES (1, 'x', 'fine'), (2, 'x', 'fine'), (3, 'x', 'fine')");

@@ -67,6 +67,28 @@ fn all_of_a_person_goes_by_the_address_and_all_others_stay() {
 }
 
 #[test]
+fn subscribers_who_are_named_by_a_number_go_with_the_findings_about_them() {
+    let mut site = Site::new();
+    site.policy("unsubscribe = true");
+    site.run(
+        r#"CREATE TABLE people (id int PRIMARY KEY, subscribed boolean NOT NULL DEFAULT true);
+           INSERT INTO people VALUES (7), (8);
+           ALTER TABLE comments ADD COLUMN person int;
+           SELECT spamcheck.protect('comments', subscriber => '{"table": "people", "key": "id", "from": "person",
+               "column": "subscribed", "subscribed": true, "unsubscribed": false}');
+           INSERT INTO comments (email, body, person) VALUES ('ann@example.com', 'casino', 7), ('bob@example.com', 'casino', 8);
+           SELECT spamcheck.resubscribe('7')"#,
+    );
+    let told = site.ask("SELECT spamcheck.erase_subject('ann@example.com')");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!((&told["erased"]["history"], &told["left"]["history"]), (&1.into(), &0.into()));
+    // That somebody subscribed number 7 again is left for a person to look at.
+    assert_eq!(told["stays"]["history"], 1, "{told}");
+    let left = "SELECT string_agg(subscriber || ' ' || change, ', ' ORDER BY subscriber) FROM spamcheck.subscription_history";
+    assert_eq!(site.ask(left), "7 resubscribe, 8 unsubscribe_spamcheck");
+}
+
+#[test]
 fn an_ip_address_and_its_memory_go_and_so_does_a_network() {
     let mut site = site();
     let hashes = "SELECT count(*) FROM spamcheck._seen WHERE hash & 3 = 1";
