@@ -326,6 +326,17 @@ pub fn write(entries: &str) {
     });
 }
 
+/// Whether the log says that a row was moderated or called spam, and nobody has taken that back.
+pub fn keeps_back(protection: i32, row_key: &Json) -> bool {
+    spi::text_now(
+        "SELECT convert_to('yes', 'UTF8') FROM spamcheck.spam_checklog l
+          WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
+            AND l.outcome IN ('moderated', 'suppressed') AND NOT l.reversed LIMIT 1",
+        &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
+    )
+    .is_some()
+}
+
 /// Whether the log says that a submission was moderated.
 pub fn moderated(submission_id: i64) -> bool {
     spi::text_now(

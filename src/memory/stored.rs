@@ -10,7 +10,8 @@ use spamcheck_engine::surroundings::{Earlier, Nothing, Surroundings};
 use spamcheck_engine::{Facts, Field, FieldSet};
 
 use super::chain::Seen;
-use crate::protection::Protection;
+use crate::checklog;
+use crate::protection::{Protection, Writes};
 use crate::row::{self, Row};
 use crate::rulebook::{self, Unusable};
 use crate::spi::{self, Run, quoted};
@@ -116,14 +117,26 @@ impl Table {
             // SAFETY: the tuple is of that type, whose columns are numbered as the table's are.
             let row = unsafe { Row::of_tuple(found.tuple, found.tupdesc) };
             there = Some(with_facts(&self.protection, row, one.at, &Nothing, |facts| {
-                let status = &self.protection.status;
-                let ham = !status.is_moderate(row) && !status.is_spam(row);
+                let ham = self.is_ham(row);
                 visit(one, Look::There(&Earlier { facts, at: one.at, ham }))
             }));
         });
         there.unwrap_or_else(|| {
             visit(one, if may_hide(self.protection.root) { Look::Hidden } else { Look::Gone })
         })
+    }
+
+    /// Whether a row was accepted. What its status does not say, since verdicts do not write it, the log does.
+    fn is_ham(&self, row: Row<'_>) -> bool {
+        let status = &self.protection.status;
+        if status.is_moderate(row) || status.is_spam(row) {
+            return false;
+        }
+        let told = |writes: &Option<Writes>| writes.as_ref().is_some_and(|all| !all.is_empty());
+        told(&status.moderate) && told(&status.spam)
+            || !key::of_row(&self.protection, row).is_some_and(|row_key| {
+                rights::as_extension(|| checklog::keeps_back(self.protection.id, &row_key))
+            })
     }
 
     fn fits(&self, parts: &[String]) -> bool {

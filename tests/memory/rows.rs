@@ -270,6 +270,28 @@ fn a_long_chain_is_not_read_whole_for_each_row() {
 }
 
 #[test]
+fn rows_whose_table_shows_no_verdict_were_accepted_where_the_log_says_nothing_else() {
+    let mut site = blog(&[]);
+    site.run("SELECT spamcheck.protect('comments', status => '{}')");
+    site.check("bypass", r#"enabled = true, options = '{"approved_before": 1}'"#);
+    site.check("content", "enabled = true, action = 'spam'");
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')");
+    let insert = "INSERT INTO comments (body, email) VALUES ('casino', 'ann@site.example')";
+    site.run(insert);
+    site.run(insert);
+    let log = "SELECT string_agg(check_name || ' ' || outcome, ', ' ORDER BY id) FROM spamcheck.spam_checklog";
+    assert_eq!(site.ask(log), "content suppressed, content suppressed");
+    site.run("SELECT spamcheck.not_spam(min(id)) FROM spamcheck.spam_checklog");
+    site.run(insert);
+    assert!(
+        site.ask(log).ends_with("bypass allowed, content allowed")
+            || site.ask(log).ends_with("content allowed, bypass allowed"),
+        "{}",
+        site.ask(log)
+    );
+}
+
+#[test]
 fn an_author_with_enough_accepted_rows_is_not_checked() {
     let mut site = blog(&["duplicate"]);
     site.check("bypass", r#"enabled = true, options = '{"approved_before": 2}'"#);
