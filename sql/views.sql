@@ -91,9 +91,15 @@ CREATE VIEW spamcheck.stat_check AS
       LEFT JOIN (SELECT i.check_name,
                         pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error') AS hits,
                         pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error' AND i.reversed) AS reversed,
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error' AND NOT i.reversed
-                                                      AND i._decision OPERATOR(pg_catalog.=) 'spam') AS confirmed,
+                        -- Who calls a row spam refutes the check that let it in.
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error'
+                                                      AND CASE WHEN i.action OPERATOR(pg_catalog.=) 'allow'
+                                                               THEN i._decision OPERATOR(pg_catalog.=) 'spam' AND NOT i.reversed
+                                                               ELSE i.reversed END) AS reversed,
+                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error'
+                                                      AND CASE WHEN i.action OPERATOR(pg_catalog.=) 'allow'
+                                                               THEN i.reversed
+                                                               ELSE i._decision OPERATOR(pg_catalog.=) 'spam' AND NOT i.reversed END) AS confirmed,
                         pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'error') AS errors
                    FROM spamcheck.spam_checklog i
                   WHERE i.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)

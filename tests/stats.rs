@@ -49,6 +49,23 @@ fn precision_is_what_moderators_say_and_what_they_did_not_look_at_counts_on_neit
 }
 
 #[test]
+fn spam_that_was_let_in_speaks_against_the_check_that_let_it_in() {
+    let mut site = Site::new();
+    site.check("ip_allow", "enabled = true");
+    site.run(
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '198.51.100.0/24');
+         INSERT INTO comments (body, ip) VALUES ('casino', '198.51.100.1'), ('casino', '198.51.100.1')",
+    );
+    assert_eq!(check(&mut site, "ip_allow"), "2|0|0|0|2||0");
+    site.run("SELECT spamcheck.report_spam('comments', '1')");
+    assert_eq!(check(&mut site, "ip_allow"), "2|0|1|0|1|0|0");
+    assert_eq!(check(&mut site, "content"), "2|0|0|1|1|1|0");
+    site.run("SELECT spamcheck.not_spam(id) FROM spamcheck.spam_checklog WHERE row_key ->> 'id' = '2' AND check_name = 'content'");
+    assert_eq!(check(&mut site, "ip_allow"), "2|0|1|1|0|0.5|0");
+    assert_eq!(check(&mut site, "content"), "2|0|1|1|0|0.5|0");
+}
+
+#[test]
 fn what_a_check_decided_by_failing_counts_for_the_table() {
     let mut site = Site::new();
     site.run("DELETE FROM spamcheck.list WHERE name = 'banned_words'");
