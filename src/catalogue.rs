@@ -27,13 +27,14 @@ fn require_preload() {
                FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
               WHERE n.nspname OPERATOR(pg_catalog.=) 'spamcheck' AND NOT r.rolsuper
              UNION ALL
+             -- What is elsewhere and only mentions the schema, such as a view of what is in it, stands in for nothing.
              SELECT 'already holds ' OPERATOR(pg_catalog.||) pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
-               FROM pg_catalog.pg_depend d
+               FROM pg_catalog.pg_depend d, pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o
               WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
                 AND d.refobjid OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('spamcheck')
+                AND o.schema OPERATOR(pg_catalog.=) 'spamcheck'
                 AND NOT (d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
-                         AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('spamcheck._require_preload()'))
-                AND NOT d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass) x LIMIT 1",
+                         AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('spamcheck._require_preload()'))) x LIMIT 1",
         &[],
     );
     if let Some(what) = intruder {
@@ -42,7 +43,8 @@ fn require_preload() {
             Refusal::new(format!("schema \"spamcheck\" {what}"))
                 .with_detail("Whoever put it there could stand in for functions of pg_spamcheck.")
                 .with_hint(
-                    "DROP SCHEMA spamcheck CASCADE, or rename it, and CREATE EXTENSION again.",
+                    "ALTER SCHEMA spamcheck RENAME TO another name, or drop what is in it and DROP SCHEMA spamcheck, \
+                     and CREATE EXTENSION again.",
                 ),
         );
     }

@@ -2,10 +2,12 @@
 //! Owns the write into the subscribers' table, made with the rights of the protected table's owner, and the
 //! history of both; when it happens is for the triggers, the worker and the moderators to say.
 
+mod name;
+
 use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use spamcheck_engine::mapping::Subscriber;
 use spamcheck_engine::policy::Mode;
 use spamcheck_engine::verdict::Verdict;
@@ -17,6 +19,8 @@ use crate::row::Row;
 use crate::rulebook;
 use crate::spi::{self, Arg, quoted};
 use crate::subtransaction::{self, Failure};
+
+pub use name::name_of;
 
 /// One subscriber, as a protected table names them.
 pub struct Subscription {
@@ -69,10 +73,7 @@ impl Subscription {
 
     /// The name by which the history knows them: their key as text, an array of several columns.
     pub fn name(&self) -> String {
-        match self.key.as_slice() {
-            [one] => one.clone(),
-            several => json!(several).to_string(),
-        }
+        name::of(&self.key)
     }
 
     /// Unsubscribes who is subscribed, because of a submission; whether that changed anything. An error is
@@ -246,44 +247,6 @@ impl Subscription {
         });
         Some((conditions.collect::<Option<Vec<_>>>()?.join(" AND "), self.key.clone()))
     }
-}
-
-/// The name by which the history knows somebody whom a moderator names: where the key has several columns, an
-/// array of their values, or an object, is written as [`Subscription::name`] writes it.
-pub fn name_of(given: &str) -> String {
-    let text = |value: &Json| match value {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let several = |texts: Vec<String>| json!(texts).to_string();
-    match serde_json::from_str(given) {
-        Ok(Json::Array(values)) if values.len() > 1 => several(values.iter().map(text).collect()),
-        Ok(Json::Object(columns)) => {
-            let in_order = |key: &Vec<String>| -> Option<Vec<String>> {
-                let values = key.iter().map(|column| columns.get(column).map(text));
-                (key.len() == columns.len()).then(|| values.collect()).flatten()
-            };
-            match keys().iter().find_map(in_order) {
-                Some(texts) if texts.len() > 1 => several(texts),
-                Some(texts) => texts.concat(),
-                None => given.to_owned(),
-            }
-        }
-        _ => given.to_owned(),
-    }
-}
-
-/// The columns of each table of subscribers by which a mapping knows them.
-fn keys() -> Vec<Vec<String>> {
-    let mapped: Option<Vec<Json>> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(DISTINCT p.subscriber), '[]')::text, 'UTF8')
-               FROM spamcheck._protection p WHERE jsonb_typeof(p.subscriber) = 'object'",
-            &[],
-        )
-    });
-    let subscribers = mapped.unwrap_or_default();
-    subscribers.iter().filter_map(|json| Some(Subscriber::from_json(json).ok()?.key)).collect()
 }
 
 /// The last change of a subscriber in one protected table.

@@ -51,8 +51,10 @@ pub fn make(relation: pg_sys::Oid, name: &str) {
             ),
             &[],
         );
-        // The owner's default privileges may give it to somebody: who sees it is to be said.
-        spi::write(&format!("REVOKE ALL ON {view} FROM PUBLIC"), &[]);
+        // The owner's default privileges give new tables and views to somebody, who has not been said.
+        if let Some(granted) = granted(&view) {
+            spi::write(&format!("REVOKE ALL ON {view} FROM {granted}"), &[]);
+        }
         let comment =
             format!("Ham rows of {table} for everybody to see; made by spamcheck.public_view()");
         spi::write(&format!("COMMENT ON VIEW {view} IS '{}'", comment.replace('\'', "''")), &[]);
@@ -63,6 +65,18 @@ pub fn make(relation: pg_sys::Oid, name: &str) {
         ),
         hidden => format!("view {view} is without {}", hidden.join(", ")),
     });
+}
+
+/// Who but the owner has any right to a view, as REVOKE names them; None: nobody.
+fn granted(view: &str) -> Option<String> {
+    spi::text_once(
+        "SELECT pg_catalog.convert_to(pg_catalog.string_agg(DISTINCT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, ', '), 'UTF8')
+           FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+          WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(pg_catalog.convert_from($1, 'UTF8'))
+            AND a.grantee OPERATOR(pg_catalog.<>) c.relowner",
+        &[Arg::Text(view)],
+    )
 }
 
 /// The view's name, qualified and quoted; unqualified, it goes beside the table.

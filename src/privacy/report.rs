@@ -166,14 +166,15 @@ impl Around<'_> {
 
     fn kept(&self, field: Field) -> Vec<String> {
         let settings = &self.policy.settings;
-        let place = match settings.log_to {
-            LogTo::Table => "log",
-            LogTo::File => "log file",
-            LogTo::Both => "log and log file",
-        };
-        let time = match (&settings.retention, settings.log_to) {
-            (_, LogTo::File) | (None, _) => String::new(),
-            (Some(retention), _) => format!(", for {retention}"),
+        // Retention is of the table's rows alone.
+        let logged_as = |what: &str| match (settings.log_to, &settings.retention) {
+            (LogTo::Table, Some(retention)) => format!("log{what}, for {retention}"),
+            (LogTo::Table, None) => format!("log{what}"),
+            (LogTo::File, _) => format!("log file{what}"),
+            (LogTo::Both, Some(retention)) => format!(
+                "log{what}, for {retention}; log file{what}, until it is rotated and deleted"
+            ),
+            (LogTo::Both, None) => format!("log and log file{what}"),
         };
         let mut all = Vec::new();
         let text = self.text == Some(field.name());
@@ -183,21 +184,18 @@ impl Around<'_> {
         ) || self.page == Some(field.name());
         let quoted = self.quoted(field);
         let told = if quoted { " and what findings tell of it" } else { "" };
-        match settings.keep {
-            _ if logged => all.push(format!("{place}{time}")),
-            Keep::Full if text => all.push(format!("{place}{time}")),
-            Keep::Excerpt if text => all.push(format!("{place}, 200 characters{told}{time}")),
-            Keep::Hash if text => all.push(format!("{place}, a hash{told}{time}")),
+        let what = match settings.keep {
+            _ if logged => Some(String::new()),
+            Keep::Full if text => Some(String::new()),
+            Keep::Excerpt if text => Some(format!(", 200 characters{told}")),
+            Keep::Hash if text => Some(format!(", a hash{told}")),
             // A rejected submission is nowhere else.
-            Keep::Full if quoted => {
-                all.push(format!("{place}, if rejected or where a finding tells of it{time}"));
-            }
-            Keep::Full => all.push(format!("{place}, if rejected{time}")),
-            Keep::Excerpt | Keep::Hash if quoted => {
-                all.push(format!("{place}, where a finding tells of it{time}"));
-            }
-            Keep::Excerpt | Keep::Hash => {}
-        }
+            Keep::Full if quoted => Some(", if rejected or where a finding tells of it".into()),
+            Keep::Full => Some(", if rejected".into()),
+            Keep::Excerpt | Keep::Hash if quoted => Some(", where a finding tells of it".into()),
+            Keep::Excerpt | Keep::Hash => None,
+        };
+        all.extend(what.map(|what| logged_as(&what)));
         if self.mail_to().is_some()
             && (matches!(field, Field::Email | Field::Ip) || self.mailed(field).is_some())
         {

@@ -190,6 +190,40 @@ fn objects_that_are_there_already_make_it_fail_and_are_left_alone() {
     }
 }
 
+/// DROP EXTENSION leaves the schema, and what mentions it.
+#[test]
+fn what_mentions_the_schema_from_elsewhere_is_no_obstacle_and_stays() {
+    let database = Cluster::shared().database();
+    let analysts = format!("analysts_of_{}", database.name());
+    let mut client = database.client();
+    client
+        .batch_execute(&format!(
+            "CREATE VIEW public.own_tables AS SELECT relname FROM pg_class WHERE relnamespace = 'spamcheck'::regnamespace;
+             CREATE TABLE public.notes (id int PRIMARY KEY, place regnamespace DEFAULT 'spamcheck'::regnamespace);
+             CREATE FUNCTION public.place() RETURNS oid BEGIN ATOMIC; SELECT 'spamcheck'::regnamespace::oid; END;
+             CREATE ROLE {analysts}; ALTER DEFAULT PRIVILEGES IN SCHEMA spamcheck GRANT SELECT ON TABLES TO {analysts};
+             CREATE PUBLICATION all_of_it FOR TABLES IN SCHEMA spamcheck;
+             DROP EXTENSION pg_spamcheck"
+        ))
+        .expect("the schema stays");
+    client.batch_execute("CREATE EXTENSION pg_spamcheck").expect("nothing is in the schema");
+    let seen = "SELECT count(*) FROM public.own_tables WHERE relname = 'policy'";
+    assert_eq!(get(&mut client, seen), "1");
+    // One that is in the schema is named, and the advice takes nothing of the others away.
+    client
+        .batch_execute("DROP EXTENSION pg_spamcheck; CREATE TABLE spamcheck.mine ()")
+        .expect("the schema is free");
+    let error = client.batch_execute("CREATE EXTENSION pg_spamcheck").expect_err("it is taken");
+    let error = error.as_db_error().expect("the server refuses it");
+    assert!(error.message().contains("already holds table mine"), "{error:?}");
+    assert!(!error.hint().is_some_and(|hint| hint.contains("CASCADE")), "{error:?}");
+    client
+        .batch_execute(&format!(
+            "ALTER SCHEMA spamcheck RENAME TO former; CREATE EXTENSION pg_spamcheck; DROP OWNED BY {analysts}; DROP ROLE {analysts}"
+        ))
+        .expect("as the hint says");
+}
+
 #[test]
 fn a_schema_that_belongs_to_somebody_else_is_not_moved_into() {
     let (database, mallory) = visited("CREATE SCHEMA spamcheck");

@@ -36,6 +36,26 @@ fn nothing_leaves_a_database_that_asks_nobody() {
     );
 }
 
+/// Nothing of pg_spamcheck takes a line out of the log file.
+#[test]
+fn the_log_file_is_not_kept_for_the_retention() {
+    let mut site = Site::new();
+    site.policy("log_to = 'both'");
+    assert_eq!(row(&mut site, "ip"), "ip||log and log file");
+    site.policy("retention = '30 days', keep = 'excerpt'");
+    let until = "until it is rotated and deleted";
+    assert_eq!(row(&mut site, "ip"), format!("ip||log, for 30 days; log file, {until}"));
+    let told = ", 200 characters and what findings tell of it";
+    assert_eq!(
+        row(&mut site, "body"),
+        format!("body||log{told}, for 30 days; log file{told}, {until}")
+    );
+    site.policy("log_to = 'file'");
+    assert_eq!(row(&mut site, "ip"), "ip||log file");
+    site.policy("log_to = 'table'");
+    assert_eq!(row(&mut site, "ip"), "ip||log, for 30 days");
+}
+
 #[test]
 fn akismet_and_moderators_are_named_with_what_they_get() {
     let mut site = Site::new();

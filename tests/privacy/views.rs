@@ -157,6 +157,24 @@ fn only_the_owner_makes_one_and_nobody_is_given_it() {
     assert_eq!(ask(&mut reader, "SELECT count(*) FROM public_comments WHERE leak(body)"), "1");
 }
 
+/// As set-ups for PostgREST have it.
+#[test]
+fn the_owners_default_privileges_give_it_to_nobody_either() {
+    let mut site = Site::new();
+    let owner = site.role("owner");
+    let other = format!("of \"\"the\"\" web {owner}");
+    site.run(&format!("CREATE ROLE \"{other}\""));
+    site.run(&format!(
+        "ALTER TABLE comments OWNER TO {owner}; GRANT CREATE ON SCHEMA public TO {owner};
+         ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, UPDATE ON TABLES TO \"{other}\" WITH GRANT OPTION;
+         ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT ALL ON TABLES TO PUBLIC;
+         SELECT spamcheck.public_view('comments', 'public_comments'), spamcheck.public_view('comments', '\"Public ones\"')"
+    ));
+    let granted = "SELECT DISTINCT a.grantee::regrole FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+                    WHERE c.relkind = 'v' AND c.relnamespace = 'public'::regnamespace";
+    assert_eq!(site.ask(granted), owner);
+}
+
 #[test]
 fn what_cannot_be_shown_is_refused_with_a_sentence() {
     let mut site = Site::new();

@@ -41,6 +41,27 @@ fn a_text_status_is_found_by_its_check_constraint() {
     );
 }
 
+/// Among the authors' own drafts, nobody looks for spam.
+#[test]
+fn a_column_with_a_word_for_spam_goes_before_one_of_drafts() {
+    let (database, mut client) = start();
+    table(
+        &mut client,
+        "status text DEFAULT 'published' CHECK (status IN ('draft', 'published')),
+         spam_status text DEFAULT 'unknown' CHECK (spam_status IN ('unknown', 'ham', 'spam'))",
+    );
+    let heard = notices(&database, "SELECT spamcheck.protect('notes')");
+    assert!(heard.iter().any(|text| text.contains("moderate")), "{heard:?}");
+    assert_eq!(
+        text(&mut client, "SELECT status::text FROM spamcheck.protected_table"),
+        r#"{"ham": "ham", "spam": "spam", "column": "spam_status"}"#
+    );
+    assert_eq!(
+        stored(&mut client, "status, spam_status"),
+        ["published unknown", "published unknown", "published spam"]
+    );
+}
+
 #[test]
 fn an_enum_status_is_found_by_its_labels() {
     let (_database, mut client) = start();

@@ -1,6 +1,7 @@
 //! "Resubscribe" and "Resubscribe and restore actions", and the sentence above them.
 
-use crate::{history, site, users};
+use crate::site::{Site, refused};
+use crate::{SUBSCRIBER, USERS, history, site, users};
 
 #[test]
 fn the_sentence_says_since_when_in_actionkits_words() {
@@ -117,6 +118,62 @@ fn unknown_names_are_answered_and_not_an_error() {
             "{name}"
         );
     }
+}
+
+/// Who has a key of several columns is no other person than the one that a part of it may mean.
+#[test]
+fn a_name_that_can_be_nobodys_is_an_error_that_says_the_form() {
+    let mut site = Site::new();
+    site.run(
+        r#"CREATE SCHEMA crm; CREATE TABLE crm.people (site int, "E mail" text, gets text DEFAULT 'y', PRIMARY KEY (site, "E mail"));
+           INSERT INTO crm.people VALUES (1, 'u1@x'), (2, 'u1@x');
+           ALTER TABLE comments ADD site int DEFAULT 1;
+           SELECT spamcheck.protect('comments', subscriber =>
+               '{"table": "crm.people", "key": ["site", "E mail"], "from": ["site", "email"], "column": "gets", "subscribed": "y", "unsubscribed": "n"}')"#,
+    );
+    site.policy("unsubscribe = true");
+    site.run("INSERT INTO comments (email, body) VALUES ('u1@x', 'casino')");
+    let call = |function: &str, name: &str| format!("SELECT spamcheck.{function}('{name}')");
+    let refused = |site: &mut Site, name: &str| {
+        for function in ["subscriber_status", "resubscribe"] {
+            let error = refused(&mut site.client, &call(function, name));
+            assert_eq!(error.code().code(), "22023", "{name}");
+            assert!(
+                error.message().ends_with("does not say which subscriber is meant"),
+                "{error:?}"
+            );
+            assert_eq!(error.hint(), Some(r#"Write a JSON object: {"site": …, "E mail": …}."#));
+        }
+    };
+    for name in
+        ["u1@x", "", "1", r#"["1"]"#, r#"["1", "u1@x", 3]"#, r#"[1, null]"#, r#"{"site": 1}"#, "{}"]
+    {
+        refused(&mut site, name);
+    }
+    for name in [r#"["1","u1@x"]"#, r#"[1, "u1@x"]"#, r#"{"E mail": "u1@x", "site": 1}"#] {
+        let status = call("subscriber_status", name);
+        assert!(site.ask(&status).starts_with("Unsubscribed"), "{name}");
+    }
+    // Who is known by all of it, and is subscribed.
+    assert_eq!(site.ask(&call("subscriber_status", r#"{"site": 2, "E mail": "u1@x"}"#)), "");
+    // Where others have a key of one column, a text may be theirs; an object that lacks a column is nobody's.
+    site.run(USERS);
+    site.run(&format!(
+        "CREATE TABLE notes (id serial PRIMARY KEY, email text, body text);
+         SELECT spamcheck.protect('notes', status => '{{}}', subscriber => '{SUBSCRIBER}')"
+    ));
+    assert_eq!(site.ask(&call("subscriber_status", "u1@x")), "");
+    assert_eq!(site.ask(&call("subscriber_status", r#"{"email": "ann@mail.example"}"#)), "");
+    refused(&mut site, r#"{"site": 1}"#);
+    // The history goes on naming whom it named.
+    site.run("SELECT spamcheck.unprotect('notes'), spamcheck.unprotect('comments')");
+    site.run(
+        r#"CREATE TABLE posts (id serial PRIMARY KEY, a int, b int, c int, body text);
+           CREATE TABLE crm.trios (a int, b int, c int, gets text, PRIMARY KEY (a, b, c));
+           SELECT spamcheck.protect('posts', status => '{}', subscriber =>
+               '{"table": "crm.trios", "key": ["a", "b", "c"], "from": ["a", "b", "c"], "column": "gets", "subscribed": "y", "unsubscribed": "n"}')"#,
+    );
+    assert!(site.ask(&call("subscriber_status", r#"[1, "u1@x"]"#)).starts_with("Unsubscribed"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod references;
 mod secrets;
 mod source;
 mod status;
+mod status_ask;
 mod status_find;
 mod status_systems;
 mod status_words;

@@ -4,6 +4,7 @@
 use super::constraint::listed_values;
 use super::find;
 use super::status::{Assignments, Status, StatusValue, writable};
+use super::status_ask::ask;
 use super::status_systems;
 use super::status_words::{
     HAM_VALUES, MODERATE_VALUES, REFUSED_VALUES, SHOWN, SPAM_MARKS, SPAM_VALUES, STATES, SURE_HAM,
@@ -23,8 +24,13 @@ pub(super) fn status(table: &Table) -> Result<Status, Refusal> {
     let states: Vec<&Column> =
         table.columns.iter().filter(|column| names.is_state(column)).collect();
     let asked = states.iter().find(|column| !is_workflow(column, table));
+    // What has a word for spam goes before what would stand for spam.
+    let named = states.iter().filter(|column| {
+        first(&values(column, table), SPAM_VALUES).is_some()
+            && writable(&column.name, table).is_ok()
+    });
     let found = status_systems::status(table)
-        .or_else(|| states.iter().find_map(|column| told(column, table)))
+        .or_else(|| named.chain(&states).find_map(|column| told(column, table)))
         // Beside a status, a time says when something happened, not whether the row is shown.
         .or_else(|| flags(&names, table, asked.is_none()));
     if let Some(status) = found {
@@ -106,12 +112,16 @@ pub(super) fn is_told(column: &Column, table: &Table) -> bool {
 /// The status that the labels or the constraints of a column of states tell.
 fn told(column: &Column, table: &Table) -> Option<Status> {
     if column.kind == ColumnKind::Boolean {
-        return Some(from_flags(table, [flag(column), None, None, None]));
+        let flag = flag(column);
+        // spam_status is true for what is not to be seen.
+        let flags = match column.name.to_lowercase().contains("spam") {
+            true => [None, flag, None, None],
+            false => [flag, None, None, None],
+        };
+        return Some(from_flags(table, flags));
     }
     let values = values(column, table);
-    let first = |words: &[&str]| {
-        words.iter().find_map(|word| values.iter().find(|value| plain(value) == *word)).cloned()
-    };
+    let first = |words: &[&str]| first(&values, words);
     let among = |found: &Option<String>, words: &[&str]| {
         found.as_ref().is_some_and(|value| words.contains(&plain(value).as_str()))
     };
@@ -132,8 +142,13 @@ fn told(column: &Column, table: &Table) -> Option<Status> {
     clear.then(|| Status::of(table, set(ham), set(moderate), set(spam)))
 }
 
+/// The first of the words that is a value, as the value is written.
+pub(super) fn first(values: &[String], words: &[&str]) -> Option<String> {
+    words.iter().find_map(|word| values.iter().find(|value| plain(value) == *word)).cloned()
+}
+
 /// The values that a column can take, as far as its type or the constraints list them.
-fn values(column: &Column, table: &Table) -> Vec<String> {
+pub(super) fn values(column: &Column, table: &Table) -> Vec<String> {
     match column.kind {
         ColumnKind::Enum => column.labels.clone(),
         ColumnKind::Text => listed_values(&table.checks, &column.name),
@@ -255,64 +270,6 @@ fn from_flags(table: &Table, flags: [Option<Flag>; 4]) -> Status {
     Status::of(table, Some(ham), moderate, junk)
 }
 
-/// Asks for the values of a status column that nothing tells.
-fn ask(column: &Column, table: &Table) -> Refusal {
-    let is_number = column.kind == ColumnKind::Integer;
-    let values = match is_number {
-        true => listed_values(&table.checks, &column.name),
-        false => values(column, table),
-    };
-    let usual = ["1", "0", "2"];
-    let example = match (column.kind, values.as_slice()) {
-        (ColumnKind::Integer, listed) => {
-            let fits = |number: &&str| listed.iter().any(|value| value == number);
-            let numbers: Vec<&str> = match listed {
-                [_, _, _, ..] if !usual.iter().all(fits) => {
-                    listed.iter().map(String::as_str).take(3).collect()
-                }
-                [ham, spam] => vec![ham, spam],
-                _ => usual.to_vec(),
-            };
-            let verdicts: &[&str] = match numbers.len() {
-                2 => &["ham", "spam"],
-                _ => &["ham", "moderate", "spam"],
-            };
-            let pair = |(verdict, number): (&&str, &&str)| format!("\"{verdict}\": {number}");
-            verdicts.iter().zip(&numbers).map(pair).collect::<Vec<_>>().join(", ")
-        }
-        (_, [ham, moderate, spam, ..]) => {
-            format!("\"ham\": \"{ham}\", \"moderate\": \"{moderate}\", \"spam\": \"{spam}\"")
-        }
-        (_, [ham, spam]) => format!("\"ham\": \"{ham}\", \"spam\": \"{spam}\""),
-        _ => "\"ham\": \"approved\", \"moderate\": \"pending\", \"spam\": \"spam\"".to_owned(),
-    };
-    let detail = match values.as_slice() {
-        [] if is_number => {
-            format!("It is of type {}, and a number does not say what it means.", column.type_name)
-        }
-        values if is_number => format!(
-            "It is of type {} and takes {}: a number does not say what it means.",
-            column.type_name,
-            values.join(", ")
-        ),
-        [] => {
-            format!("It is of type {}, and no CHECK constraint lists its values.", column.type_name)
-        }
-        values => format!("Its values are: {}.", values.join(", ")),
-    };
-    Refusal::new(format!(
-        "the values that verdicts write into column \"{}\" of table {} cannot be told",
-        column.name,
-        table.label()
-    ))
-    .with_detail(detail)
-    .with_hint(format!(
-        "Give them, for example status => '{{\"column\": \"{}\", {example}}}', or status => '{{}}' \
-         if verdicts are only to be logged.",
-        column.name
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -345,6 +302,23 @@ mod tests {
             ),
             ("approved:char=1", json!({})),
             ("is_blocked:boolean assignee_id:integer", json!({})),
+        ] {
+            let found = Status::find(&comments(columns)).map(|status| status.to_json());
+            assert_eq!(found, Ok(expected), "{columns}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_spam_goes_before_what_would_stand_for_it() {
+        let spam = json!({"column": "spam_status", "ham": "ham", "spam": "spam"});
+        for (columns, expected) in [
+            ("status:check/draft/published spam_status:check/unknown/ham/spam", spam.clone()),
+            ("spam_status:enum/unknown/ham/spam status:check/rejected/approved", spam),
+            (
+                "status:check/draft/published spam_status:check/unknown/clean",
+                json!({"column": "status", "ham": "published", "moderate": "draft", "spam": "draft"}),
+            ),
+            ("spam_status:boolean", json!({"column": "spam_status", "ham": false, "spam": true})),
         ] {
             let found = Status::find(&comments(columns)).map(|status| status.to_json());
             assert_eq!(found, Ok(expected), "{columns}");
