@@ -76,6 +76,11 @@ impl Subscription {
         name::of(&self.key)
     }
 
+    /// The table that they are in, as it stands in SQL.
+    pub fn table(&self) -> &str {
+        &self.subscriber.table
+    }
+
     /// Unsubscribes who is subscribed, because of a submission; whether that changed anything. An error is
     /// one of the subscribers' table.
     pub fn unsubscribe(&self, submission_id: Option<i64>) -> Result<bool, Failure> {

@@ -1,6 +1,7 @@
 //! resubscribe() and subscriber_status(): ActionKit's page of a user who was marked as a comment spammer,
 //! with its two buttons. Owns which tables and rows are meant by a subscriber's name.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 use serde_json::Value as Json;
@@ -26,12 +27,13 @@ pub fn resubscribe(subscriber: &str, restore_rows: bool) -> Answer {
     // Rows before subscribers, as all other decisions have it: two that met halfway would be a deadlock. With a
     // row its subscriber may come back already.
     let restored = if restore_rows { restore_rows_of(subscriber) } else { 0 };
-    let (mut resubscribed, mut failure) = (0, None);
+    let (mut resubscribed, mut failure, mut tables) = (0, None, BTreeSet::new());
     for subscription in &ended {
         match subscription.resubscribe(None) {
             Ok(changed) => {
                 let changed = changed || !subscription.is_still_unsubscribed();
                 resubscribed += usize::from(changed);
+                tables.extend(changed.then(|| subscription.table().to_owned()));
             }
             Err(why) => failure = Some(why),
         }
@@ -39,6 +41,13 @@ pub fn resubscribe(subscriber: &str, restore_rows: bool) -> Answer {
     let who = match (resubscribed, failure) {
         (0, Some(why)) => format!("{subscriber} could not be resubscribed: {}", why.message),
         (0, None) => format!("{subscriber} is not unsubscribed because of spam"),
+        _ if tables.len() > 1 => {
+            let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+            format!(
+                "{subscriber} is subscribed again in {}, which may be different people",
+                tables.join(" and in ")
+            )
+        }
         _ => format!("{subscriber} is subscribed again"),
     };
     let rows = match (restore_rows, restored) {

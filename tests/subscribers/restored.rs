@@ -29,6 +29,26 @@ fn who_has_come_back_by_another_way_is_not_called_unsubscribed() {
 }
 
 #[test]
+fn a_name_that_two_tables_have_is_told_with_both() {
+    let mut site = Site::bare();
+    site.policy("unsubscribe = true");
+    site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')");
+    for (table, people) in [("comments", "users"), ("tickets", "customers")] {
+        site.run(&format!(
+            r#"CREATE TABLE {people} (id int PRIMARY KEY, mailing text NOT NULL DEFAULT 'yes'); INSERT INTO {people} VALUES (1);
+               CREATE TABLE {table} (id int PRIMARY KEY, who int, body text, status text CHECK (status IN ('approved', 'pending', 'spam')));
+               SELECT spamcheck.protect('{table}', subscriber => '{{"table": "{people}", "key": "id", "from": "who",
+                   "column": "mailing", "subscribed": "yes", "unsubscribed": "no"}}');
+               INSERT INTO {table} VALUES (1, 1, 'casino', 'approved')"#
+        ));
+    }
+    assert_eq!(
+        site.ask("SELECT spamcheck.resubscribe('1') ->> 'message'"),
+        "1 is subscribed again in public.customers and in public.users, which may be different people."
+    );
+}
+
+#[test]
 fn resubscribing_leaves_the_rows_as_spam() {
     let mut site = site();
     site.run("INSERT INTO comments (email, body) VALUES ('ann@mail.example', 'casino')");
