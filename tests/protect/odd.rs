@@ -156,6 +156,41 @@ fn a_mapped_column_that_is_dropped_is_warned_about_and_health_says_so() {
 }
 
 #[test]
+fn health_tells_all_that_is_wrong_with_tables_and_what_is_worst_first() {
+    let (_database, mut client) = start();
+    for table in ["notes", "posts"] {
+        run(
+            &mut client,
+            &format!(
+                "CREATE TABLE {table} (id int PRIMARY KEY, body text,
+                     status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')))"
+            ),
+        );
+        protect(&mut client, &format!("'{table}'"));
+    }
+    run(&mut client, "ALTER TABLE notes DROP status; ALTER TABLE posts DISABLE TRIGGER ALL");
+    let tables = "SELECT state || ': ' || message || ' ' || hint FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(
+        text(&mut client, tables),
+        "error: triggers of public.posts are missing or disabled; \
+         columns that a mapping names are gone: status of public.notes \
+         ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again. \
+         Call spamcheck.protect() for the table again."
+    );
+    // What protects nothing is told beside both.
+    run(&mut client, "CREATE TABLE letters (id int PRIMARY KEY, body text)");
+    protect(&mut client, "'letters', status => '{}'");
+    run(
+        &mut client,
+        "DELETE FROM spamcheck._protection p USING spamcheck._protected_relation r
+          WHERE r.id = p.id AND r.relation = 'letters'::regclass",
+    );
+    assert!(text(&mut client, tables).starts_with(
+        "error: rows of public.letters go in unjudged: nothing is stored about their protection; triggers of"
+    ));
+}
+
+#[test]
 fn dropped_columns_before_mapped_ones_do_not_shift_them() {
     let (_database, mut client) = start();
     run(
