@@ -1,8 +1,9 @@
 //! Whether the protected tables have their triggers and all columns that their mappings name. All that is wrong
 //! is told, what leaves rows unjudged first.
 
-use super::{Item, bad, ok};
-use crate::{renames, rights, spi};
+use super::{Item, bad, ok, statuses};
+use crate::renames::missing::{self, Elsewhere};
+use crate::{rights, spi};
 
 const AGAIN: &str = "Call spamcheck.protect() for the table again.";
 
@@ -26,7 +27,8 @@ impl Trouble {
 pub fn tables() -> Item {
     let (count, idle) = guarded();
     let errors: Vec<Trouble> = [orphans(), without_policy(), idle].into_iter().flatten().collect();
-    let warnings = [columns(), subscribers(), unheard()].into_iter().flatten();
+    let [fields, subscribers] = elsewhere();
+    let warnings = [columns(), fields, subscribers, statuses(), unheard()].into_iter().flatten();
     let state = if errors.is_empty() { "warning" } else { "error" };
     let mut troubles = errors.into_iter().chain(warnings);
     if let Some(Trouble { mut message, hint }) = troubles.next() {
@@ -53,7 +55,7 @@ pub fn tables() -> Item {
 
 /// Own columns that mappings name.
 fn columns() -> Option<Trouble> {
-    Trouble::of(&renames::missing_columns(), AGAIN, |columns| {
+    Trouble::of(&missing::columns(None), AGAIN, |columns| {
         format!("columns that a mapping names are gone: {columns}")
     })
 }
@@ -69,23 +71,26 @@ fn orphans() -> Option<Trouble> {
     })
 }
 
-/// Where subscribers are.
-fn subscribers() -> Option<Trouble> {
-    let astray = found("SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', d.what, d.relation::regclass) ORDER BY d.relation::regclass::text), '[]')::text, 'UTF8')
-               FROM (SELECT r.relation, CASE WHEN t.oid IS NULL THEN 'table ' || (p.subscriber ->> 'table')
-                                             ELSE (SELECT 'column ' || quote_ident(c.name) || ' in ' || (p.subscriber ->> 'table')
-                                                     FROM (SELECT p.subscriber ->> 'column' AS name
-                                                            UNION ALL SELECT e #>> '{}' FROM jsonb_array_elements(
-                                                               CASE jsonb_typeof(p.subscriber -> 'key') WHEN 'array' THEN p.subscriber -> 'key'
-                                                                    ELSE jsonb_build_array(p.subscriber -> 'key') END) e) c
-                                                    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0
-                                                                         AND NOT a.attisdropped AND a.attname = c.name) LIMIT 1) END AS what
-                       FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
-                       LEFT JOIN pg_class t ON t.oid = to_regclass(p.subscriber ->> 'table')
-                      WHERE jsonb_typeof(p.subscriber) = 'object') d
-              WHERE d.what IS NOT NULL");
-    Trouble::of(&astray, AGAIN, |gone| {
+/// Other tables that fields come from, or that say who gets mail, and their columns.
+fn elsewhere() -> [Option<Trouble>; 2] {
+    let (subscribers, fields): (Vec<_>, Vec<_>) =
+        missing::elsewhere(None).into_iter().partition(|gone| gone.subscriber);
+    let what = |gone: Vec<Elsewhere>| gone.into_iter().map(|gone| gone.what).collect::<Vec<_>>();
+    let fields = Trouble::of(&what(fields), AGAIN, |gone| {
+        format!("fields cannot be read, since what a mapping names is gone: {gone}")
+    });
+    let subscribers = Trouble::of(&what(subscribers), AGAIN, |gone| {
         format!("subscribers cannot be unsubscribed, since what a mapping names is gone: {gone}")
+    });
+    [fields, subscribers]
+}
+
+/// Values that status columns do not take any more.
+fn statuses() -> Option<Trouble> {
+    let hint =
+        "Call spamcheck.protect() for the table again, with the values in argument \"status\".";
+    Trouble::of(&statuses::refused(), hint, |refused| {
+        format!("verdicts are only logged where the status does not take their value: {refused}")
     })
 }
 

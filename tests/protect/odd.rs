@@ -134,63 +134,6 @@ fn a_table_of_1600_columns_is_judged_and_refused() {
 }
 
 #[test]
-fn a_mapped_column_that_is_dropped_is_warned_about_and_health_says_so() {
-    let (_database, mut client) = start();
-    run(
-        &mut client,
-        "CREATE TABLE notes (id int PRIMARY KEY, author text, body text, other text,
-             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')))",
-    );
-    protect(&mut client, "'notes'");
-    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
-    run(&mut client, "ALTER TABLE notes DROP other");
-    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
-    run(&mut client, "ALTER TABLE notes DROP status, DROP author");
-    let message = text(&mut client, tables);
-    assert_eq!(
-        message,
-        "warning: columns that a mapping names are gone: author of public.notes, status of public.notes"
-    );
-    run(&mut client, "INSERT INTO notes (id, body) VALUES (1, 'casino')");
-    assert_eq!(log(&mut client), "public.notes {\"id\": 1} content suppressed");
-}
-
-#[test]
-fn health_tells_all_that_is_wrong_with_tables_and_what_is_worst_first() {
-    let (_database, mut client) = start();
-    for table in ["notes", "posts"] {
-        run(
-            &mut client,
-            &format!(
-                "CREATE TABLE {table} (id int PRIMARY KEY, body text,
-                     status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')))"
-            ),
-        );
-        protect(&mut client, &format!("'{table}'"));
-    }
-    run(&mut client, "ALTER TABLE notes DROP status; ALTER TABLE posts DISABLE TRIGGER ALL");
-    let tables = "SELECT state || ': ' || message || ' ' || hint FROM spamcheck.health() WHERE item = 'tables'";
-    assert_eq!(
-        text(&mut client, tables),
-        "error: triggers of public.posts are missing or disabled; \
-         columns that a mapping names are gone: status of public.notes \
-         ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again. \
-         Call spamcheck.protect() for the table again."
-    );
-    // What protects nothing is told beside both.
-    run(&mut client, "CREATE TABLE letters (id int PRIMARY KEY, body text)");
-    protect(&mut client, "'letters', status => '{}'");
-    run(
-        &mut client,
-        "DELETE FROM spamcheck._protection p USING spamcheck._protected_relation r
-          WHERE r.id = p.id AND r.relation = 'letters'::regclass",
-    );
-    assert!(text(&mut client, tables).starts_with(
-        "error: rows of public.letters go in unjudged: nothing is stored about their protection; triggers of"
-    ));
-}
-
-#[test]
 fn dropped_columns_before_mapped_ones_do_not_shift_them() {
     let (_database, mut client) = start();
     run(
