@@ -97,7 +97,7 @@ pub fn entries(
                 "score": finding.score,
                 "total_score": judgement.total,
                 "why": why(finding, settings.keep),
-                "detail": decided(judgement, finding, settings.mode, with_notes(finding, facts, &texts, settings.keep)),
+                "detail": decided(policy, judgement, finding, with_notes(finding, facts, &texts, settings.keep)),
                 "allowed": finding.allowed,
                 "author": facts.text(Field::Author),
                 "email": facts.text(Field::Email),
@@ -125,9 +125,10 @@ fn outcome(judgement: &Judgement, finding: &Finding, mode: Mode) -> &'static str
 }
 
 /// A check that failed may have decided about the row, by the policy's on_error: what, its detail says.
-fn decided(judgement: &Judgement, finding: &Finding, mode: Mode, mut detail: Json) -> Json {
-    if finding.action == Action::Error && mode == Mode::Enforce && judgement.verdict > Verdict::Ham
-    {
+fn decided(policy: &Policy, judgement: &Judgement, finding: &Finding, mut detail: Json) -> Json {
+    let mode = policy.settings.mode;
+    let counts = finding.action == Action::Error && !policy.is_shadow(finding.check);
+    if counts && mode == Mode::Enforce && judgement.verdict > Verdict::Ham {
         let decided =
             judgement.outcome(&Finding { action: Action::Moderate, ..finding.clone() }, mode);
         if !detail.is_object() {

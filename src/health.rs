@@ -6,6 +6,7 @@ mod captchas;
 mod policies;
 mod queues;
 mod server;
+mod statuses;
 mod tables;
 
 use pgrx::{pg_sys, prelude::*};

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use serde_json::Value as Json;
 
 use crate::protection::{KeyColumn, Protection};
+use crate::rights;
 use crate::row::{self, Reader, Row};
 use crate::spi::{self, Arg, quoted};
 
@@ -99,6 +100,18 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
 /// Whether a column's values are JSON themselves: `"s"` is another one than the text s.
 pub fn is_json(type_name: &str) -> bool {
     type_name == "jsonb"
+}
+
+/// Whether a column's values are never arrays or objects in JSON: numbers, texts, times and the like.
+pub fn is_of_one_value(type_name: &str) -> bool {
+    let of_one = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to((t.typcategory IN ('N', 'S', 'D', 'T', 'B', 'I', 'E') OR t.oid = 'uuid'::regtype)::text, 'UTF8')
+               FROM pg_type t WHERE t.oid = to_regtype(convert_from($1, 'UTF8'))",
+            &[Arg::Text(type_name)],
+        )
+    });
+    of_one.unwrap_or_default()
 }
 
 /// One column's value in a stored key. A key of one column is found also after the column's renaming.

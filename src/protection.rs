@@ -377,6 +377,9 @@ pub fn foreign_query(field: Field, table: &str, key: &[String], column: &str) ->
             format!("CASE WHEN {column} THEN 'true'::pg_catalog.text WHEN NOT {column} THEN '' END")
         }
         (Field::FormSeconds, "interval") => format!("EXTRACT(epoch FROM {column})"),
+        (field, array) if array.ends_with("[]") && !field.is_prose() => {
+            format!("pg_catalog.array_to_string({column}, pg_catalog.chr(10))")
+        }
         _ => column,
     };
     Some(format!(

@@ -10,6 +10,7 @@
 //! and a restore do.
 
 mod mapped;
+pub mod missing;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -75,7 +76,7 @@ pub unsafe extern "C-unwind" fn spamcheck_dropped(
 ) -> pg_sys::Datum {
     if !PROTECTING.get() && installed() {
         rights::as_extension(|| {
-            warn_of_columns();
+            missing::warn_of_dropped();
             let ours = spi::text_now(
                 "SELECT convert_to('yes', 'UTF8') FROM pg_event_trigger_dropped_objects() d
                   WHERE d.object_type = 'trigger' AND d.address_names[3] IN ('zzzz_spamcheck_guard', 'zzzz_spamcheck_record') LIMIT 1",
@@ -178,25 +179,6 @@ unsafe fn makes_guard(statement: *mut pg_sys::Node) -> bool {
         }
         let name = pg_sys::NameListToString((*statement.cast::<pg_sys::CreateTrigStmt>()).funcname);
         std::ffi::CStr::from_ptr(name).to_bytes().ends_with(b"_guard")
-    }
-}
-
-/// A column that a mapping names may be dropped: its table's rows go in all the same, and somebody should
-/// know that they are judged by less.
-fn warn_of_columns() {
-    let dropped = spi::text_now(
-        "SELECT convert_to('yes', 'UTF8') FROM pg_event_trigger_dropped_objects() d
-          WHERE d.object_type = 'table column' AND d.objid IN (SELECT r.relation FROM spamcheck._protected_relation r) LIMIT 1",
-        &[],
-    );
-    let missing = if dropped.is_some() { missing_columns() } else { Vec::new() };
-    if !missing.is_empty() {
-        report::warn(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!("a mapping of pg_spamcheck names columns that are gone: {}", missing.join(", ")),
-            "Such a field is missing from submissions, and a verdict for such a status is only logged.".into(),
-            "Call spamcheck.protect() for the table again.",
-        );
     }
 }
 
@@ -412,24 +394,4 @@ fn write(id: i32, mapped: &Mapped, hints: &Hints) {
           WHERE p.id = r.id",
         &[Arg::Text(&row.to_string())],
     );
-}
-
-/// Columns that a mapping names and that are gone.
-pub fn missing_columns() -> Vec<String> {
-    rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', quote_ident(c.name), r.relation::regclass)), '[]')::text, 'UTF8')
-               FROM spamcheck._protection p
-               JOIN spamcheck._protected_relation r ON r.id = p.id
-              CROSS JOIN LATERAL (
-                    SELECT p.status ->> 'column' AS name
-                     UNION SELECT s.value #>> '{}' FROM jsonb_each(p.columns) s WHERE jsonb_typeof(s.value) = 'string'
-                     UNION SELECT e.value #>> '{}' FROM jsonb_each(p.columns) s, jsonb_array_elements(CASE jsonb_typeof(s.value) WHEN 'array' THEN s.value ELSE '[]' END) e
-                     UNION SELECT k.key FROM jsonb_each(p.status) s, jsonb_object_keys(CASE jsonb_typeof(s.value) WHEN 'object' THEN s.value ELSE '{}' END) k(key)) c
-              WHERE c.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a
-                                 WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = c.name)",
-            &[],
-        )
-    })
-    .unwrap_or_default()
 }

@@ -38,6 +38,8 @@ pub enum Reader {
     Boolean,
     /// interval
     Interval,
+    /// an array: its elements, but as the text of a submission, which is read as it is written
+    Array,
     /// anything else, through its output function
     Output,
 }
@@ -145,7 +147,8 @@ impl<'a> Row<'a> {
                 Reader::Padded => Value::Text(trimmed(text(datum))),
                 Reader::Boolean if field == Field::Honeypot => Value::ticked(datum.value() != 0),
                 Reader::Interval if field == Field::FormSeconds => Value::Number(seconds(datum)),
-                Reader::Boolean | Reader::Interval | Reader::Output => {
+                Reader::Array if !field.is_prose() => Value::Text(elements(column, datum).into()),
+                Reader::Boolean | Reader::Interval | Reader::Array | Reader::Output => {
                     Value::Text(self.output(column, datum).into())
                 }
             }
@@ -188,6 +191,36 @@ unsafe fn output(column: Column, datum: pg_sys::Datum) -> String {
     }
 }
 
+/// The elements of an array, each on a line as its type's output function gives it; without those that are null
+/// or empty.
+///
+/// # Safety
+/// The datum must be of the column's type, which must be one of arrays.
+unsafe fn elements(column: Column, datum: pg_sys::Datum) -> String {
+    // SAFETY: the caller's promise; the lists that the server makes are as long as it says.
+    unsafe {
+        let type_oid = pg_sys::get_element_type(pg_sys::getBaseType(column.type_oid));
+        let (mut length, mut by_value, mut align) = (0, false, 0);
+        pg_sys::get_typlenbyvalalign(type_oid, &mut length, &mut by_value, &mut align);
+        let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+        let (mut values, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        pg_sys::deconstruct_array(
+            array,
+            type_oid,
+            length.into(),
+            by_value,
+            align,
+            &mut values,
+            &mut nulls,
+            &mut count,
+        );
+        let element = Column { type_oid, modifier: -1, reader: Reader::Output, ..column };
+        let each = (0..count as usize).filter(|n| !*nulls.add(*n));
+        let texts: Vec<String> = each.map(|n| output(element, *values.add(n))).collect();
+        texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// A value as a column's type writes it, from any text that the type reads: `t` for `true`.
 pub fn as_written(column: Column, text: &str) -> String {
     let datum = input(column.type_oid, column.modifier, text);
@@ -198,7 +231,10 @@ pub fn as_written(column: Column, text: &str) -> String {
 /// How values of a type are read. `type_oid` may be a domain.
 pub fn reader(type_oid: pg_sys::Oid) -> Reader {
     // SAFETY: catalog look-ups by OID.
-    let base = unsafe { pg_sys::getBaseType(type_oid) };
+    let (base, element) = unsafe {
+        let base = pg_sys::getBaseType(type_oid);
+        (base, pg_sys::get_element_type(base))
+    };
     match base {
         pg_sys::TEXTOID | pg_sys::VARCHAROID => Reader::Text,
         pg_sys::BPCHAROID => Reader::Padded,
@@ -211,6 +247,7 @@ pub fn reader(type_oid: pg_sys::Oid) -> Reader {
         pg_sys::JSONOID | pg_sys::JSONBOID => Reader::Json,
         pg_sys::BOOLOID => Reader::Boolean,
         pg_sys::INTERVALOID => Reader::Interval,
+        _ if element != pg_sys::Oid::INVALID => Reader::Array,
         _ => Reader::Output,
     }
 }
@@ -390,9 +427,14 @@ unsafe fn address(datum: pg_sys::Datum) -> Option<IpAddr> {
 }
 
 impl<'a> Row<'a> {
-    /// A column's text as a person reads it: of JSON the strings inside; None: NULL.
-    pub fn readable(&self, column: Column) -> Option<Cow<'a, str>> {
+    /// A column's text for a field that several make up, as a person reads it: of JSON the strings inside, of an
+    /// array its elements; None: NULL.
+    pub fn readable(&self, column: Column, field: Field) -> Option<Cow<'a, str>> {
         match column.reader {
+            Reader::Array if !field.is_prose() => {
+                // SAFETY: this reader was chosen for a type of arrays.
+                self.datum(column).map(|datum| unsafe { elements(column, datum) }.into())
+            }
             Reader::Json => {
                 self.text(column).map(|json| json_text::strings(&json).join("\n").into())
             }

@@ -5,14 +5,16 @@
 use std::borrow::Cow;
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{Spi, pg_sys};
+use pgrx::{PgSqlErrorCode, Spi, pg_sys};
 use serde_json::Value as Json;
+use spamcheck_engine::Refusal;
 use spamcheck_engine::mapping::StatusValue;
 
 use crate::checked;
 use crate::key;
 use crate::lookups::{self, Moved};
 use crate::protection::{self, Described};
+use crate::report;
 use crate::rights;
 use crate::row::{Column, to_server};
 use crate::spi::{self, quoted};
@@ -116,7 +118,13 @@ pub fn update<T>(
             Err(error) => pgrx::error!("the status could not be written: {error}"),
         };
         if written.is_empty() {
-            pgrx::error!("a trigger of the table kept the row from being written");
+            let name = table.trim_start_matches("ONLY ");
+            report::refuse(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                Refusal::new(format!("a trigger of {name} kept the row from being written"))
+                    .with_detail("Nothing was changed.")
+                    .with_hint("The status is set with the rights of the table's owner: see when its BEFORE UPDATE triggers return NULL."),
+            );
         }
         // SAFETY: the SPI call has one row, of the type that its descriptor describes; it is read before the
         // next SPI call that could free it.

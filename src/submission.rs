@@ -94,7 +94,7 @@ fn set<'a>(submission: &mut Submission<'a>, field: Field, bound: &'a Bound, row:
         Bound::Joined(columns) => {
             let texts: Vec<Cow<'a, str>> = columns
                 .iter()
-                .filter_map(|c| row.readable(*c))
+                .filter_map(|c| row.readable(*c, field))
                 .filter(|t| !t.trim().is_empty())
                 .collect();
             if !texts.is_empty() {

@@ -9,6 +9,8 @@ use support::cluster::{Cluster, Database, SUPERUSER};
 
 #[path = "protect/access.rs"]
 mod access;
+#[path = "protect/gone.rs"]
+mod gone;
 #[path = "protect/later.rs"]
 mod later;
 #[path = "protect/lifecycle.rs"]

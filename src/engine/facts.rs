@@ -281,10 +281,11 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The author's roles: the members of the comma-separated `user_role`.
+    /// The author's roles: the members of `user_role`, which has commas between them, or a line for each where it
+    /// comes from several columns or from an array.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         let roles = self.text(Field::UserRole).unwrap_or_default();
-        roles.split(',').map(str::trim).filter(|role| !role.is_empty())
+        roles.split([',', '\n']).map(str::trim).filter(|role| !role.is_empty())
     }
 
     /// What the log should add: an unreadable address or time, cut texts, values that could not be

@@ -358,7 +358,8 @@ impl Policy {
     }
 
     /// The verdict on findings: the most severe action, or the threshold that the sum of scores
-    /// reaches, whichever is more severe. What was allowed does not count.
+    /// reaches, whichever is more severe. What was allowed does not count, nor does the failure of a
+    /// check that only takes note.
     #[must_use]
     pub fn weigh(&self, findings: Vec<Finding>) -> Judgement {
         let mut verdict = Verdict::Ham;
@@ -367,7 +368,9 @@ impl Policy {
             verdict = verdict.max(finding.action.verdict());
             match finding.action {
                 Action::Score => total = crate::verdict::sum(total, finding.score),
-                Action::Error => verdict = verdict.max(self.on_error()),
+                Action::Error if !self.is_shadow(finding.check) => {
+                    verdict = verdict.max(self.on_error());
+                }
                 _ => {}
             }
         }
@@ -388,6 +391,17 @@ impl Policy {
         ];
         let reached = |(at, _): &(Option<f32>, Verdict)| at.is_some_and(|at| total >= at);
         thresholds.into_iter().find(reached).map_or(Verdict::Ham, |(_, verdict)| verdict)
+    }
+
+    /// Whether a check is enabled and set to log alone: nothing that it says has an effect.
+    #[must_use]
+    pub fn is_shadow(&self, check: &str) -> bool {
+        let local = self.checks().map(|enabled| (enabled.name, enabled.action));
+        let lookups = self.lookups.iter().map(|lookup| (lookup.name(), lookup.action));
+        let akismet = self.akismet.iter().map(|akismet| ("akismet", akismet.action));
+        let captcha = self.captcha.iter().map(|captcha| ("captcha", captcha.action));
+        let mut all = local.chain(lookups).chain(akismet).chain(captcha);
+        all.any(|set| set == (check, Action::Log))
     }
 
     const fn on_error(&self) -> Verdict {

@@ -121,6 +121,12 @@ impl Field {
         Self::NAMES[self as usize]
     }
 
+    /// Whether it is what was written, which is read as it stands, and not a value or a list of values.
+    #[must_use]
+    pub const fn is_prose(self) -> bool {
+        matches!(self, Self::Title | Self::Body | Self::Fields)
+    }
+
     /// The field of that name, spelt exactly so.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -265,8 +271,8 @@ impl<'a> Submission<'a> {
 
     /// Reads a submission from an object of field name to value, as `explain` and the log have it.
     ///
-    /// Text stays text, numbers and booleans become numbers and text, `null` is absent, and
-    /// `fields` may be an object of name to text, or any JSON whose strings are then the texts.
+    /// Text stays text, numbers and booleans become numbers and text, `null` is absent, an array of texts is
+    /// a text of a line for each but as body and title, and `fields` may be an object of name to text, or any JSON whose strings are then the texts.
     ///
     /// # Errors
     /// Refuses anything but an object, and field names that do not exist.
@@ -328,6 +334,10 @@ fn scalar(field: Field, json: &serde_json::Value) -> Value<'static> {
         Json::Null => Value::Absent,
         Json::String(text) => Value::Text(text.clone().into()),
         Json::Number(number) => number.as_f64().map_or(Value::Absent, Value::Number),
+        Json::Array(texts) if !field.is_prose() && texts.iter().all(Json::is_string) => {
+            let texts: Vec<&str> = texts.iter().filter_map(Json::as_str).collect();
+            Value::Text(texts.join("\n").into())
+        }
         other => Value::Text(other.to_string().into()),
     }
 }
@@ -368,6 +378,11 @@ mod tests {
         let texts: Vec<String> =
             submission.fields().iter().map(|(name, text)| format!("{name}={text}")).collect();
         assert_eq!(texts, ["city=Bonn", "more.a.0=x", "more.a.1=y"]);
+        let arrays = json!({"user_role": ["reader", "editor"], "honeypot": [], "body": ["a"]});
+        let submission = Submission::from_json(&arrays).unwrap();
+        assert_eq!(submission.get(Field::UserRole), &Value::Text("reader\neditor".into()));
+        assert_eq!(submission.get(Field::Honeypot), &Value::Text("".into()));
+        assert_eq!(submission.get(Field::Body), &Value::Text("[\"a\"]".into()));
     }
 
     #[test]

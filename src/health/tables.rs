@@ -1,67 +1,113 @@
-//! Whether the protected tables have their triggers and all columns that their mappings name.
+//! Whether the protected tables have their triggers and all columns that their mappings name. All that is wrong
+//! is told, what leaves rows unjudged first.
 
-use super::{Item, bad, ok};
-use crate::{renames, rights, spi};
+use super::{Item, bad, ok, statuses};
+use crate::renames::missing::{self, Elsewhere};
+use crate::{rights, spi};
+
+const AGAIN: &str = "Call spamcheck.protect() for the table again.";
+
+/// One thing that is wrong, and what helps.
+struct Trouble {
+    message: String,
+    hint: &'static str,
+}
+
+impl Trouble {
+    /// None, if it concerns nothing.
+    fn of(
+        what: &[String],
+        hint: &'static str,
+        message: impl FnOnce(&str) -> String,
+    ) -> Option<Self> {
+        (!what.is_empty()).then(|| Self { message: message(&what.join(", ")), hint })
+    }
+}
 
 pub fn tables() -> Item {
-    let missing = renames::missing_columns();
-    if !missing.is_empty() {
-        return bad(
+    let (count, idle) = guarded();
+    let errors: Vec<Trouble> = [orphans(), without_policy(), idle].into_iter().flatten().collect();
+    let [fields, subscribers] = elsewhere();
+    let warnings = [columns(), fields, subscribers, statuses(), unheard()].into_iter().flatten();
+    let state = if errors.is_empty() { "warning" } else { "error" };
+    let mut troubles = errors.into_iter().chain(warnings);
+    if let Some(Trouble { mut message, hint }) = troubles.next() {
+        let mut hints = vec![hint];
+        for other in troubles {
+            message = format!("{message}; {}", other.message);
+            if !hints.contains(&other.hint) {
+                hints.push(other.hint);
+            }
+        }
+        return bad("tables", state, message, hints.join(" "));
+    }
+    match count {
+        0 => bad(
             "tables",
             "warning",
-            format!("columns that a mapping names are gone: {}", missing.join(", ")),
-            "Call spamcheck.protect() for the table again.",
-        );
+            "no table is protected",
+            "SELECT * FROM spamcheck.protect('comments');",
+        ),
+        1 => ok("tables", "1 table is protected"),
+        n => ok("tables", format!("{n} tables are protected")),
     }
+}
+
+/// Own columns that mappings name.
+fn columns() -> Option<Trouble> {
+    Trouble::of(&missing::columns(None), AGAIN, |columns| {
+        format!("columns that a mapping names are gone: {columns}")
+    })
+}
+
+/// Tables with our triggers, but without a mapping.
+fn orphans() -> Option<Trouble> {
     let orphans = found("SELECT convert_to(coalesce(jsonb_agg(g.relation::regclass::text), '[]')::text, 'UTF8')
                FROM spamcheck._guarded_relation g
               WHERE NOT EXISTS (SELECT FROM spamcheck.protected_table p WHERE p.relation = g.relation)");
-    if !orphans.is_empty() {
-        return bad(
-            "tables",
-            "error",
-            format!(
-                "rows of {} go in unjudged: nothing is stored about their protection",
-                orphans.join(", ")
-            ),
-            "Call spamcheck.protect() for the table again, or spamcheck.unprotect().",
-        );
-    }
-    let astray = found("SELECT convert_to(coalesce(jsonb_agg(format('%s of %s', d.what, d.relation::regclass) ORDER BY d.relation::regclass::text), '[]')::text, 'UTF8')
-               FROM (SELECT r.relation, CASE WHEN t.oid IS NULL THEN 'table ' || (p.subscriber ->> 'table')
-                                             ELSE (SELECT 'column ' || quote_ident(c.name) || ' in ' || (p.subscriber ->> 'table')
-                                                     FROM (SELECT p.subscriber ->> 'column' AS name
-                                                            UNION ALL SELECT e #>> '{}' FROM jsonb_array_elements(
-                                                               CASE jsonb_typeof(p.subscriber -> 'key') WHEN 'array' THEN p.subscriber -> 'key'
-                                                                    ELSE jsonb_build_array(p.subscriber -> 'key') END) e) c
-                                                    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0
-                                                                         AND NOT a.attisdropped AND a.attname = c.name) LIMIT 1) END AS what
-                       FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
-                       LEFT JOIN pg_class t ON t.oid = to_regclass(p.subscriber ->> 'table')
-                      WHERE jsonb_typeof(p.subscriber) = 'object') d
-              WHERE d.what IS NOT NULL");
-    if !astray.is_empty() {
-        return bad(
-            "tables",
-            "warning",
-            format!(
-                "subscribers cannot be unsubscribed, since what a mapping names is gone: {}",
-                astray.join(", ")
-            ),
-            "Call spamcheck.protect() for the table again.",
-        );
-    }
+    let hint = "Call spamcheck.protect() for the table again, or spamcheck.unprotect().";
+    Trouble::of(&orphans, hint, |tables| {
+        format!("rows of {tables} go in unjudged: nothing is stored about their protection")
+    })
+}
+
+/// Other tables that fields come from, or that say who gets mail, and their columns.
+fn elsewhere() -> [Option<Trouble>; 2] {
+    let (subscribers, fields): (Vec<_>, Vec<_>) =
+        missing::elsewhere(None).into_iter().partition(|gone| gone.subscriber);
+    let what = |gone: Vec<Elsewhere>| gone.into_iter().map(|gone| gone.what).collect::<Vec<_>>();
+    let fields = Trouble::of(&what(fields), AGAIN, |gone| {
+        format!("fields cannot be read, since what a mapping names is gone: {gone}")
+    });
+    let subscribers = Trouble::of(&what(subscribers), AGAIN, |gone| {
+        format!("subscribers cannot be unsubscribed, since what a mapping names is gone: {gone}")
+    });
+    [fields, subscribers]
+}
+
+/// Values that status columns do not take any more.
+fn statuses() -> Option<Trouble> {
+    let hint =
+        "Call spamcheck.protect() for the table again, with the values in argument \"status\".";
+    Trouble::of(&statuses::refused(), hint, |refused| {
+        format!("verdicts are only logged where the status does not take their value: {refused}")
+    })
+}
+
+/// Tables under a policy that is not there.
+fn without_policy() -> Option<Trouble> {
     let without = found("SELECT convert_to(coalesce(jsonb_agg(r.relation::regclass::text || ' (policy \"' || p.policy || '\")' ORDER BY r.relation::regclass::text), '[]')::text, 'UTF8')
                FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
               WHERE NOT EXISTS (SELECT FROM spamcheck.policy y WHERE y.name = p.policy)");
-    if !without.is_empty() {
-        return bad(
-            "tables",
-            "error",
-            format!("rows go in unjudged where the policy does not exist: {}", without.join(", ")),
-            "spamcheck.create_policy() makes one of that name; spamcheck.protect() names another.",
-        );
-    }
+    let hint =
+        "spamcheck.create_policy() makes one of that name; spamcheck.protect() names another.";
+    Trouble::of(&without, hint, |tables| {
+        format!("rows go in unjudged where the policy does not exist: {tables}")
+    })
+}
+
+/// How many tables are protected, and those of which a trigger does not fire.
+fn guarded() -> (i64, Option<Trouble>) {
     let (count, idle): (i64, Vec<String>) = rights::as_extension(|| {
         spi::json_now(
             "WITH guarded AS (
@@ -78,35 +124,22 @@ pub fn tables() -> Item {
         )
     })
     .unwrap_or_default();
-    if !idle.is_empty() {
-        return bad(
-            "tables",
-            "error",
-            format!("triggers of {} are missing or disabled", idle.join(", ")),
-            "ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again.",
-        );
-    }
+    let hint =
+        "ALTER TABLE ... ENABLE TRIGGER ALL, or call spamcheck.protect() for the table again.";
+    let idle =
+        Trouble::of(&idle, hint, |tables| format!("triggers of {tables} are missing or disabled"));
+    (count, idle)
+}
+
+/// Tables that a subscription fills, whose triggers do not fire for it.
+fn unheard() -> Option<Trouble> {
     let unheard = found("SELECT convert_to(coalesce(jsonb_agg(DISTINCT s.srrelid::regclass::text), '[]')::text, 'UTF8')
                FROM pg_subscription_rel s JOIN pg_trigger t ON t.tgrelid = s.srrelid
               WHERE t.tgfoid = 'spamcheck._guard()'::regprocedure AND t.tgenabled = 'O'");
-    if !unheard.is_empty() {
-        return bad(
-            "tables",
-            "warning",
-            format!("rows of {} that a subscription brings are not judged", unheard.join(", ")),
-            "Where they are to be: ALTER TABLE ... ENABLE ALWAYS TRIGGER zzzz_spamcheck_guard, and the same for zzzz_spamcheck_record.",
-        );
-    }
-    match count {
-        0 => bad(
-            "tables",
-            "warning",
-            "no table is protected",
-            "SELECT * FROM spamcheck.protect('comments');",
-        ),
-        1 => ok("tables", "1 table is protected"),
-        n => ok("tables", format!("{n} tables are protected")),
-    }
+    let hint = "Where they are to be: ALTER TABLE ... ENABLE ALWAYS TRIGGER zzzz_spamcheck_guard, and the same for zzzz_spamcheck_record.";
+    Trouble::of(&unheard, hint, |tables| {
+        format!("rows of {tables} that a subscription brings are not judged")
+    })
 }
 
 /// The names that a query gives as one JSON array.

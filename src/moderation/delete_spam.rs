@@ -29,7 +29,7 @@ pub fn delete_spam(log_id: i64) -> Answer {
                 format!("The log notes that it is spam. {}", why.message()),
             )
             .about(&named.relation, named.row_key.as_ref())
-            .with("row", "gone");
+            .with("row", why.row());
         }
     };
     let row_key = held.as_ref().map(|held| &held.row_key).or(named.row_key.as_ref());

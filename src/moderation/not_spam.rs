@@ -24,7 +24,7 @@ pub fn not_spam(log_id: i64) -> Answer {
     if let Some(since) = found.row.as_ref().and_then(|held| held.reported_since(&findings)) {
         return not_spam(since.id);
     }
-    if let Some(answer) = decided(&findings, found.row.as_ref()) {
+    if let Some(answer) = decided(&findings, found.row.as_ref(), place.as_ref().err()) {
         return answer;
     }
     // Another session may have inserted it, or changed its key, before this one had the lock.
@@ -46,7 +46,7 @@ pub fn not_spam(log_id: i64) -> Answer {
             findings::reverse(&findings, None);
             Answer::new("done", format!("The findings are taken back. {}", why.message()))
                 .about(&named.relation, named.row_key.as_ref())
-                .with("row", "gone")
+                .with("row", why.row())
         }
     }
 }
@@ -61,8 +61,9 @@ fn hold(place: Option<&Place>, finding: &Finding) -> Found {
     }
 }
 
-/// What somebody else has decided before, if anybody has; `held`: the row.
-fn decided(findings: &[Finding], held: Option<&Held>) -> Option<Answer> {
+/// What somebody else has decided before, if anybody has; `held`: the row; `absent`: why there is no table to look
+/// for it.
+fn decided(findings: &[Finding], held: Option<&Held>, absent: Option<&Absent>) -> Option<Answer> {
     let one = findings.first()?;
     let about = |answer: Answer| answer.about(&one.relation, one.row_key.as_ref());
     if findings.iter().all(|one| one.reversed) {
@@ -89,6 +90,10 @@ fn decided(findings: &[Finding], held: Option<&Held>) -> Option<Answer> {
         return Some(answer);
     }
     if one.is("deleted") {
+        if let Some(why) = absent {
+            let message = format!("Somebody has called it spam. {}", why.message());
+            return Some(about(Answer::already(findings, message).with("row", why.row())));
+        }
         let message = "The row was deleted as spam, and a deleted row cannot be brought back.";
         return Some(about(Answer::already(findings, message).with("row", "deleted")));
     }

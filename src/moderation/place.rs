@@ -51,6 +51,14 @@ impl Absent {
             }
         }
     }
+
+    /// The word for what became of a row there.
+    pub const fn row(&self) -> &'static str {
+        match self {
+            Self::Gone(_) => "gone",
+            Self::Unprotected(_) => "unchanged",
+        }
+    }
 }
 
 impl Place {
@@ -159,6 +167,7 @@ impl Place {
             && given.len() == columns.len()
             && columns.iter().all(|column| given.get(*column).is_some_and(|value| !value.is_null()))
         {
+            self.refuse_several(&given);
             return Json::Object(given);
         }
         if let [(column, type_name, _)] = self.described.key.as_slice() {
@@ -166,15 +175,35 @@ impl Place {
             let value = json.unwrap_or_else(|| key.into());
             return Json::Object(Map::from_iter([(column.clone(), value)]));
         }
+        self.refuse_key(
+            &Refusal::quote(key),
+            format!("Its primary key has the columns {}.", columns.join(", ")),
+        )
+    }
+
+    /// What no column of the key's type holds is a wrong key, and not that of a row which is gone.
+    fn refuse_several(&self, given: &Map<String, Json>) {
+        for (column, type_name, _) in &self.described.key {
+            let value = given.get(column).filter(|value| value.is_array() || value.is_object());
+            if let Some(value) = value.filter(|_| key::is_of_one_value(type_name)) {
+                let key = Refusal::shown(&Json::Object(given.clone()));
+                let detail =
+                    format!("Column {column} is of type {type_name}: {value} is no value of it.");
+                self.refuse_key(&key, detail);
+            }
+        }
+    }
+
+    fn refuse_key(&self, key: &str, detail: String) -> ! {
+        let columns = self.described.key.iter();
         let example: Vec<String> =
-            columns.iter().map(|column| format!("{}: …", Json::from(*column))).collect();
+            columns.map(|(name, ..)| format!("{}: …", Json::from(name.as_str()))).collect();
         report::refuse_value(
             Refusal::new(format!(
-                "key {} does not say which row of {} is meant",
-                Refusal::quote(key),
+                "key {key} does not say which row of {} is meant",
                 self.relation()
             ))
-            .with_detail(format!("Its primary key has the columns {}.", columns.join(", ")))
+            .with_detail(detail)
             .with_hint(format!("Write a JSON object: {{{}}}.", example.join(", "))),
         )
     }

@@ -68,6 +68,40 @@ fn nobody_is_exempt_by_name_or_by_the_number_that_visitors_share() {
 }
 
 #[test]
+fn each_member_of_several_roles_counts() {
+    let (roles, insert) = (r#"{"user_roles": ["editor"]}"#, "INSERT INTO comments");
+    let mut site = site();
+    set(&mut site, roles);
+    site.run(
+        "ALTER TABLE comments ADD roles text[], ADD first text, ADD second varchar(20)[];
+         CREATE TABLE members (id int PRIMARY KEY, roles text[]);
+         INSERT INTO members VALUES (1, '{reader,editor}'), (2, '{reader}'), (3, NULL)",
+    );
+    let map = |source: &str| {
+        format!(r#"SELECT spamcheck.protect('comments', columns => '{{"user_role": {source}}}')"#)
+    };
+    site.run(&map(r#""roles""#));
+    site.run(&format!(
+        r#"{insert} (body, roles) VALUES ('casino', '{{reader,editor}}'), ('casino', '{{NULL,"Editor"}}'), ('casino', '{{}}'),
+            ('casino', '{{"an editor"}}'), ('casino', NULL)"#
+    ));
+    assert_eq!(site.statuses(), "1 approved\n2 approved\n3 spam\n4 spam\n5 spam");
+    site.run(&format!("DELETE FROM comments; {}", map(r#"["first", "second"]"#)));
+    site.run(&format!(
+        "{insert} (body, first, second) VALUES ('casino', 'reader', '{{author,editor}}'), ('casino', 'editor', NULL), ('casino', 'reader', '{{edit,or}}')"
+    ));
+    assert_eq!(site.statuses(), "6 approved\n7 approved\n8 spam");
+    let elsewhere = r#"{"table": "members", "key": "id", "from": "user_id", "column": "roles"}"#;
+    site.run(&format!("DELETE FROM comments; {}", map(elsewhere)));
+    site.run(&format!(
+        "{insert} (body, user_id) VALUES ('casino', 1), ('casino', 2), ('casino', 3)"
+    ));
+    assert_eq!(site.statuses(), "9 approved\n10 spam\n11 spam");
+    let explained = "SELECT count(*) FROM spamcheck.explain('comments', '{\"user_role\": [\"reader\", \"editor\"]}') WHERE action = 'allow'";
+    assert_eq!(site.ask(explained), "1");
+}
+
+#[test]
 fn a_bypass_may_be_a_shadow_too() {
     let mut site = site();
     set(&mut site, r#"{"user_ids": ["7"]}"#);

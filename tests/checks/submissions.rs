@@ -267,6 +267,43 @@ fn honeypot_takes_whatever_was_typed() {
 }
 
 #[test]
+fn a_hidden_list_is_empty_as_long_as_nothing_is_in_it() {
+    let mut site = site();
+    let spam = |text: &str| format!("spam honeypot: the hidden field says \"{text}\"");
+    for (kind, rows, said) in [
+        (
+            "text[]",
+            ["trap='{}'", "trap='{NULL,\"\"}'", "trap='{bait,\"and, more\"}'"],
+            "bait\nand, more",
+        ),
+        ("int[]", ["trap='{}'", "trap=NULL", "trap='{{0},{7}}'"], "0\n7"),
+        ("jsonb", ["trap='[]'", "trap='{}'", "trap='[\"bait\"]'"], "bait"),
+    ] {
+        site.run(&format!(
+            "ALTER TABLE comments DROP IF EXISTS trap; ALTER TABLE comments ADD trap {kind};
+             SELECT spamcheck.protect('comments', columns => '{{\"honeypot\": \"trap\"}}')"
+        ));
+        assert_eq!(
+            outcomes(&mut site, "honeypot", "", &rows),
+            format!("approved\napproved\n{}", spam(said)),
+            "{kind}"
+        );
+    }
+    site.check("content", "enabled = true");
+    // An address in an array is one; the text of a row is read as it is written.
+    site.run(
+        r#"INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+           ALTER TABLE comments ADD senders inet[], ADD words text[];
+           SELECT spamcheck.protect('comments', columns => '{"ip": "senders", "body": "words"}');
+           INSERT INTO comments (senders, words) VALUES ('{192.0.2.1}', '{casino,"x y"}')"#,
+    );
+    assert_eq!(
+        site.ask("SELECT ip, comment FROM spamcheck.recent LIMIT 1"),
+        r#"192.0.2.1|{casino,"x y"}"#
+    );
+}
+
+#[test]
 fn a_hidden_check_box_is_empty_as_long_as_nobody_ticks_it() {
     let mut site = site();
     site.run(

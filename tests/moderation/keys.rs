@@ -145,6 +145,25 @@ fn a_key_that_names_no_row_of_the_table_is_refused_with_what_it_should_be() {
             refused(&mut one.client, &format!("SELECT spamcheck.report_spam('posts', '{key}')"));
         assert!(error.hint().is_some(), "{key}: {error:?}");
     }
+    for (column, key, what) in [
+        (
+            "id bigint PRIMARY KEY",
+            "{\"id\": [1]}",
+            "Column id is of type bigint: [1] is no value of it.",
+        ),
+        (
+            "id uuid PRIMARY KEY",
+            "{\"id\": {\"a\": 1}}",
+            "Column id is of type uuid: {\"a\":1} is no value of it.",
+        ),
+        ("id text PRIMARY KEY", "{\"id\": []}", "Column id is of type text: [] is no value of it."),
+    ] {
+        let mut one = site(column);
+        let error =
+            refused(&mut one.client, &format!("SELECT spamcheck.report_spam('posts', '{key}')"));
+        assert_eq!(error.detail(), Some(what));
+        assert!(error.hint().is_some_and(|hint| hint.contains("{\"id\": …}")), "{error:?}");
+    }
     let mut none = site("id int");
     let error = refused(&mut none.client, "SELECT spamcheck.approve('posts', '1')");
     assert!(error.message().contains("no primary key"), "{error:?}");

@@ -211,3 +211,19 @@ fn who_waits_for_another_in_vain_is_not_told_to_look_at_columns() {
     assert_eq!(error.code(), &SqlState::T_R_SERIALIZATION_FAILURE);
     assert_eq!(error.hint(), None);
 }
+
+#[test]
+fn a_trigger_that_swallows_the_status_is_told_of() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino');
+         CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER swallow BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION swallow()",
+    );
+    let error = refused(&mut site.client, "SELECT spamcheck.not_spam(1)");
+    assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+    assert_eq!(error.message(), "a trigger of public.comments kept the row from being written");
+    assert_eq!(error.detail(), Some("Nothing was changed."));
+    assert!(error.hint().is_some_and(|hint| hint.contains("return NULL")), "{error:?}");
+    assert_eq!(outcomes(&mut site), "content suppressed");
+}

@@ -92,13 +92,14 @@ fn a_table_that_is_gone_or_unprotected_is_told_of_in_a_sentence() {
     site.run("INSERT INTO comments (body) VALUES ('casino'), ('casino too'), ('casino'); SELECT spamcheck.unprotect('comments')");
     let message = |site: &mut Site, call: &str| {
         site.ask(&format!(
-            "SELECT a ->> 'status', a ->> 'message' FROM (SELECT spamcheck.{call} AS a) x"
+            "SELECT a ->> 'status', a ->> 'row', a ->> 'message' FROM (SELECT spamcheck.{call} AS a) x"
         ))
     };
-    let answer = message(&mut site, "not_spam(1)");
-    assert!(
-        answer.starts_with("done|") && answer.contains("public.comments is not protected any more"),
-        "{answer}"
+    let unprotected =
+        "Table public.comments is not protected any more, so its rows were left as they are.";
+    assert_eq!(
+        message(&mut site, "not_spam(1)"),
+        format!("done|unchanged|The findings are taken back. {unprotected}")
     );
     assert_eq!(site.statuses(), "1 spam\n2 spam\n3 spam");
     for function in ["approve", "report_spam"] {
@@ -111,8 +112,16 @@ fn a_table_that_is_gone_or_unprotected_is_told_of_in_a_sentence() {
     assert_eq!(call(&mut site, "not_spam(2)"), "done|restored");
     assert_eq!(site.statuses(), "1 spam\n2 approved\n3 spam");
     site.run("DROP TABLE comments");
-    let answer = message(&mut site, "delete_spam(3)");
-    assert!(answer.starts_with("done|") && answer.contains("public.comments is gone"), "{answer}");
+    let gone = "Table public.comments is gone, and its rows with it.";
+    assert_eq!(
+        message(&mut site, "delete_spam(3)"),
+        format!("done|gone|The log notes that it is spam. {gone}")
+    );
+    // Nobody deleted the row.
+    assert_eq!(
+        message(&mut site, "not_spam(3)"),
+        format!("already|gone|Somebody has called it spam. {gone}")
+    );
 }
 
 #[test]

@@ -134,28 +134,6 @@ fn a_table_of_1600_columns_is_judged_and_refused() {
 }
 
 #[test]
-fn a_mapped_column_that_is_dropped_is_warned_about_and_health_says_so() {
-    let (_database, mut client) = start();
-    run(
-        &mut client,
-        "CREATE TABLE notes (id int PRIMARY KEY, author text, body text, other text,
-             status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')))",
-    );
-    protect(&mut client, "'notes'");
-    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
-    run(&mut client, "ALTER TABLE notes DROP other");
-    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
-    run(&mut client, "ALTER TABLE notes DROP status, DROP author");
-    let message = text(&mut client, tables);
-    assert_eq!(
-        message,
-        "warning: columns that a mapping names are gone: author of public.notes, status of public.notes"
-    );
-    run(&mut client, "INSERT INTO notes (id, body) VALUES (1, 'casino')");
-    assert_eq!(log(&mut client), "public.notes {\"id\": 1} content suppressed");
-}
-
-#[test]
 fn dropped_columns_before_mapped_ones_do_not_shift_them() {
     let (_database, mut client) = start();
     run(

@@ -179,6 +179,38 @@ fn a_check_that_cannot_be_compiled_reports_an_error_and_on_error_decides() {
     }
 }
 
+#[test]
+fn a_check_set_to_log_has_no_effect_even_where_it_fails() {
+    let gone = |action: &str| setting("content", action, json!({"lists": ["gone"]}));
+    let reject = json!({"on_error": "reject"});
+    let judgement = judge(&policy(reject.clone(), vec![gone("log")]), json!({"body": "x"}));
+    assert_eq!(judgement.verdict, Verdict::Ham);
+    let outcome = judgement.outcome(&judgement.findings[0], Mode::Enforce);
+    assert_eq!(outcome, Outcome::Error, "it is noted all the same");
+    // Another check that fails beside it counts, one that scores as well, and one that is asked first.
+    let both = vec![gone("log"), setting("links", "score", json!({"over": "x"}))];
+    assert_eq!(judge(&policy(reject.clone(), both), json!({"body": "x"})).verdict, Verdict::Reject);
+    for (check, action, verdict) in [
+        ("akismet", "log", Verdict::Ham),
+        ("akismet", "spam", Verdict::Reject),
+        ("captcha", "log", Verdict::Ham),
+        ("captcha", "challenge", Verdict::Reject),
+        ("trackback_ip", "log", Verdict::Ham),
+        ("trackback_ip", "moderate", Verdict::Reject),
+    ] {
+        let set = policy(reject.clone(), vec![setting(check, action, json!({}))]);
+        let failed = Finding {
+            check,
+            action: Action::Error,
+            score: 0.0,
+            why: String::new(),
+            detail: Json::Null,
+            allowed: false,
+        };
+        assert_eq!(set.weigh(vec![failed]).verdict, verdict, "{check} set to {action}");
+    }
+}
+
 struct Broken;
 
 impl Remote for Broken {

@@ -1,0 +1,66 @@
+//! Whether the status columns of protected tables still take what verdicts write. Asks the columns' types alone, as
+//! the guard does.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use spamcheck_engine::mapping::{Status, StatusValue};
+
+use crate::{rights, row, spi, subtransaction};
+
+/// A protected table with the columns that verdicts may write.
+#[derive(Deserialize)]
+struct Protected {
+    relation: u32,
+    name: String,
+    status: Json,
+    /// By name: type and modifier.
+    columns: BTreeMap<String, (u32, i32)>,
+}
+
+/// What is not taken any more, and by which column.
+pub fn refused() -> Vec<String> {
+    let tables: Vec<Protected> = rights::as_extension(|| {
+        spi::json_now(
+            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_object('relation', r.relation::bigint, 'name', r.relation::regclass::text,
+                        'status', p.status, 'columns', a.columns) ORDER BY r.relation::regclass::text), '[]')::text, 'UTF8')
+               FROM spamcheck._protection p JOIN spamcheck._protected_relation r ON r.id = p.id
+              CROSS JOIN LATERAL (SELECT jsonb_object_agg(a.attname, jsonb_build_array(a.atttypid::bigint, a.atttypmod)) AS columns
+                                    FROM pg_attribute a WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped) a
+              WHERE p.status <> '{}' AND a.columns IS NOT NULL",
+            &[],
+        )
+    })
+    .unwrap_or_default();
+    tables.iter().flat_map(Protected::refused).collect()
+}
+
+impl Protected {
+    fn refused(&self) -> Vec<String> {
+        let Ok(Status { ham, moderate, spam, .. }) = Status::from_json(&self.status) else {
+            return Vec::new();
+        };
+        let mut refused: Vec<String> = Vec::new();
+        for (name, value) in [ham, moderate, spam].into_iter().flatten().flatten() {
+            let (StatusValue::Text(text), Some((type_oid, modifier))) =
+                (value, self.columns.get(&name))
+            else {
+                continue;
+            };
+            // A domain's conditions may call anybody's functions.
+            let read = subtransaction::rehearse(AssertUnwindSafe(|| {
+                rights::as_reader_of(self.relation.into(), || {
+                    row::input(pg_sys::Oid::from(*type_oid), *modifier, &text);
+                });
+            }));
+            let told = format!("\"{text}\" by {} of {}", spi::quoted(&name), self.name);
+            if read.is_err() && !refused.contains(&told) {
+                refused.push(told);
+            }
+        }
+        refused
+    }
+}
