@@ -41,7 +41,7 @@ fn import_list(list: Option<&[u8]>, entries: Option<&[u8]>, format: Option<&[u8]
         refusal.message = format!("list \"{list}\": {}", refusal.message);
         report::refuse_value(refusal)
     });
-    // Two imports at once take the keys in the same order, and so wait for each other in turn.
+    // In the order of the key: who writes entries in it, too, waits at the first one that both have.
     entries.sort_unstable();
     let lines = entries.join("\n");
     if lines.is_empty() {
@@ -66,12 +66,13 @@ fn import_list(list: Option<&[u8]>, entries: Option<&[u8]>, format: Option<&[u8]
     count.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-/// The kind of a list that is there and stays until the transaction ends.
+/// The kind of a list that is there and stays until the transaction ends; whoever else imports into it, or
+/// refreshes it, waits until then, and not at an entry, where each could have one that the other needs.
 fn kind_of(list: &str) -> ListKind {
     let kind = rights::as_extension(|| {
         spi::write_returning(
             "SELECT convert_to(l.kind, 'UTF8') FROM spamcheck.list l
-              WHERE l.name = convert_from($1, 'UTF8') FOR KEY SHARE",
+              WHERE l.name = convert_from($1, 'UTF8') FOR NO KEY UPDATE",
             &[Arg::Text(list)],
         )
     });

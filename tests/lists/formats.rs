@@ -1,5 +1,7 @@
 //! What import_list() makes of a text.
 
+use std::time::Duration;
+
 use crate::site::Site;
 
 fn entries(site: &mut Site, list: &str) -> String {
@@ -131,4 +133,30 @@ fn two_imports_at_once_do_not_deadlock() {
         site.ask("SELECT count(*) FROM spamcheck.list_entry WHERE value LIKE 'w%'"),
         "20000"
     );
+}
+
+#[test]
+fn imports_of_several_steps_wait_for_each_other_before_they_write() {
+    let mut site = Site::new();
+    let mut other = site.db.client();
+    let import = |entries: &str| {
+        format!("SELECT spamcheck.import_list('banned_words', '{entries}', 'words')")
+    };
+    let pid = crate::site::ask(&mut other, "SELECT pg_backend_pid()");
+    site.run(&format!("BEGIN; {}", import("zebra")));
+    std::thread::scope(|scope| {
+        let both = import("apple zebra");
+        let waiting = scope.spawn(move || crate::site::ask(&mut other, &both));
+        let waits = format!(
+            "SELECT count(*) FROM pg_locks WHERE pid = {pid} AND NOT granted AND locktype = \
+             'transactionid'"
+        );
+        support::wait::until(Duration::from_secs(30), "the other's wait", || {
+            site.ask(&waits) == "1"
+        });
+        // Had the other written this one already, each would have one that the other needs.
+        assert_eq!(site.ask(&import("apple")), "1");
+        site.run("COMMIT");
+        assert_eq!(waiting.join().unwrap(), "0");
+    });
 }
