@@ -61,6 +61,10 @@ impl Surroundings for Around<'_> {
         memory::earlier(self, trace, wanted, counts)
     }
 
+    fn pause(&self) {
+        pgrx::check_for_interrupts!();
+    }
+
     fn call(&self, function: &str, submission: &Json) -> Result<Json, String> {
         custom::call(self.protection, function, submission, self.dry)
     }

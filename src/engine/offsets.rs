@@ -41,10 +41,10 @@ proptest! {
     fn a_pattern_is_where_the_log_says(text in TEXT) {
         let patterns = Patterns::compile(&mut ["cas[0-9]no", "vi.?gra", "赌"].into_iter()).unwrap();
         let normal = normalise(&text);
-        if let Some((entry, at)) = patterns.locate(&normal).unwrap() {
+        if let Some((entry, at)) = patterns.locate(&normal, &|| ()).unwrap() {
             let (rest, _) = from(&text, original_offset(&text, at));
             let alone = Patterns::compile(&mut [entry].into_iter()).unwrap();
-            prop_assert_eq!(alone.locate(&rest).unwrap(), Some((entry, 0)));
+            prop_assert_eq!(alone.locate(&rest, &|| ()).unwrap(), Some((entry, 0)));
         }
     }
 

@@ -66,11 +66,7 @@ fn build(entry: &str, pattern: &str) -> Result<Regex, Refusal> {
         .dfa_size_limit(PATTERN_BYTES)
         .build();
     built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => {
-            Refusal::new(format!("pattern {} is too big", Refusal::quote(entry)))
-                .with_detail(format!("Compiled, it takes more than {PATTERN_BYTES} bytes."))
-                .with_hint("Use smaller numbers of repetitions.")
-        }
+        regex::Error::CompiledTooBig(_) => too_big(entry),
         error => {
             // The last line names the fault; those before draw an arrow under the pattern.
             let text = error.to_string();
@@ -85,8 +81,15 @@ fn build(entry: &str, pattern: &str) -> Result<Regex, Refusal> {
     })
 }
 
+/// Why an entry is refused that takes more than [`PATTERN_BYTES`].
+pub fn too_big(entry: &str) -> Refusal {
+    Refusal::new(format!("pattern {} is too big", Refusal::quote(entry)))
+        .with_detail(format!("Compiled, it takes more than {PATTERN_BYTES} bytes."))
+        .with_hint("Use smaller numbers of repetitions.")
+}
+
 /// What the `regex` crate says, as a sentence.
-pub fn sentence(fault: &str) -> String {
+fn sentence(fault: &str) -> String {
     let fault = Refusal::cut(fault.trim_end_matches('.'));
     let mut letters = fault.chars();
     letters

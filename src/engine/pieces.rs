@@ -1,14 +1,16 @@
 //! Owns the pieces of plain text that patterns require, and finds which of them are in a text by a
-//! window of four bytes, whatever their number. It must not compile patterns.
+//! window of four bytes (or fewer), whatever their number. It must not compile patterns.
+
+use std::collections::BTreeMap;
 
 use regex_syntax::hir::{Hir, HirKind};
 
 /// A shorter piece says too little.
 const WINDOW: usize = 4;
 
-/// Which entries to try on a text.
+/// Which entries to try on a text. No piece may be shorter than the window.
 #[derive(Debug, Default)]
-pub struct Pieces {
+pub struct Pieces<const BYTES: usize = WINDOW> {
     /// The pieces, lower-case ASCII, one after the other.
     text: Vec<u8>,
     pieces: Vec<Piece>,
@@ -57,23 +59,40 @@ pub fn of_plain(entry: &str) -> Option<Vec<u8>> {
     (best.len() >= WINDOW).then_some(best)
 }
 
-/// The longest piece that every match of a pattern contains; `None` if there is none, or if the
-/// pattern is not one: then its compilation says why.
-pub fn of_pattern(pattern: &str) -> Option<Vec<u8>> {
-    let hir = regex_syntax::parse(pattern).ok()?;
+/// The longest piece that every match of a pattern contains; `None` if there is none.
+pub fn of_pattern(hir: &Hir) -> Option<Vec<u8>> {
     let mut best = Vec::new();
-    longest(&hir, &mut best);
+    each_literal(hir, &mut |literal| {
+        if literal.len() > best.len() {
+            best = literal.to_ascii_lowercase();
+        }
+    });
     (best.len() >= WINDOW).then_some(best)
 }
 
-fn longest(hir: &Hir, best: &mut Vec<u8>) {
+/// Calls `found` for each different piece of any length that is in every match of a pattern, whatever the text. Those
+/// of [`of_pattern`] may have `k` and `s` in them, which a match may have as the signs for kelvin or a long s.
+pub fn parts_of(pattern: &str, found: &mut dyn FnMut(&[u8])) {
+    let Ok(hir) = regex_syntax::parse(pattern) else { return };
+    let mut parts = Vec::new();
+    each_literal(&hir, &mut |literal| {
+        let literal = literal.to_ascii_lowercase();
+        let pieces = literal.split(|byte| matches!(byte, b'k' | b's'));
+        parts.extend(pieces.filter(|part| !part.is_empty()).map(<[u8]>::to_vec));
+    });
+    parts.sort_unstable();
+    parts.dedup();
+    parts.iter().for_each(|part| found(part));
+}
+
+fn each_literal(hir: &Hir, found: &mut dyn FnMut(&[u8])) {
     match hir.kind() {
-        HirKind::Literal(literal) if literal.0.is_ascii() => {
-            keep_longest(best, &mut literal.0.to_ascii_lowercase());
+        HirKind::Literal(literal) if literal.0.is_ascii() => found(&literal.0),
+        HirKind::Capture(capture) => each_literal(&capture.sub, found),
+        HirKind::Repetition(repetition) if repetition.min > 0 => {
+            each_literal(&repetition.sub, found);
         }
-        HirKind::Capture(capture) => longest(&capture.sub, best),
-        HirKind::Repetition(repetition) if repetition.min > 0 => longest(&repetition.sub, best),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| longest(part, best)),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| each_literal(part, found)),
         _ => {}
     }
 }
@@ -93,7 +112,10 @@ fn window(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |window, byte| window << 8 | u32::from(byte.to_ascii_lowercase()))
 }
 
-impl Pieces {
+impl<const BYTES: usize> Pieces<BYTES> {
+    /// The bits of a window.
+    const MASK: u32 = u32::MAX >> (8 * (WINDOW - BYTES));
+
     /// Adds the piece of an entry.
     pub fn add(&mut self, entry: u32, piece: &[u8]) {
         // A pattern has at most 1 MB; what lies behind the first 64 kB of a piece is not needed.
@@ -102,6 +124,52 @@ impl Pieces {
         self.text.extend_from_slice(piece);
         let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
         self.pieces.push(Piece { entry, start, length, window: 0, hash: 0 });
+    }
+
+    /// Takes out the pieces that more than so many entries have, with their entries in the order in which they came.
+    pub fn take_shared(&mut self, most: usize) -> Vec<(Vec<u8>, Vec<u32>)> {
+        // Most lists have none: this costs them a look at each piece.
+        let slots = self.pieces.len().next_power_of_two();
+        let slot = |piece: &[u8]| {
+            let mix = |hash: u64, byte: &[u8]| {
+                let word = byte.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+            };
+            piece.chunks(8).fold(0, mix) as usize & (slots - 1)
+        };
+        let mut counts = vec![0_usize; slots];
+        for piece in &self.pieces {
+            counts[slot(self.bytes_of(piece))] += 1;
+        }
+        if counts.iter().all(|count| *count <= most) {
+            return Vec::new();
+        }
+        let mut shared: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
+        for piece in &self.pieces {
+            let bytes = self.bytes_of(piece);
+            if counts[slot(bytes)] > most {
+                let entries = shared.entry(bytes).or_default();
+                // Both spellings of an entry may have it.
+                if entries.last() != Some(&piece.entry) {
+                    entries.push(piece.entry);
+                }
+            }
+        }
+        shared.retain(|_, entries| entries.len() > most);
+        let mut left = Self::default();
+        for piece in &self.pieces {
+            let bytes = self.bytes_of(piece);
+            if !shared.contains_key(bytes) {
+                left.add(piece.entry, bytes);
+            }
+        }
+        let shared = shared.into_iter().map(|(piece, entries)| (piece.to_vec(), entries)).collect();
+        *self = left;
+        shared
+    }
+
+    fn bytes_of(&self, piece: &Piece) -> &[u8] {
+        &self.text[piece.start as usize..][..usize::from(piece.length)]
     }
 
     /// Chooses a window for each piece, the one that fewest others have, and sorts by it.
@@ -115,7 +183,7 @@ impl Pieces {
         for piece in &mut self.pieces {
             let text = &self.text[piece.start as usize..][..usize::from(piece.length)];
             let mut fewest = u32::MAX;
-            for (at, bytes) in text.windows(WINDOW).enumerate().take(usize::from(u8::MAX)) {
+            for (at, bytes) in text.windows(BYTES).enumerate().take(usize::from(u8::MAX)) {
                 let hash = hash(window(bytes));
                 let count = counts[(hash >> shift) as usize];
                 if count < fewest {
@@ -150,7 +218,7 @@ impl Pieces {
         let bytes = text.as_bytes();
         let mut rolling = 0;
         for (at, byte) in bytes.iter().enumerate() {
-            rolling = rolling << 8 | u32::from(byte.to_ascii_lowercase());
+            rolling = (rolling << 8 | u32::from(byte.to_ascii_lowercase())) & Self::MASK;
             let hash = hash(rolling);
             let (word, bit) = filter_bit(hash, self.filter.len());
             if self.filter[word] & bit == 0 {
@@ -160,7 +228,7 @@ impl Pieces {
             let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
             for piece in self.pieces[range].iter().filter(|piece| piece.hash == hash) {
                 let wanted = &self.text[piece.start as usize..][..usize::from(piece.length)];
-                let begin = (at + 1).checked_sub(WINDOW + usize::from(piece.window));
+                let begin = (at + 1).checked_sub(BYTES + usize::from(piece.window));
                 let there = begin.and_then(|begin| bytes.get(begin..begin + wanted.len()));
                 if there.is_some_and(|there| there.eq_ignore_ascii_case(wanted)) {
                     found(piece.entry);
@@ -183,7 +251,8 @@ mod tests {
     }
 
     fn pattern(pattern: &str) -> Option<String> {
-        of_pattern(pattern).map(|piece| String::from_utf8(piece).unwrap())
+        let hir = regex_syntax::parse(pattern).unwrap();
+        of_pattern(&hir).map(|piece| String::from_utf8(piece).unwrap())
     }
 
     #[test]
@@ -203,14 +272,14 @@ mod tests {
         assert_eq!(pattern("offer[0-9]+@mail").unwrap(), "offer");
         assert_eq!(pattern("x(?P<name>Casino)+y").unwrap(), "casino");
         assert_eq!(pattern("(casino)*poker?").unwrap(), "poke");
-        for none in ["(abcd)?e", "abcd|efgh", "(?i)abcd", "[a-z]{9}", "("] {
+        for none in ["(abcd)?e", "abcd|efgh", "(?i)abcd", "[a-z]{9}"] {
             assert_eq!(pattern(none), None, "{none}");
         }
     }
 
     #[test]
     fn pieces_are_found_wherever_they_are() {
-        let mut pieces = Pieces::default();
+        let mut pieces = <Pieces>::default();
         for (entry, piece) in (0..).zip(["@spam.example", "casino", "spam", "no-such"]) {
             pieces.add(entry, piece.as_bytes());
         }

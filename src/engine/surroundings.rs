@@ -45,6 +45,10 @@ pub trait Surroundings {
         Ok(0)
     }
 
+    /// Asked before each step of what may take long: may end it, by unwinding. What is done by then is kept and helps
+    /// the next submission.
+    fn pause(&self) {}
+
     /// Calls a user's function with a submission.
     ///
     /// # Errors

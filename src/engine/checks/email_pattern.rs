@@ -108,7 +108,9 @@ impl LocalCheck for OnPatterns {
         let email = searched(email, goes_on);
         for (name, list) in &self.lists {
             let List::Patterns(patterns) = &**list else { continue };
-            let find = |text: &str| patterns.locate(text).map_err(|refusal| refusal.to_string());
+            let pause = || facts.surroundings().pause();
+            let find =
+                |text: &str| patterns.locate(text, &pause).map_err(|refusal| refusal.to_string());
             let mut found =
                 find(&email)?.map(|(entry, at)| (entry, whole[..before + at].chars().count()));
             if let (None, Some(normal)) = (found, &normal) {

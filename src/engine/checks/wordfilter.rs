@@ -142,14 +142,16 @@ impl Filter {
         let normal = if text.is_ascii() { None } else { Some(text::cased(whole)) };
         let goes_on = facts.truncated(self.field);
         let text = searched(text, goes_on);
+        let pause = || facts.surroundings().pause();
         for (list, entries) in &self.lists {
             let List::Patterns(patterns) = &**entries else { continue };
             let found = |entry, at| Ok(Some(Match { field: self.field, list, entry, at }));
-            if let Some((entry, at)) = patterns.locate(&text)? {
+            if let Some((entry, at)) = patterns.locate(&text, &pause)? {
                 return found(entry, before() + text[..at].chars().count());
             }
             if let Some(normal) = &normal
-                && let Some((entry, at)) = patterns.locate(&searched(normal.trim(), goes_on))?
+                && let Some((entry, at)) =
+                    patterns.locate(&searched(normal.trim(), goes_on), &pause)?
             {
                 let blank = normal.len() - normal.trim_start().len();
                 return found(entry, text::cased_offset(whole, blank + at));
