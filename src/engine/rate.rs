@@ -5,8 +5,7 @@
 //! A key's tries are kept in [`CELLS`] cells. Up to that `max`, a cell is one try and every answer is
 //! exact. Beyond, a cell holds all tries of one 30th of `per` under the time of the last of them: never
 //! do more than `max` pass in any `per`, a burst of `max` passes whole, and tries that were spread out may
-//! count up to a 30th of `per` too long. Tries that pass before a block count after it, as long as they are
-//! younger than `per`; refused ones never count.
+//! count up to a 30th of `per` too long.
 
 mod entry;
 

@@ -33,6 +33,9 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
     if name == "bypass" {
         roles_exist(&row["options"]);
     }
+    if name == "rate_limit" && old.is_none_or(|old| old["options"] != row["options"]) {
+        warn_of_short_block(&row["options"]);
+    }
     let mut all_there = true;
     for list in named_lists(name, &row["options"]) {
         // Not refused: a dump may bring the list later than the setting.
@@ -104,6 +107,26 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
         intervals::positive(text, "option \"give_up_after\" of check akismet")?;
     }
     Ok(())
+}
+
+/// After a block counting starts anew: with a short one, more than `max` pass in `per`.
+fn warn_of_short_block(options: &Json) {
+    let time = |name: &str| match options.get(name) {
+        None => Some("1 minute"),
+        Some(given) => given.as_str(),
+    };
+    let Some((per, block)) = time("per").zip(time("block")) else { return };
+    let shorter = crate::intervals::seconds(block).zip(crate::intervals::seconds(per));
+    if shorter.is_some_and(|(block, per)| block < per) {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!(
+                "check rate_limit has a block of {block}, which is shorter than its per of {per}"
+            ),
+            "After each block counting starts anew, so more than max tries may pass in per.".into(),
+            "Set block to per or more, or to null: then those that are too many are refused, and no others.",
+        );
+    }
 }
 
 /// The lists that a check's options name, its defaults included.

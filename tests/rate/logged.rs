@@ -75,7 +75,7 @@ fn the_first_of_many_at_the_same_time_is_logged_and_no_other() {
 
 #[test]
 fn each_block_has_its_own_number_also_when_it_is_over_before_anybody_looks() {
-    let mut site = limited(r#"{"max": 1, "per": "0.6 seconds", "block": "0.6 seconds"}"#);
+    let mut site = limited(r#"{"max": 1, "per": "1 hour", "block": "0.3 seconds"}"#);
     let mut expected = [0; 4];
     let client = &mut site.client;
     for block in 0..4 {

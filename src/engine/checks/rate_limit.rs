@@ -58,7 +58,7 @@ impl Check for RateLimit {
                 name: "block",
                 kind: OptionKind::Interval,
                 default: "\"1 minute\"",
-                meaning: "How long all tries are refused, at least, once there were too many; those of the last `per` still count afterwards. Null: only those that are too many",
+                meaning: "How long all tries are refused once there were too many; null: only those that are too many",
             },
             OptionSpec {
                 name: "key",
@@ -81,8 +81,8 @@ impl Check for RateLimit {
          for all types of submission. Up to a `max` of 32 each try has its own time; above, tries \
          of a 30th of `per` share one, and may count up to that much too long: never do more than \
          `max` pass, a burst of `max` passes whole, and who sends all the time just below the \
-         limit may be refused. A `block` shorter than `per` lasts until there is room for a try \
-         again. What `bypass` or `ip_allow` lets pass is not counted, nor what has no key, nor an \
+         limit may be refused. After a block counting starts anew, so with a `block` shorter than \
+         `per` more than `max` pass in that time; the setting is warned of. What `bypass` or `ip_allow` lets pass is not counted, nor what has no key, nor an \
          UPDATE. A refusal has the constraint `spamcheck_rate_limit` and tells the app in \
          `retry_after` how many seconds are left. The log has one entry for each block, with the \
          number of the refused, which a line of `pg_spamcheck.log_file` has only as of its \

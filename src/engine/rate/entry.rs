@@ -178,21 +178,21 @@ impl Entry {
         Some(Refused { count: self.refused, retry_after: (self.until - now).max(1) })
     }
 
-    /// Refuses for the block's time, and as long as there is no room for a try. No try is forgiven: a block
-    /// shorter than `per` would let `max` more pass at its end, as often as it ends within `per`.
     fn block(&mut self, limit: RateLimit, now: i64) {
+        if limit.block > 0 {
+            // Afterwards it starts anew.
+            (self.used, self.tries) = (0, 0);
+            self.until = now.saturating_add(limit.block);
+            self.idle_at = self.until;
+            return;
+        }
+        // Refused only until a try is out of sight.
         let scale = Scale::of(limit);
         let left = match self.used {
-            _ if limit.block >= limit.per => {
-                // All of them are out of sight at its end, to the microsecond.
-                (self.used, self.tries, self.idle_at) = (0, 0, 0);
-                limit.block
-            }
-            0 if limit.block > 0 => limit.block,
             0 => limit.per,
             _ => limit.per - scale.age(self.cells[self.first as usize], now) + scale.slack(),
         };
-        self.until = now.saturating_add(left.max(limit.block).max(1));
+        self.until = now.saturating_add(left.max(1));
         self.idle_at = self.idle_at.max(self.until);
     }
 
