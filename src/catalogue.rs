@@ -8,7 +8,6 @@ use spamcheck_engine::{Refusal, checks};
 
 use crate::arguments::{given, json, preloaded};
 use crate::calls;
-use crate::lookups;
 use crate::protect::{self as protection, Wish};
 use crate::references;
 use crate::report;
@@ -209,11 +208,6 @@ fn drop_policy(name: Option<&[u8]>) {
             );
         }
     });
-    if let Some(waiting) = lookups::that_wait_for(name) {
-        report::notice(&format!(
-            "{waiting} of policy \"{name}\" will not be made while there is no policy of that name; see spamcheck.health()"
-        ));
-    }
 }
 
 /// What a lookup can ask or tell.

@@ -1,4 +1,4 @@
-//! What happens to the lookups of a whole table or policy: a column has another name or is gone, the table gets
+//! What happens to the lookups of a whole table: a column has another name or is gone, the table gets
 //! another policy, or is protected no more. Owns the sentences that say how many they are; each row's own are the
 //! other files'.
 
@@ -16,23 +16,18 @@ pub fn drop_column(protection: i32, name: &str) {
     key::drop_column("lookup", "_protection", protection, name);
 }
 
-/// How many lookups there are of those that a condition is to name, and how many of them hold their row.
-macro_rules! counts {
-    () => {
-        "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
-           FROM spamcheck.lookup l WHERE "
-    };
-}
-
 fn in_words(lookups: i64) -> String {
     if lookups == 1 { "1 lookup".to_owned() } else { format!("{lookups} lookups") }
 }
 
 /// A table is not protected any more: nobody will settle its lookups.
 pub fn drop_all(protection: i32, table: &str) {
-    let (all, held): (i64, i64) =
-        spi::json_now(concat!(counts!(), "l._protection = $1"), &[Arg::Int(protection)])
-            .unwrap_or_default();
+    let (all, held): (i64, i64) = spi::json_now(
+        "SELECT convert_to(json_build_array(count(*), count(*) FILTER (WHERE l._held))::text, 'UTF8')
+           FROM spamcheck.lookup l WHERE l._protection = $1",
+        &[Arg::Int(protection)],
+    )
+    .unwrap_or_default();
     if all == 0 {
         return;
     }
@@ -61,25 +56,5 @@ pub fn put_under(protection: i32, policy: &str, table: &str) {
         report::notice(&format!(
             "{lookups} of table {table} will wait until policy \"{policy}\" asks Akismet, or its give_up_after is over"
         ));
-    }
-}
-
-/// How many lookups wait for a policy, in words; None: none does.
-pub fn that_wait_for(policy: &str) -> Option<String> {
-    let (all, held): (i64, i64) = rights::as_extension(|| {
-        spi::json_now(
-            concat!(
-                counts!(),
-                "l.policy = convert_from($1, 'UTF8') AND l.state IN ('queued', 'running')"
-            ),
-            &[Arg::Text(policy)],
-        )
-    })?;
-    let lookups = in_words(all);
-    match (all, held) {
-        (0, _) => None,
-        (_, 0) => Some(lookups),
-        (_, 1) => Some(format!("{lookups} (1 row is held for one)")),
-        (_, held) => Some(format!("{lookups} ({held} rows are held for some)")),
     }
 }
