@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::akismet::Mode;
 use spamcheck_engine::captcha::When;
 use spamcheck_engine::lookup::Said as Beforehand;
-use spamcheck_engine::policy::{CaptchaSetting, Enabled, asks};
+use spamcheck_engine::policy::{self, CaptchaSetting, Enabled, asks};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet, Policy, Submission, Value};
 
@@ -89,7 +89,20 @@ fn said(relation: pg_sys::Oid, given: &Json) -> Vec<Said> {
     };
     let facts =
         Facts::new(&submission, settings::max_checked_chars(), submission::now()).within(&around);
-    ask(&protection, &policy, &facts)
+    let unjudged = unjudged(&protection.policy);
+    if let Some(why) = &unjudged {
+        report::notice(&format!("rows are not judged: {why}"));
+    }
+    ask(&protection, &policy, &facts, unjudged.as_deref())
+}
+
+/// Why rows are not judged at all, whatever checks would say about them.
+fn unjudged(under: &Policy) -> Option<String> {
+    if !settings::enabled() {
+        return Some("pg_spamcheck.enabled is off".to_owned());
+    }
+    let off = under.settings.mode == policy::Mode::Off;
+    off.then(|| format!("policy \"{}\" has mode off", under.settings.name))
 }
 
 /// What no column holds comes from where it would for a row, unless it is given.
@@ -132,8 +145,15 @@ fn note(said: &mut [(Said, Option<FieldSet>)], facts: &Facts<'_>) {
     }
 }
 
-fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said> {
+fn ask(
+    protection: &Protection,
+    policy: &Policy,
+    facts: &Facts<'_>,
+    unjudged: Option<&str>,
+) -> Vec<Said> {
     let covered = policy.covers(facts.kind());
+    let against =
+        |findings: &[Finding]| unjudged.map(str::to_owned).or_else(|| against(policy, findings));
     let mut findings = Vec::new();
     let mut all = Vec::new();
     for enabled in policy.enabled() {
@@ -175,7 +195,7 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                         said
                     }
                     Some(Beforehand::Ask) => {
-                        let against = against(policy, &findings);
+                        let against = against(&findings);
                         let detail =
                             json!({ "asked": against.is_none(), "action": lookup.action.name() });
                         let nothing = Said { detail, microseconds, ..Said::nothing(lookup.name()) };
@@ -204,8 +224,7 @@ fn ask(protection: &Protection, policy: &Policy, facts: &Facts<'_>) -> Vec<Said>
                 Said { microseconds: started.elapsed().as_secs_f32() * 1e6, ..said }
             }
             Enabled::Akismet(akismet) => {
-                let against =
-                    if covered { against(policy, &findings) } else { Some(uncovered(facts)) };
+                let against = if covered { against(&findings) } else { Some(uncovered(facts)) };
                 let mode = match akismet.options.mode {
                     Mode::Async => "async",
                     Mode::Hold => "hold",

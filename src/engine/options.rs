@@ -49,7 +49,7 @@ pub enum OptionKind {
     Interval,
     /// An array of names of lists of this kind, or null for none.
     Lists(ListKind),
-    /// An array of field names, each one of these.
+    /// An array of field names, each one of these, or null for none.
     Fields(&'static [&'static str]),
     /// An array of texts, or null for none.
     Texts,
@@ -99,7 +99,7 @@ impl OptionKind {
     /// Whether null switches the option off.
     #[must_use]
     pub const fn may_be_null(self) -> bool {
-        !matches!(self, Self::Boolean | Self::OneOf(_) | Self::Fields(_) | Self::Object)
+        !matches!(self, Self::Boolean | Self::OneOf(_) | Self::Object)
     }
 
     fn fits(self, value: &Json) -> bool {
@@ -131,17 +131,15 @@ impl OptionSpec {
             return Ok(());
         }
         let default = self.default_value();
-        let hint = match (self.kind, self.kind.may_be_null()) {
-            (OptionKind::MayBeOneOf(_), true) if !default.is_null() => {
-                format!("Give null for the check's own action, or leave it out for {default}.")
+        let hint = match (self.null(), self.kind.may_be_null()) {
+            (Some(null), true) if default.is_null() => {
+                format!("Give null, or leave the option out, for: {null}.")
             }
-            (_, true) if default.is_null() => {
+            (Some(null), true) => format!("Give null for: {null}; or leave it out for {default}."),
+            (None, true) if default.is_null() => {
                 "Give null, or leave the option out, to have it off.".to_owned()
             }
-            (_, true) => format!("Give null to switch it off, or leave it out for {default}."),
-            (OptionKind::Fields(_), false) => {
-                format!("Give [] to look at no field, or leave it out for {default}.")
-            }
+            (None, true) => format!("Give null to switch it off, or leave it out for {default}."),
             (_, false) if value.is_null() => {
                 format!("It cannot be switched off: leave it out for {default}.")
             }
@@ -155,6 +153,12 @@ impl OptionSpec {
         ))
         .with_detail(format!("{}.", self.meaning.trim_end_matches('.')))
         .with_hint(hint))
+    }
+
+    /// What null stands for, where that is not that the option is off: its meaning says so.
+    fn null(&self) -> Option<&'static str> {
+        let at = self.meaning.to_ascii_lowercase().find("null: ")?;
+        self.meaning[at + "null: ".len()..].split([';', '.']).next()
     }
 
     /// Its value when not given.
@@ -321,6 +325,18 @@ mod tests {
             default: "[\"body\"]",
             meaning: "Fields.",
         },
+        OptionSpec {
+            name: "types",
+            kind: OptionKind::Texts,
+            default: "[\"comment\"]",
+            meaning: "The types that need it; null: all",
+        },
+        OptionSpec {
+            name: "window",
+            kind: OptionKind::Interval,
+            default: "null",
+            meaning: "Rows that came later count. Null: all rows. No others",
+        },
     ];
 
     fn refused(options: Json) -> Refusal {
@@ -335,6 +351,8 @@ mod tests {
         let values = OptionValues::read("links", SPECS, &json!({"over": null})).unwrap();
         assert_eq!(values.integer("over"), None);
         assert_eq!(values.texts("lists"), ["words"]);
+        let values = OptionValues::read("links", SPECS, &json!({"fields": null})).unwrap();
+        assert!(values.fields("fields").is_empty());
         let values = OptionValues::read("links", SPECS, &json!({"over": 8.0})).unwrap();
         assert_eq!(values.integer("over"), Some(8));
     }
@@ -352,8 +370,17 @@ mod tests {
         assert!(refused(json!({"fields": ["email"]})).message.contains("\"title\", \"body\""));
         let hint = |options| refused(options).hint.unwrap();
         assert_eq!(
-            hint(json!({"fields": null})),
-            "Give [] to look at no field, or leave it out for [\"body\"]."
+            hint(json!({"fields": ["email"]})),
+            "Give null to switch it off, or leave it out for [\"body\"]."
+        );
+        // What null means where it does not mean off.
+        assert_eq!(
+            hint(json!({"types": [null]})),
+            "Give null for: all; or leave it out for [\"comment\"]."
+        );
+        assert_eq!(
+            hint(json!({"window": 5})),
+            "Give null, or leave the option out, for: all rows."
         );
         assert_eq!(hint(json!({"over": -1})), "Give null to switch it off, or leave it out for 7.");
     }
@@ -362,7 +389,7 @@ mod tests {
     fn an_unknown_option_lists_those_that_exist() {
         let refusal = refused(json!({"ovr": 7}));
         assert_eq!(refusal.message, "check links has no option \"ovr\"");
-        assert_eq!(refusal.hint.unwrap(), "Its options are over, lists, fields.");
+        assert_eq!(refusal.hint.unwrap(), "Its options are over, lists, fields, types, window.");
         assert!(refused(json!([1])).message.contains("JSON object"));
     }
 }

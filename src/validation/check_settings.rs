@@ -14,6 +14,16 @@ use crate::{custom, report, restore, rights, row, rulebook};
 /// Refuses a setting that makes no sense. A list or role that is missing is warned of: a dump may bring it later.
 pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
     let name = text(row, "check_name");
+    // Said here, or NULL would be taken for the text "".
+    let columns = ["policy", "check_name", "enabled", "action", "score"];
+    if let Some(column) = columns.into_iter().find(|column| row[column].is_null()) {
+        return Err(Refusal::new(format!(
+            "column \"{column}\" of a check's setting is NULL, and has to have a value"
+        ))
+        .with_hint(
+            "Each policy has a row for each check: UPDATE it, or INSERT all of policy, check_name, enabled, action and score.",
+        ));
+    }
     if row["options"].is_null() {
         return Err(Refusal::new(format!(
             "the options of check {name} are a JSON object, not null"

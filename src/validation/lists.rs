@@ -18,9 +18,11 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
             .with_hint("Checks name it in their option \"lists\"."));
     }
     if ListKind::from_name(kind).is_none() {
-        return Err(Refusal::new(format!(
-            "the kind of list \"{name}\" is \"{kind}\", which does not exist"
-        ))
+        return Err(Refusal::new(if row["kind"].is_null() {
+            format!("the kind of list \"{name}\" is NULL, and has to be given")
+        } else {
+            format!("the kind of list \"{name}\" is \"{kind}\", which does not exist")
+        })
         .with_hint("A list is of kind word, regex, ip or domain."));
     }
     if let Some(interval) = row["refresh"].as_str() {

@@ -160,6 +160,18 @@ fn akismet_is_named_and_whether_it_would_be_asked() {
 #[test]
 fn policies_that_are_off_or_on_trial_are_explained_as_if_they_were_on() {
     let mut site = Site::new();
+    only(&mut site, "content,akismet");
+    site.check("akismet", r#"options = '{"blog": "https://blog.example/"}'"#);
+    let asked = r#"SELECT why FROM spamcheck.explain('comments', '{"body": "hi"}') WHERE check_name = 'akismet'"#;
+    site.run("SET pg_spamcheck.enabled = off");
+    assert_eq!(site.ask(asked), "Akismet would not be asked: pg_spamcheck.enabled is off");
+    site.run("SET pg_spamcheck.enabled = on; UPDATE spamcheck.policy SET mode = 'off'");
+    assert_eq!(site.ask(asked), "Akismet would not be asked: policy \"default\" has mode off");
+    let (notices, heard) = std::sync::mpsc::channel();
+    let mut config = site.db.cluster().config(site.db.name(), support::cluster::SUPERUSER);
+    config.notice_callback(move |notice| notices.send(notice.message().to_owned()).unwrap());
+    crate::site::ask(&mut config.connect(postgres::NoTls).unwrap(), asked);
+    assert_eq!(heard.recv().unwrap(), "rows are not judged: policy \"default\" has mode off");
     only(&mut site, "content");
     for mode in ["trial", "off"] {
         site.policy(&format!("mode = '{mode}'"));

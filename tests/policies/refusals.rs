@@ -122,7 +122,10 @@ fn a_check_setting_refuses_unknown_checks_actions_and_options() {
             r#"options = '{"fields": ["bodi"]}'"#,
             vec!["\"fields\"", "\"bodi\"", "\"body\""],
         ),
-        ("content", r#"options = '{"fields": null}'"#, vec!["\"fields\""]),
+        ("content", r#"options = '{"fields": {}}'"#, vec!["\"fields\""]),
+        // What nobody gave is not shown as a text.
+        ("links", "action = NULL", vec!["\"action\"", "is NULL"]),
+        ("links", "score = NULL", vec!["\"score\"", "is NULL"]),
         ("ip_block", r#"options = '{"list": ["ip_block"]}'"#, vec!["ip_block", "\"list\""]),
         ("ip_allow", "action = 'ban'", vec!["ip_allow", "\"ban\"", "allow"]),
         ("email_pattern", r#"options = '{"lists": {}}'"#, vec!["\"lists\"", "email_pattern"]),
@@ -169,6 +172,28 @@ fn a_check_setting_refuses_unknown_checks_actions_and_options() {
         "INSERT INTO spamcheck.check_setting VALUES ('default', 'links', true, 'moderate', \
         1, '{\"over\": 1.0}')",
     );
+    // NULL switches off what takes fields, too.
+    site.run(
+        "UPDATE spamcheck.check_setting SET options = '{\"fields\": null}' WHERE check_name IN ('content', 'required')",
+    );
+}
+
+#[test]
+fn hints_say_what_null_is_for_which_is_not_always_off() {
+    let mut site = Site::bare();
+    for (check, hint) in [
+        ("shutdown", "Give null, or leave the option out, for: all."),
+        ("required", "Give null for: all; or leave it out for [\"comment\"]."),
+        (
+            "api_source",
+            "Give null to switch it off, or leave it out for [\"trackback\",\"pingback\"].",
+        ),
+    ] {
+        let set = format!(
+            "UPDATE spamcheck.check_setting SET options = '{{\"types\": [\"trackback\", {{}}]}}' WHERE check_name = '{check}'"
+        );
+        assert_eq!(refused(&mut site.client, &set).hint(), Some(hint), "{check}");
+    }
 }
 
 #[test]
@@ -181,6 +206,7 @@ fn lists_and_entries_refuse_what_they_cannot_hold() {
                 "INSERT INTO spamcheck.list (name, kind) VALUES ('x', 'words')",
                 &["kind", "\"x\"", "\"words\""],
             ),
+            ("INSERT INTO spamcheck.list (name) VALUES ('x')", &["kind", "\"x\"", "is NULL"]),
             ("INSERT INTO spamcheck.list (name, kind) VALUES (' ', 'word')", &["name"]),
             (
                 "INSERT INTO spamcheck.list (name, kind, refresh) VALUES ('x', 'word', '-1 day')",
