@@ -27,6 +27,8 @@ mod partitions;
 mod refusals;
 #[path = "protect/renames.rs"]
 mod renames;
+#[path = "protect/shortfalls.rs"]
+mod shortfalls;
 #[path = "protect/sources.rs"]
 mod sources;
 #[path = "protect/status.rs"]
