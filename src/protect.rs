@@ -6,6 +6,7 @@ mod described;
 mod shortfalls;
 mod sources;
 mod triggers;
+mod values;
 
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
@@ -21,7 +22,8 @@ use crate::report::{self, notice};
 use crate::rights;
 use crate::spi::{self, Arg};
 pub use described::{Described, may_protect};
-use sources::{constraints_hold, may_read_sources, may_unsubscribe, resolve, values_fit};
+use sources::{may_read_sources, may_unsubscribe, resolve};
+use values::{constraints_hold, takes_subscriber, values_fit};
 
 /// What the caller said.
 pub struct Wish {
@@ -65,6 +67,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     may_read_sources(wish.relation, &mapping, &described);
     if let Some(subscriber) = &subscriber {
         may_unsubscribe(wish.relation, subscriber, &described);
+        takes_subscriber(wish.relation, subscriber);
     }
     values_fit(&status, &described);
     constraints_hold(wish.relation, &status, &described);
@@ -179,7 +182,11 @@ fn settle(
     };
     let status = match &wish.status {
         None | Some(Json::Null) => Status::find(table)?,
-        Some(given) => Status::given(given, table)?,
+        Some(given) => {
+            let status = Status::given(given, table)?;
+            mapping.leave_to(&status, wish.columns.as_ref())?;
+            status
+        }
     };
     Ok((mapping, article, subscriber, status))
 }
