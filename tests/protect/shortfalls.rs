@@ -86,3 +86,40 @@ fn types_that_leave_a_table_unjudged_are_warned_of() {
     assert_eq!(health(&mut client), "ok: 2 tables are protected");
     assert_eq!(set("NULL"), [""; 0]);
 }
+
+#[test]
+fn checks_that_never_hit_for_want_of_a_source_are_named_in_one_notice() {
+    let (database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE entries (id int PRIMARY KEY, written timestamptz);
+         CREATE TABLE notes (id int PRIMARY KEY, entry_id int, author text, body text, type text, role text,
+                             status text CHECK (status IN ('approved', 'pending')));
+         SELECT spamcheck.create_policy('blog', 'serendipity')",
+    );
+    let never = |checks: &str| {
+        format!(
+            "NOTICE: enabled checks of policy \"blog\" never hit in table public.notes, which has no source for what they go by: \
+             {checks}"
+        )
+    };
+    let heard = |arguments: &str| {
+        notices(&database, &format!("SELECT spamcheck.protect('notes', {arguments})"))
+    };
+    assert_eq!(heard("'blog'"), [never("bypass (user_role), article_age (article_created_at)")]);
+    assert_eq!(
+        heard("'blog', columns => '{\"type\": null, \"user_role\": \"role\"}'"),
+        [never("article_age (article_created_at, type), trackback_ip (type)")]
+    );
+    let whole = r#"'blog', columns => '{"user_role": "role"}',
+        article => '{"table": "entries", "key": "id", "from": "entry_id", "created_at": "written"}'"#;
+    assert_eq!(heard(whole), [""; 0]);
+    run(
+        &mut client,
+        r#"UPDATE spamcheck.check_setting SET enabled = true WHERE policy = 'blog' AND check_name IN ('form_time', 'rate_limit', 'ip_interval');
+           UPDATE spamcheck.check_setting SET options = '{"key": "email"}' WHERE policy = 'blog' AND check_name = 'rate_limit'"#,
+    );
+    assert_eq!(heard(whole), [never("rate_limit (email), form_time (form_seconds)")]);
+    // A table has no bad address where it has none, and a form need not have a hidden field.
+    assert_eq!(heard("'default'"), [""; 0]);
+}
