@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::akismet::Mode;
 use spamcheck_engine::captcha::When;
 use spamcheck_engine::lookup::Said as Beforehand;
-use spamcheck_engine::policy::{self, CaptchaSetting, Enabled, asks};
+use spamcheck_engine::policy::{self, CaptchaSetting, Enabled, asks, in_words};
 use spamcheck_engine::verdict::{Action, Finding, Judgement, Verdict};
 use spamcheck_engine::{Facts, Field, FieldSet, Policy, Submission, Value};
 
@@ -161,7 +161,8 @@ fn ask(
             Enabled::Local { check, first } if covered || *first => Some(check.reads()),
             _ => None,
         };
-        let said = match enabled {
+        let lacks = enabled.lacks(|field| has(protection, facts, field));
+        let mut said = match enabled {
             Enabled::Idle(name) => Said {
                 detail: json!({ "skipped": "as it is set there is nothing that it could hit" }),
                 ..Said::nothing(name)
@@ -248,10 +249,22 @@ fn ask(
                 }
             }
         };
+        if said.action.is_none() && said.detail.is_null() && !lacks.is_empty() {
+            let why = format!("the table has no source for {}", in_words(&lacks));
+            said.detail = json!({ "skipped": why });
+        }
         all.push((said, reads));
     }
     note(&mut all, facts);
     all.into_iter().map(|(said, _)| said).collect()
+}
+
+/// Whether a field has a source, or is given though the table has none for it.
+fn has(protection: &Protection, facts: &Facts<'_>, field: Field) -> bool {
+    let submission = facts.submission();
+    protection.sources.iter().any(|(mapped, _)| *mapped == field)
+        || *submission.get(field) != Value::Absent
+        || field == Field::Fields && !submission.fields().is_empty()
 }
 
 fn uncovered(facts: &Facts<'_>) -> String {

@@ -7,6 +7,7 @@ mod policies;
 mod queues;
 mod server;
 mod statuses;
+mod switch;
 mod tables;
 
 use pgrx::{pg_sys, prelude::*};

@@ -60,6 +60,7 @@ mod references;
 mod attaching;
 mod renames;
 mod restore;
+mod uncovered;
 mod access;
 mod account;
 mod webhook;

@@ -3,13 +3,15 @@
 //! engine's mapping module's.
 
 mod described;
+mod shortfalls;
 mod sources;
 mod triggers;
+mod values;
 
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
+use spamcheck_engine::Refusal;
 use spamcheck_engine::mapping::{Article, Mapping, Source, Status, Subscriber, Table};
-use spamcheck_engine::{Field, Refusal};
 
 use crate::access;
 use crate::lookups;
@@ -18,11 +20,10 @@ use crate::protection;
 use crate::renames;
 use crate::report::{self, notice};
 use crate::rights;
-use crate::rulebook;
-use crate::settings;
 use crate::spi::{self, Arg};
 pub use described::{Described, may_protect};
-use sources::{constraints_hold, may_read_sources, may_unsubscribe, resolve, values_fit};
+use sources::{may_read_sources, may_unsubscribe, resolve};
+use values::{constraints_hold, takes_subscriber, values_fit};
 
 /// What the caller said.
 pub struct Wish {
@@ -66,12 +67,13 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
     may_read_sources(wish.relation, &mapping, &described);
     if let Some(subscriber) = &subscriber {
         may_unsubscribe(wish.relation, subscriber, &described);
+        takes_subscriber(wish.relation, subscriber);
     }
     values_fit(&status, &described);
     constraints_hold(wish.relation, &status, &described);
     notices.iter().for_each(|text| notice(text));
     missing_verdicts(&status, &described);
-    missing_fields(&wish.policy, &mapping, &described);
+    shortfalls::tell(&wish.policy, &mapping, &described);
     if described.key.is_empty() {
         notice(&format!(
             "table {} has no primary key and no UNIQUE index of NOT NULL columns: rows are judged, but Akismet cannot be asked, \
@@ -180,7 +182,11 @@ fn settle(
     };
     let status = match &wish.status {
         None | Some(Json::Null) => Status::find(table)?,
-        Some(given) => Status::given(given, table)?,
+        Some(given) => {
+            let status = Status::given(given, table)?;
+            mapping.leave_to(&status, wish.columns.as_ref())?;
+            status
+        }
     };
     Ok((mapping, article, subscriber, status))
 }
@@ -198,38 +204,6 @@ fn missing_verdicts(status: &Status, described: &Described) {
         notice(&format!(
             "no status value is given for {}: such a verdict is only logged",
             missing.join(" and ")
-        ));
-    }
-}
-
-/// Says which fields the check `required` asks for that no column holds: rows without them are refused, or
-/// whatever its action is, and that is all rows unless a setting brings them.
-fn missing_fields(policy: &str, mapping: &Mapping, described: &Described) {
-    let Some(policy) = rulebook::policy(policy) else { return };
-    let Some(check) = policy.checks().find(|check| check.name == "required") else { return };
-    let reads = check.reads();
-    let missing =
-        reads.iter().filter(|field| *field != Field::Type && !mapping.sources.contains_key(field));
-    let (by_setting, never): (Vec<Field>, Vec<Field>) =
-        missing.partition(|field| settings::FIELD_SETTINGS.iter().any(|(f, _)| f == field));
-    let names =
-        |fields: &[Field]| fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
-    let (table, action) = (described.display(), check.action().name());
-    if !never.is_empty() {
-        notice(&format!(
-            "check required of policy \"{}\" asks for {}, for which table {table} has no column: it hits every row of the \
-             types that it is set for (action {action}) until you map the field or take it out of option fields",
-            policy.settings.name,
-            names(&never)
-        ));
-    }
-    for field in by_setting {
-        notice(&format!(
-            "check required of policy \"{}\" asks for {}, for which table {table} has no column: it hits every row (action \
-             {action}) for which the app has not set pg_spamcheck.{}",
-            policy.settings.name,
-            field.name(),
-            field.name()
         ));
     }
 }

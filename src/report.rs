@@ -220,6 +220,12 @@ pub fn notice(text: &str) {
     say(PgLogLevel::NOTICE, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text, None, None);
 }
 
+/// [`notice`], with what to do about it.
+pub fn notice_with_hint(text: &str, hint: &str) {
+    let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+    say(PgLogLevel::NOTICE, code, text, None, Some(hint));
+}
+
 /// A line for the server's log and the client.
 pub fn warn(code: PgSqlErrorCode, message: String, detail: String, hint: &str) {
     say(PgLogLevel::WARNING, code, &message, Some(&detail), Some(hint));

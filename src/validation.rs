@@ -160,7 +160,7 @@ pub unsafe extern "C-unwind" fn spamcheck_valid(fcinfo: pg_sys::FunctionCallInfo
         return trigger.unchanged();
     }
     let checked = match trigger.table_name().as_str() {
-        "policy" => policies::valid(&row),
+        "policy" => policies::valid(old.as_ref(), &row),
         "check_setting" => check_settings::valid(old.as_ref(), &row),
         "list" => lists::valid(old.as_ref(), &row),
         other => Err(Refusal::new(format!("table \"{other}\" is not checked by this trigger"))),

@@ -27,12 +27,16 @@ mod partitions;
 mod refusals;
 #[path = "protect/renames.rs"]
 mod renames;
+#[path = "protect/shortfalls.rs"]
+mod shortfalls;
 #[path = "protect/sources.rs"]
 mod sources;
 #[path = "protect/status.rs"]
 mod status;
 #[path = "protect/status_refusals.rs"]
 mod status_refusals;
+#[path = "protect/subscriber_refusals.rs"]
+mod subscriber_refusals;
 
 /// "casino" makes a text spam, a link in the body moderates, and so does the address of a
 /// `…@moderate.example`; a sender in 192.0.2.0/24 is refused.

@@ -23,7 +23,7 @@ use crate::verdict::{Action, Finding, Judgement, Verdict};
 
 pub use captcha::{CaptchaSetting, asks};
 pub use enabled_check::EnabledCheck;
-pub use explained::Enabled;
+pub use explained::{Enabled, in_words};
 pub use settings::{Keep, LogTo, Mode, OnError, OnReject, PolicySettings, validate_policy};
 
 /// A row of `spamcheck.check_setting`; columns that it does not know are ignored.

@@ -174,6 +174,12 @@ impl FieldSet {
         Self(self.0 | other.0)
     }
 
+    /// Its fields that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Its fields, in order.
     pub fn iter(self) -> impl Iterator<Item = Field> {
         Field::ALL.into_iter().filter(move |field| self.contains(*field))

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
-use super::{Item, RELOAD, bad, ok};
+use super::{Item, RELOAD, bad, ok, switch};
 use crate::shared::{self, Database, Refused};
 use crate::spi::{self, Arg};
 use crate::worker::jobs;
@@ -13,7 +13,8 @@ use crate::{logfile, rate, rights, settings};
 
 pub fn preload() -> Item {
     if shared::shared().is_some() {
-        ok("preload", "pg_spamcheck is in shared_preload_libraries")
+        let on = || ok("preload", "pg_spamcheck is in shared_preload_libraries");
+        switch::off().unwrap_or_else(on)
     } else {
         bad(
             "preload",

@@ -1,8 +1,11 @@
 //! Whether the protected tables have their triggers and all columns that their mappings name. All that is wrong
 //! is told, what leaves rows unjudged first.
 
+use std::borrow::Cow;
+
 use super::{Item, bad, ok, statuses};
 use crate::renames::missing::{self, Elsewhere};
+use crate::uncovered::{self, Uncovered};
 use crate::{rights, spi};
 
 const AGAIN: &str = "Call spamcheck.protect() for the table again.";
@@ -10,7 +13,7 @@ const AGAIN: &str = "Call spamcheck.protect() for the table again.";
 /// One thing that is wrong, and what helps.
 struct Trouble {
     message: String,
-    hint: &'static str,
+    hint: Cow<'static, str>,
 }
 
 impl Trouble {
@@ -20,7 +23,7 @@ impl Trouble {
         hint: &'static str,
         message: impl FnOnce(&str) -> String,
     ) -> Option<Self> {
-        (!what.is_empty()).then(|| Self { message: message(&what.join(", ")), hint })
+        (!what.is_empty()).then(|| Self { message: message(&what.join(", ")), hint: hint.into() })
     }
 }
 
@@ -28,7 +31,8 @@ pub fn tables() -> Item {
     let (count, idle) = guarded();
     let errors: Vec<Trouble> = [orphans(), without_policy(), idle].into_iter().flatten().collect();
     let [fields, subscribers] = elsewhere();
-    let warnings = [columns(), fields, subscribers, statuses(), unheard()].into_iter().flatten();
+    let warnings = [columns(), fields, subscribers, statuses(), uncovered(), unheard()];
+    let warnings = warnings.into_iter().flatten();
     let state = if errors.is_empty() { "warning" } else { "error" };
     let mut troubles = errors.into_iter().chain(warnings);
     if let Some(Trouble { mut message, hint }) = troubles.next() {
@@ -58,6 +62,14 @@ fn columns() -> Option<Trouble> {
     Trouble::of(&missing::columns(None), AGAIN, |columns| {
         format!("columns that a mapping names are gone: {columns}")
     })
+}
+
+/// Tables of which the policy checks nothing, since all their rows are of one type.
+fn uncovered() -> Option<Trouble> {
+    let all = uncovered::all();
+    let hint = all.first()?.hint().into();
+    let sentences: Vec<String> = all.iter().map(Uncovered::sentence).collect();
+    Some(Trouble { message: sentences.join("; "), hint })
 }
 
 /// Tables with our triggers, but without a mapping.

@@ -75,14 +75,18 @@ impl DescribedColumn {
     }
 }
 
+/// A relation as the catalogs describe it, whatever it is; None: there is none.
+pub fn describe(relation: pg_sys::Oid) -> Option<Described> {
+    rights::as_extension(|| {
+        spi::json_now(include_str!("../../sql/describe.sql"), &[Arg::Oid(relation)])
+    })
+}
+
 /// The rights and the kind of table that protect() and unprotect() ask for.
 pub fn may_protect(relation: pg_sys::Oid, verb: &str) -> Described {
     // SAFETY: plain look-ups.
     let caller = unsafe { pg_sys::GetUserId() };
-    let described: Option<Described> = rights::as_extension(|| {
-        spi::json_now(include_str!("../../sql/describe.sql"), &[Arg::Oid(relation)])
-    });
-    let Some(described) = described else {
+    let Some(described) = describe(relation) else {
         report::refuse(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
             Refusal::new(format!("relation with OID {} does not exist", relation.to_u32())),

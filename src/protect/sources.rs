@@ -1,16 +1,15 @@
-//! What a mapping reaches beyond its table: other tables, settings, and values that a status column has
-//! to take. Owns the questions to the server whether they are there and may be used.
+//! What a mapping reaches beyond its table: other tables and settings. Owns the questions to the server
+//! whether they are there and may be used.
 
 use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgSqlErrorCode, pg_sys};
-use spamcheck_engine::mapping::{ColumnKind, Mapping, Source, Status, StatusValue, Subscriber};
+use spamcheck_engine::mapping::{ColumnKind, Mapping, Source, Subscriber};
 use spamcheck_engine::{Field, Refusal};
 
 use super::described::Described;
 use crate::report;
 use crate::rights;
-use crate::row;
 use crate::spi::{self, Arg, quoted};
 use crate::subtransaction;
 
@@ -177,90 +176,4 @@ fn may_see(relation: pg_sys::Oid, setting: &str, described: &Described) {
             .with_hint("Choose a setting that every role may see."),
         ),
     }
-}
-
-/// Every value is what its column's type, with its length and its domain's conditions, takes.
-pub fn values_fit(status: &Status, described: &Described) {
-    for (name, value) in
-        [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten()
-    {
-        let StatusValue::Text(text) = value else { continue };
-        let Some(column) = described.columns.iter().find(|c| c.name == *name) else { continue };
-        let (type_oid, modifier) = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-        if let Err(failure) =
-            subtransaction::attempt(AssertUnwindSafe(|| row::input(type_oid, modifier, text)))
-        {
-            report::refuse_value(
-                Refusal::new(format!(
-                    "status column \"{name}\" does not take the value \"{text}\""
-                ))
-                .with_detail(format!("{}.", failure.message))
-                .with_hint("Give a value that the column's type takes in argument \"status\"."),
-            );
-        }
-    }
-}
-
-/// The constraints on a status column alone, which the server would hold against rows later.
-pub fn constraints_hold(relation: pg_sys::Oid, status: &Status, described: &Described) {
-    for (name, value) in
-        [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten()
-    {
-        let Some(column) = described.columns.iter().find(|c| c.name == *name) else { continue };
-        let refused = match value {
-            StatusValue::Now => None,
-            StatusValue::Null if column.not_null => {
-                Some(("null".to_owned(), "NOT NULL".to_owned()))
-            }
-            StatusValue::Null => None,
-            StatusValue::Text(text) => breaks(relation, name, text).map(|by| (text.clone(), by)),
-        };
-        if let Some((value, constraint)) = refused {
-            report::refuse_value(
-                Refusal::new(format!(
-                    "status column \"{name}\" does not take the value \"{value}\""
-                ))
-                .with_detail(format!("Constraint {constraint} of table {} forbids it.", described.display()))
-                .with_hint("Give a value that the table takes in argument \"status\", or leave that verdict out: it is then only logged."),
-            );
-        }
-    }
-}
-
-/// The constraint that a value of a column breaks, as far as that can be told from the value alone.
-fn breaks(relation: pg_sys::Oid, column: &str, value: &str) -> Option<String> {
-    type Constraint = (String, String, Option<String>, Option<String>, Option<String>);
-    let constraints: Vec<Constraint> = rights::as_extension(|| {
-        spi::json_now(
-            "SELECT convert_to(coalesce(json_agg(json_build_array(
-                        quote_ident(k.conname), format_type(a.atttypid, a.atttypmod), pg_get_expr(k.conbin, k.conrelid),
-                        quote_ident(n.nspname) || '.' || quote_ident(f.relname), quote_ident(fa.attname))), '[]')::text, 'UTF8')
-               FROM pg_constraint k
-               JOIN pg_attribute a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum]
-               LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace n ON n.oid = f.relnamespace
-               LEFT JOIN pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = k.confkey[1]
-              WHERE k.conrelid = $1 AND k.contype IN ('c', 'f') AND a.attname = convert_from($2, 'UTF8')",
-            &[Arg::Oid(relation), Arg::Text(column)],
-        )
-    })
-    .unwrap_or_default();
-    let broken = constraints.into_iter().find(|(_, type_name, check, table, key)| {
-        let query = match (check, table, key) {
-            (Some(check), ..) => format!(
-                "SELECT convert_to((({check}) IS NOT FALSE)::text, 'UTF8')
-                   FROM (SELECT convert_from($1, 'UTF8')::{type_name} AS {}) t",
-                quoted(column)
-            ),
-            (None, Some(table), Some(key)) => format!(
-                "SELECT convert_to(EXISTS (SELECT FROM {table} r WHERE r.{key} = convert_from($1, 'UTF8')::{type_name})::text, 'UTF8')"
-            ),
-            _ => return false,
-        };
-        // What cannot be found out is not refused.
-        let holds = subtransaction::attempt(AssertUnwindSafe(|| {
-            rights::as_reader_of(relation, || spi::text_once(&query, &[Arg::Text(value)]))
-        }));
-        matches!(holds, Ok(Some(holds)) if holds == "false")
-    });
-    broken.map(|(name, ..)| name)
 }

@@ -6,10 +6,10 @@ use serde_json::Value as Json;
 use spamcheck_engine::{Refusal, policy};
 
 use super::{intervals, text};
-use crate::{report, settings};
+use crate::{report, settings, uncovered};
 
 /// Refuses a policy that makes no sense.
-pub fn valid(row: &Json) -> Result<(), Refusal> {
+pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
     policy::validate_policy(row)?;
     if let Some(interval) = row["retention"].as_str() {
         intervals::positive(interval, "policy column \"retention\"")?;
@@ -33,5 +33,23 @@ pub fn valid(row: &Json) -> Result<(), Refusal> {
             "Set pg_spamcheck.smtp_url in postgresql.conf and reload.",
         );
     }
+    if let Some(old) = old.filter(|old| old["types"] != row["types"]) {
+        warn_of_uncovered(text(old, "name"), row);
+    }
     Ok(())
+}
+
+/// Tables whose rows are from now on of no type that the policy checks.
+fn warn_of_uncovered(policy: &str, row: &Json) {
+    let Some(types) = row["types"].as_array() else { return };
+    let types: Vec<String> =
+        types.iter().filter_map(|kind| kind.as_str().map(str::to_owned)).collect();
+    for table in uncovered::under(policy, &types) {
+        report::warn(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            table.sentence(),
+            "Rows of other types are not checked, and a row without a type is a comment.".into(),
+            &table.hint(),
+        );
+    }
 }

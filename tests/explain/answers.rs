@@ -269,3 +269,69 @@ fn databases_in_other_encodings_are_explained_in_theirs() {
     drop(client);
     site.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
 }
+
+#[test]
+fn a_check_that_goes_by_what_the_table_does_not_have_says_so() {
+    let mut site = Site::new();
+    site.run("CREATE TABLE plain (id int PRIMARY KEY, body text); SELECT spamcheck.protect('plain', status => '{}')");
+    only(
+        &mut site,
+        "bypass,rate_limit,email_syntax,article_age,title_only,trackback_link,honeypot,form_time,ip_interval,content",
+    );
+    site.check("bypass", r#"options = '{"user_roles": ["editor"], "approved_before": 3}'"#);
+    site.check("rate_limit", r#"options = '{"key": "email"}'"#);
+    let lacks = |field: &str| format!("the table has no source for {field}");
+    let words = r#"{"body": "words"}"#;
+    assert_eq!(
+        said_of(&mut site, words),
+        [
+            &format!("bypass|{}", lacks("email or user_id or user_role")),
+            &format!("rate_limit|{}", lacks("email")),
+            &format!("email_syntax|{}", lacks("email")),
+            "content|",
+            &format!("title_only|{}", lacks("title or article_title")),
+            // The setting of the session may have it.
+            "ip_interval|",
+            &format!("article_age|{}", lacks("article_created_at")),
+            &format!("honeypot|{}", lacks("honeypot")),
+            &format!("form_time|{}", lacks("form_seconds")),
+            &format!("trackback_link|{}", lacks("type")),
+        ]
+        .join("\n")
+    );
+    // What is given all the same is looked at.
+    let given = said_of(
+        &mut site,
+        r#"{"body": "words", "email": "nobody", "title": "Words", "user_role": "editor", "type": "trackback"}"#,
+    );
+    assert_eq!(
+        given,
+        [
+            "bypass|users with role editor are exempt",
+            "rate_limit|",
+            "email_syntax|\"nobody\" is not a mail address: it has no @",
+            "content|",
+            "title_only|body is the title",
+            "ip_interval|",
+            &format!("article_age|{}", lacks("article_created_at")),
+            &format!("honeypot|{}", lacks("honeypot")),
+            &format!("form_time|{}", lacks("form_seconds")),
+            "trackback_link|it has no homepage",
+        ]
+        .join("\n")
+    );
+    // Each limit of its own: without a limit for comments only a type makes it hit, and one of 0 days always does.
+    site.check("article_age", r#"options = '{"comment_days": null}'"#);
+    assert!(
+        said_of(&mut site, words)
+            .contains("article_age|the table has no source for article_created_at, type")
+    );
+    site.check("article_age", r#"options = '{"comment_days": 0}'"#);
+    assert!(said_of(&mut site, words).contains("article_age|all comments are looked at"));
+}
+
+fn said_of(site: &mut Site, submission: &str) -> String {
+    site.ask(&format!(
+        "SELECT check_name, coalesce(detail ->> 'skipped', why) FROM spamcheck.explain('plain', '{submission}')"
+    ))
+}

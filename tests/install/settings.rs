@@ -188,3 +188,49 @@ fn a_reload_reaches_sessions_that_are_open() {
         status() == "approved"
     });
 }
+
+#[test]
+fn health_says_where_judging_is_switched_off() {
+    let cluster = Cluster::start(ClusterOptions::default());
+    let database = cluster.database();
+    let name = database.name();
+    let health = |field: &str| {
+        database.psql(&format!("SELECT {field} FROM spamcheck.health() WHERE item = 'preload'"))
+    };
+    assert_eq!(health("state"), "ok");
+    // For some who connect, and for nobody who connects to another database.
+    database.psql(&format!(
+        "CREATE ROLE \"Off App\"; ALTER ROLE \"Off App\" SET pg_spamcheck.enabled = off;
+         CREATE ROLE on_app; ALTER ROLE on_app SET pg_spamcheck.enabled = on;
+         CREATE ROLE elsewhere; ALTER ROLE elsewhere IN DATABASE template1 SET pg_spamcheck.enabled = off;
+         ALTER DATABASE {name} SET pg_spamcheck.enabled = 'No'"
+    ));
+    assert_eq!(
+        health("state || ': ' || message"),
+        format!(
+            "warning: pg_spamcheck.enabled is off in database {name}, for role \"Off App\": no row is judged there"
+        )
+    );
+    let hint = health("hint");
+    let statements = hint.split(". ").next().unwrap();
+    database.psql(statements);
+    assert_eq!(health("state"), "ok");
+    let session = "SET pg_spamcheck.enabled = off; SELECT message FROM spamcheck.health() WHERE item = 'preload'";
+    assert_eq!(
+        database.psql(session),
+        "pg_spamcheck.enabled is off in this session: no row is judged there"
+    );
+    // For everybody.
+    cluster.set("pg_spamcheck.enabled", "off");
+    let off = "warning: pg_spamcheck.enabled is off: no row is judged";
+    support::wait::until(std::time::Duration::from_secs(30), "the reload", || {
+        health("state || ': ' || message") == off
+    });
+    assert!(
+        health("hint")
+            .starts_with("ALTER SYSTEM RESET pg_spamcheck.enabled; SELECT pg_reload_conf()")
+    );
+    // A session that has it on is judged.
+    let on = "SET pg_spamcheck.enabled = on; SELECT state FROM spamcheck.health() WHERE item = 'preload'";
+    assert_eq!(database.psql(on), "ok");
+}

@@ -257,6 +257,7 @@ fn protect_names_the_required_fields_that_no_column_holds() {
         &mut client,
         r#"CREATE TABLE notes (id int PRIMARY KEY, body text, status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
            SELECT spamcheck.create_policy('blog', 'serendipity');
+           UPDATE spamcheck.check_setting SET enabled = check_name = 'required' WHERE policy = 'blog';
            UPDATE spamcheck.check_setting SET options = '{"fields": ["author", "email", "ip", "body"]}'
             WHERE policy = 'blog' AND check_name = 'required'"#,
     );

@@ -236,6 +236,10 @@ fn what_other_tables_lack_is_refused_by_name() {
             r#"article => '{"table":"posts","key":"id","from":"post_id","title":"titel"}'"#.into(),
             "posts has no column \"titel\"",
         ),
+        (
+            r#"article => '{"table":"posts","key":"id","from":"post_id","title":null}'"#.into(),
+            "article names no column for title, created_at or permalink",
+        ),
         (r#"article => '"posts"'"#.into(), "article takes a JSON object"),
         (
             r#"subscriber => '{"table":"users","key":"id","from":"user_id","column":"name","subscribed":"y"}'"#

@@ -84,7 +84,10 @@ fn a_generated_column_is_never_guessed() {
 #[test]
 fn a_table_without_a_body_gets_a_notice() {
     let (database, mut client) = start();
-    run(&mut client, "CREATE TABLE signups (id int PRIMARY KEY, email text, status text)");
+    run(
+        &mut client,
+        "CREATE TABLE signups (id int PRIMARY KEY, email text, status text, reason text)",
+    );
     let script = "SELECT spamcheck.protect('signups',
                       status => '{\"column\":\"status\",\"ham\":\"a\",\"moderate\":\"b\",\"spam\":\"c\"}')";
     let heard = notices(&database, script);
@@ -92,7 +95,7 @@ fn a_table_without_a_body_gets_a_notice() {
     assert!(heard[0].starts_with("NOTICE: ") && heard[0].contains("for the body"), "{heard:?}");
     let heard = notices(
         &database,
-        &script.replace("'signups',", r#"'signups', columns => '{"body":"status"}',"#),
+        &script.replace("'signups',", r#"'signups', columns => '{"body":"reason"}',"#),
     );
     assert_eq!(heard, Vec::<String>::new());
 }

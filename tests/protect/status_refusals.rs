@@ -1,7 +1,7 @@
 //! What protect() refuses about status: columns that a verdict must not write, values that the column
 //! cannot hold, and a status that nothing tells. Refused now, so that no insert fails later.
 
-use super::{refusal, run, start, text};
+use super::{protect, refusal, run, start, text};
 
 const TABLE: &str = "
     CREATE TYPE state AS ENUM ('visible', 'held', 'junk');
@@ -197,4 +197,69 @@ fn a_value_that_a_constraint_of_the_table_forbids_is_refused() {
         r#"INSERT INTO states VALUES (3);
            SELECT spamcheck.protect('by_key', status => '{"column": "st", "ham": 1, "moderate": 2, "spam": 3}')"#,
     );
+}
+
+#[test]
+fn a_released_row_must_be_told_from_spam_and_from_what_waits() {
+    let (_database, mut client) = start();
+    run(&mut client, TABLE);
+    for (status, same) in [
+        (r#"{"column":"short","ham":"ok","spam":"ok"}"#, "spam"),
+        (r#"{"column":"short","ham":"ok","moderate":"ok","spam":"bad"}"#, "moderate"),
+        (r#"{"column":"shown","ham":"yes","moderate":true}"#, "moderate"),
+        (r#"{"column":"level","ham":"1","spam":"01"}"#, "spam"),
+        (r#"{"ham":{"shown":true,"level":1},"spam":{"shown":true}}"#, "spam"),
+    ] {
+        let error = refusal(
+            &mut client,
+            &format!("SELECT spamcheck.protect('notes', status => '{status}')"),
+        );
+        let sentence = format!("\"ham\" of status writes all that \"{same}\" writes");
+        assert!(error.message().starts_with(&sentence), "{status}: {error:?}");
+        assert!(error.hint().is_some(), "{status}: {error:?}");
+    }
+    // What waits may be what is spam, as in Serendipity, and a time may tell the two apart.
+    for status in [
+        r#"{"column":"short","ham":"ok","moderate":"no","spam":"no"}"#,
+        r#"{"ham":{"shown":true},"spam":{"shown":true,"gone_at":"$now"}}"#,
+    ] {
+        run(&mut client, &format!("SELECT spamcheck.protect('notes', status => '{status}')"));
+    }
+}
+
+#[test]
+fn a_verdict_does_not_write_over_what_was_submitted() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE posts (id int PRIMARY KEY, body text, author text, kind text, type text, city text, street text, zip text)",
+    );
+    for (arguments, field) in [
+        (r#"status => '{"column":"body","spam":"SPAM"}'"#, "body"),
+        (r#"status => '{"spam":{"kind":"x","author":"x"}}'"#, "author"),
+        (r#"status => '{"column":"kind","spam":"x"}', columns => '{"type":"kind"}'"#, "type"),
+        (
+            r#"status => '{"column":"kind","spam":"x"}', columns => '{"fields":["zip","kind"]}'"#,
+            "fields",
+        ),
+    ] {
+        let error =
+            refusal(&mut client, &format!("SELECT spamcheck.protect('posts', {arguments})"));
+        assert!(error.message().contains(&format!("is mapped to field {field},")), "{error:?}");
+        assert!(error.hint().unwrap().contains(&format!("{{\"{field}\": ")), "{error:?}");
+    }
+    // Who says that a column is the status knows better than a guess about it.
+    assert_eq!(
+        protect(&mut client, "'posts', status => '{}'"),
+        "body=body author=author type=type fields=[\"city\",\"street\",\"zip\"]"
+    );
+    assert_eq!(
+        protect(
+            &mut client,
+            r#"'posts', status => '{"moderate":{"zip":"?"},"spam":{"type":"junk"}}'"#
+        ),
+        "body=body author=author fields=[\"city\",\"street\"]"
+    );
+    run(&mut client, "INSERT INTO posts VALUES (1, 'casino', 'x', 'x', 'comment', 'x', 'x', 'x')");
+    assert_eq!(text(&mut client, "SELECT body || type FROM posts"), "casinojunk");
 }

@@ -129,6 +129,18 @@ impl LocalCheck for Limits {
         FieldSet::of(&[Field::Type, Field::ArticleCreatedAt])
     }
 
+    fn depends_on(&self) -> Vec<FieldSet> {
+        let limits = [&self.comment, &self.trackback];
+        let mut needed = Vec::new();
+        if limits.into_iter().flatten().all(|limit| limit.days > 0) {
+            needed.push(FieldSet::of(&[Field::ArticleCreatedAt]));
+        }
+        if self.comment.is_none() {
+            needed.push(FieldSet::of(&[Field::Type]));
+        }
+        needed
+    }
+
     fn ask(&self, facts: &Facts<'_>) -> Result<Option<Hit>, String> {
         let (what, limit) = match facts.kind() {
             "trackback" | "pingback" => ("trackbacks", &self.trackback),

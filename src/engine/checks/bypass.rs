@@ -154,6 +154,10 @@ impl LocalCheck for Exempt {
         reads
     }
 
+    fn depends_on(&self) -> Vec<FieldSet> {
+        if self.db_roles.is_empty() { vec![self.reads()] } else { Vec::new() }
+    }
+
     fn remembers(&self) -> Vec<Memory> {
         let memory = self.approved_before.map(|_| Memory { kind: TraceKind::Author, within: None });
         memory.into_iter().collect()

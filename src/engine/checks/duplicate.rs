@@ -201,6 +201,10 @@ impl LocalCheck for Comparison {
         fields
     }
 
+    fn depends_on(&self) -> Vec<FieldSet> {
+        vec![FieldSet::of(&[Field::Body])]
+    }
+
     fn quotes(&self) -> FieldSet {
         FieldSet::default()
     }

@@ -37,7 +37,7 @@ use crate::lookup::{LookupKind, Question};
 use crate::options::{OptionSpec, OptionValues};
 use crate::policy::Backing;
 use crate::refusal::Refusal;
-use crate::submission::FieldSet;
+use crate::submission::{Field, FieldSet};
 use crate::surroundings::Memory;
 use crate::verdict::{Action, words};
 
@@ -178,6 +178,9 @@ impl Compiled {
     }
 }
 
+/// What a submission says of itself without any source: it is a comment, and came by a form.
+const EVERYWHERE: FieldSet = FieldSet::of(&[Field::Type, Field::Source]);
+
 /// A compiled check that needs nothing but the facts.
 pub trait LocalCheck {
     /// The fields it looks at.
@@ -187,6 +190,12 @@ pub trait LocalCheck {
     /// match: whoever is shown it is shown that. Those that it looks at, unless it says otherwise.
     fn quotes(&self) -> FieldSet {
         self.reads()
+    }
+
+    /// The fields without which it never hits: a table has to have a source for at least one of each of these
+    /// sets. One of those that it looks at, unless it says otherwise; what every submission has does not count.
+    fn depends_on(&self) -> Vec<FieldSet> {
+        vec![self.reads().without(EVERYWHERE)]
     }
 
     /// What it needs to have remembered of earlier rows, if it asks for them.
@@ -219,6 +228,9 @@ pub trait LookupCheck {
     fn quotes(&self) -> FieldSet {
         self.reads()
     }
+
+    /// As [`LocalCheck::depends_on`].
+    fn depends_on(&self) -> Vec<FieldSet>;
 
     /// What can be said without the network.
     ///

@@ -79,6 +79,10 @@ impl LocalCheck for Same {
         FieldSet::of(&[Field::Body, Field::ArticleTitle, Field::Title])
     }
 
+    fn depends_on(&self) -> Vec<FieldSet> {
+        [&[Field::Body][..], &[Field::Title, Field::ArticleTitle]].map(FieldSet::of).to_vec()
+    }
+
     fn quotes(&self) -> FieldSet {
         FieldSet::default()
     }

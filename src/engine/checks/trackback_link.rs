@@ -100,6 +100,11 @@ impl LookupCheck for LinksBack {
         FieldSet::of(&[Field::Type, Field::Url, Field::Permalink])
     }
 
+    fn depends_on(&self) -> Vec<FieldSet> {
+        // Without a type nothing is a trackback; one without a homepage is found for that.
+        vec![FieldSet::of(&[Field::Type])]
+    }
+
     fn quotes(&self) -> FieldSet {
         FieldSet::of(&[Field::Url])
     }

@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 
 use super::keys::Keys;
 use super::source::{Source, names_to_json, rename, scalar_text};
-use super::table::Table;
+use super::status::{StatusValue, check_value};
+use super::table::{ColumnKind, Table};
 use crate::refusal::Refusal;
 use crate::submission::Field;
 
@@ -53,10 +54,17 @@ impl Article {
     /// Reads the `article` argument of `protect`.
     ///
     /// # Errors
-    /// Refuses missing and unknown keys, and `from` columns that the protected table lacks.
+    /// Refuses missing and unknown keys, `from` columns that the protected table lacks, and an article
+    /// of which nothing is read.
     pub fn given(json: &Json, table: &Table) -> Result<Self, Refusal> {
         let article = Self::from_json(json)?;
         check_from("article", &article.from, table)?;
+        if article.sources().is_empty() {
+            return Err(Refusal::new(
+                "article names no column for title, created_at or permalink: nothing would come of it",
+            )
+            .with_hint(ARTICLE_EXAMPLE));
+        }
         Ok(article)
     }
 
@@ -180,6 +188,50 @@ impl Subscriber {
             subscribed: value("subscribed")?,
             unsubscribed: value("unsubscribed")?,
         })
+    }
+
+    /// Checks what `unsubscribe` is to write, in the words of the table that it is written into.
+    ///
+    /// # Errors
+    /// Refuses a generated column, values that the column cannot hold, and two that are the same.
+    pub fn check_values(&self, table: &Table) -> Result<(), Refusal> {
+        let column = table.known(&self.column, "subscriber")?;
+        if column.generated {
+            return Err(Refusal::new(format!(
+                "subscriber cannot use the column \"{}\" of table {}: it is a generated column",
+                self.column,
+                table.label()
+            ))
+            .with_hint("Name the column that it is computed from."));
+        }
+        let mut values = [&self.subscribed, &self.unsubscribed].map(|text| text.clone());
+        for text in &mut values {
+            let plain = matches!(
+                column.kind,
+                ColumnKind::Text
+                    | ColumnKind::Enum
+                    | ColumnKind::Integer
+                    | ColumnKind::Number
+                    | ColumnKind::Boolean
+            );
+            // Of other types the server says whether they take it.
+            let mut value = StatusValue::Text(std::mem::take(text));
+            if plain {
+                check_value("subscriber", column, &mut value, table)?;
+            }
+            if let StatusValue::Text(read) = value {
+                *text = read;
+            }
+        }
+        let [subscribed, unsubscribed] = values;
+        if subscribed == unsubscribed {
+            return Err(Refusal::new(format!(
+                "\"subscribed\" and \"unsubscribed\" of subscriber are the same value, {}",
+                Refusal::quote(&subscribed)
+            ))
+            .with_hint(SUBSCRIBER_EXAMPLE));
+        }
+        Ok(())
     }
 
     /// The JSON that `protected_table` shows.

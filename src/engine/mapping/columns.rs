@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::article::Article;
 use super::find;
 use super::source::Source;
+use super::status::Status;
 use super::table::{Table, nearest};
 use crate::refusal::Refusal;
 use crate::submission::{Field, FieldSet};
@@ -57,6 +58,48 @@ impl Mapping {
     /// that what is given for a field still wins.
     pub fn take_article(&mut self, article: &Article) {
         self.sources.extend(article.sources());
+    }
+
+    /// Leaves the columns that the user says are the status to it. What was only guessed about them is
+    /// dropped, unless it is a text to judge: that is the surer guess.
+    ///
+    /// # Errors
+    /// Refuses a status that a verdict would write over what was submitted.
+    pub fn leave_to(&mut self, status: &Status, given: Option<&Json>) -> Result<(), Refusal> {
+        let columns = status.columns();
+        let is_status = |name: &String| columns.contains(&name.as_str());
+        let mut free = BTreeMap::new();
+        for (field, source) in std::mem::take(&mut self.sources) {
+            let read: &[String] = match &source {
+                Source::Column(_) | Source::Columns(_) => source.own_columns(),
+                _ => &[],
+            };
+            let Some(column) = read.iter().find(|name| is_status(name)) else {
+                free.insert(field, source);
+                continue;
+            };
+            let meant = given.is_some_and(|given| given.get(field.name()).is_some());
+            if meant || field != Field::Fields && WATCHED.contains(field) {
+                return Err(Refusal::new(format!(
+                    "status cannot use the column \"{column}\": it is mapped to field {}, and a verdict must not \
+                     write over what was submitted",
+                    field.name()
+                ))
+                .with_hint(format!(
+                    "Name the column that says whether the row is shown, or another source for the field, as in \
+                     columns => '{{\"{}\": \"a_column\"}}'.",
+                    field.name()
+                )));
+            }
+            if let Source::Columns(mut names) = source {
+                names.retain(|name| !is_status(name));
+                if !names.is_empty() {
+                    free.insert(field, Source::Columns(names));
+                }
+            }
+        }
+        self.sources = free;
+        Ok(())
     }
 
     /// Checks that there is something to judge. Gives the texts of the NOTICEs that are due.

@@ -53,9 +53,18 @@ impl Status {
             writable(column, table)?;
         }
         let Self { ham, moderate, spam, bare } = &mut status;
-        for (column, value) in [ham, moderate, spam].into_iter().flatten().flatten() {
+        for (column, value) in
+            [&mut *ham, &mut *moderate, &mut *spam].into_iter().flatten().flatten()
+        {
             let column = table.known(column, "status")?;
-            check_value(column, value, table)?;
+            check_value("status", column, value, table)?;
+        }
+        if let Some(ham) = ham {
+            for (verdict, writes) in [("moderate", &*moderate), ("spam", &*spam)] {
+                if writes.as_ref().is_some_and(|all| all.iter().all(|one| ham.contains(one))) {
+                    return Err(not_told_apart(verdict));
+                }
+            }
         }
         bare.retain(|name| table.column(name).is_some_and(|column| !is_textual(column.kind)));
         Ok(status)
@@ -270,6 +279,18 @@ fn form(message: String) -> Refusal {
     )
 }
 
+/// Ham is what a moderated or spam row becomes when it is released.
+fn not_told_apart(verdict: &str) -> Refusal {
+    let still = if verdict == "spam" { "be spam" } else { "wait" };
+    Refusal::new(format!(
+        "\"ham\" of status writes all that \"{verdict}\" writes: a row that is released would {still} still"
+    ))
+    .with_hint(format!(
+        "Give another value for one of them, or leave \"ham\" out: what is released then has the status that it came with. \
+         Without \"{verdict}\" such a verdict is only logged."
+    ))
+}
+
 fn is_textual(kind: ColumnKind) -> bool {
     matches!(kind, ColumnKind::Text | ColumnKind::Enum)
 }
@@ -302,11 +323,16 @@ pub(super) fn writable<'a>(name: &str, table: &'a Table) -> Result<&'a Column, R
 
 /// Checks a value against the type and the constraints of its column, and brings it into the
 /// text form that the type reads.
-fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Result<(), Refusal> {
+pub(super) fn check_value(
+    what: &str,
+    column: &Column,
+    value: &mut StatusValue,
+    table: &Table,
+) -> Result<(), Refusal> {
     let name = &column.name;
     let text = match value {
         StatusValue::Null if column.not_null => {
-            return Err(Refusal::new(format!("status column \"{name}\" does not take null"))
+            return Err(Refusal::new(format!("{what} column \"{name}\" does not take null"))
                 .with_detail(format!("It is NOT NULL in table {}.", table.label()))
                 .with_hint("Give a value that stands for the verdict, or leave the verdict out."));
         }
@@ -316,7 +342,7 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
         }
         StatusValue::Now => {
             return Err(Refusal::new(format!(
-                "\"$now\" takes a timestamp or date column, and status column \"{name}\" is of \
+                "\"$now\" takes a timestamp or date column, and {what} column \"{name}\" is of \
                  type {}",
                 column.type_name
             ))
@@ -343,8 +369,13 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
                 _ => (i64::MIN, i64::MAX),
             };
             hint = Some(format!("Give a number from {least} to {most}."));
-            let fits = text.parse().is_ok_and(|number: i64| (least..=most).contains(&number));
-            (!fits).then(|| "an integer".to_owned())
+            match text.parse().ok().filter(|number: &i64| (least..=most).contains(number)) {
+                Some(number) => {
+                    *text = number.to_string();
+                    None
+                }
+                None => Some("an integer".to_owned()),
+            }
         }
         ColumnKind::Number => text.parse::<f64>().is_err().then(|| "a number".to_owned()),
         ColumnKind::Boolean => match text.to_lowercase().as_str() {
@@ -361,7 +392,7 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
         ColumnKind::Time | ColumnKind::Date => Some("\"$now\" or null".to_owned()),
         _ => {
             return Err(Refusal::new(format!(
-                "status column \"{name}\" is of type {}; a status takes a text, enum, integer or \
+                "{what} column \"{name}\" is of type {}; a {what} takes a text, enum, integer or \
                  boolean column",
                 column.type_name
             ))
@@ -373,7 +404,7 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
     };
     if let Some(takes) = takes {
         return Err(Refusal::new(format!(
-            "status column \"{name}\" of type {} takes {takes}, not {}",
+            "{what} column \"{name}\" of type {} takes {takes}, not {}",
             column.type_name,
             Refusal::quote(text)
         ))
@@ -386,7 +417,7 @@ fn check_value(column: &Column, value: &mut StatusValue, table: &Table) -> Resul
             None => "Give one of them, or let the constraint allow yours first.".to_owned(),
         };
         return Err(Refusal::new(format!(
-            "status column \"{name}\" takes one of {}, not {}",
+            "{what} column \"{name}\" takes one of {}, not {}",
             Refusal::cut(&listed.join(", ")),
             Refusal::quote(text)
         ))

@@ -52,6 +52,11 @@ impl EnabledCheck {
         self.check.as_ref().map_or(FieldSet::of(&[]), |check| check.reads())
     }
 
+    /// The fields without which it never hits: one of each of these sets has to have a source.
+    pub(super) fn depends_on(&self) -> Vec<FieldSet> {
+        self.check.as_ref().map_or_else(|_| Vec::new(), |check| check.depends_on())
+    }
+
     /// The fields of which its findings may tell what is in them.
     #[must_use]
     pub fn quotes(&self) -> FieldSet {

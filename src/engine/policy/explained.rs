@@ -1,9 +1,10 @@
 //! Owns what `explain` shows of a policy: every enabled check, also those with nothing to look for, in
-//! the order in which they run. It must not ask them.
+//! the order in which they run, and what each needs to have of a table. It must not ask them.
 
 use super::{AkismetSetting, CaptchaSetting, EnabledCheck, Policy};
 use crate::checks::CHECKS;
 use crate::lookup::LookupSetting;
+use crate::submission::{Field, FieldSet};
 use crate::verdict::Action;
 
 /// An enabled check of a policy.
@@ -52,6 +53,40 @@ impl Policy {
             .chain(self.akismet().map(Enabled::Akismet))
             .collect()
     }
+}
+
+impl Enabled<'_> {
+    /// The fields for want of which it never hits, where only those have a source of which `has` says so: of
+    /// each of these sets it needs one.
+    #[must_use]
+    pub fn lacks(&self, has: impl Fn(Field) -> bool) -> Vec<FieldSet> {
+        let mut sets = match self {
+            Self::Local { check, .. } => check.depends_on(),
+            Self::Lookup(lookup) => lookup.check.depends_on(),
+            Self::Idle(_) | Self::Captcha(_) | Self::Akismet(_) => Vec::new(),
+        };
+        sets.retain(|set| !set.is_empty() && !set.iter().any(&has));
+        sets
+    }
+
+    /// The check's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Local { check, .. } => check.name,
+            Self::Idle(name) => name,
+            Self::Captcha(_) => "captcha",
+            Self::Lookup(lookup) => lookup.name(),
+            Self::Akismet(_) => "akismet",
+        }
+    }
+}
+
+/// Fields that are lacking, in words: `title or article_title, type`.
+#[must_use]
+pub fn in_words(sets: &[FieldSet]) -> String {
+    let set = |set: &FieldSet| set.iter().map(Field::name).collect::<Vec<_>>().join(" or ");
+    sets.iter().map(set).collect::<Vec<_>>().join(", ")
 }
 
 fn rank(action: Action) -> u8 {
