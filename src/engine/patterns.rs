@@ -6,6 +6,8 @@
 
 mod automata;
 mod automaton;
+#[cfg(test)]
+mod bounds;
 mod group;
 mod narrowed;
 

@@ -2,11 +2,13 @@
 //! know what they are of.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::automaton::{One, Several, Texts};
 
 /// The most that the automata of a list take, beside the one at work.
-pub const MOST_BYTES: usize = 24 << 20;
+pub const MOST_BYTES: usize = 32 << 20;
 
 /// What an automaton is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +38,32 @@ impl Automaton {
     }
 }
 
+/// The hash of a key, which is nobody's to choose: a few numbers, looked up for each text.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.cast_unsigned() as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
     /// None: it is too big.
@@ -48,7 +76,7 @@ struct Kept {
 /// What is kept.
 #[derive(Debug)]
 pub struct Automata {
-    kept: HashMap<Key, Kept>,
+    kept: HashMap<Key, Kept, BuildHasherDefault<Mixed>>,
     most: usize,
     bytes: usize,
     search: u64,
@@ -64,7 +92,7 @@ impl Default for Automata {
 impl Automata {
     /// None yet, and never more than these bytes of them.
     pub fn within(most: usize) -> Self {
-        Self { kept: HashMap::new(), most, bytes: 0, search: 0, built: 0 }
+        Self { kept: HashMap::default(), most, bytes: 0, search: 0, built: 0 }
     }
 
     /// A search begins: what it uses stays until it ends, as long as there is room. So one that needs more automata
@@ -81,8 +109,8 @@ impl Automata {
         then: impl FnOnce(&mut Automaton) -> T,
     ) -> Option<T> {
         let kept = match self.kept.entry(key) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
                 let automaton = build().map(Box::new);
                 self.built += 1;
                 entry.insert(Kept { automaton, bytes: 0, used: 0 })
