@@ -32,7 +32,7 @@ pub enum List {
     /// Of kind `word`.
     Words(Words),
     /// Of kind `regex`.
-    Patterns(Patterns),
+    Patterns(Box<Patterns>),
     /// Of kind `ip`.
     Networks(Networks),
     /// Of kind `domain`.
@@ -50,7 +50,7 @@ impl List {
     ) -> Result<Self, Refusal> {
         Ok(match kind {
             ListKind::Word => Self::Words(Words::compile(entries)?),
-            ListKind::Regex => Self::Patterns(Patterns::compile(entries)?),
+            ListKind::Regex => Self::Patterns(Box::new(Patterns::compile(entries)?)),
             ListKind::Ip => Self::Networks(Networks::compile(entries)?),
             ListKind::Domain => Self::Domains(Domains::compile(entries)?),
         })

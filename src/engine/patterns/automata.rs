@@ -25,7 +25,7 @@ pub enum Automaton {
     /// Of an entry.
     One(One),
     /// Of several.
-    Several(Several),
+    Several(Box<Several>),
 }
 
 impl Automaton {
