@@ -69,7 +69,7 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
         may_unsubscribe(wish.relation, subscriber, &described);
         takes_subscriber(wish.relation, subscriber);
     }
-    values_fit(&status, &described);
+    values_fit(wish.relation, &status, &described);
     constraints_hold(wish.relation, &status, &described);
     notices.iter().for_each(|text| notice(text));
     missing_verdicts(&status, &described);

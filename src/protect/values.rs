@@ -15,21 +15,25 @@ use crate::spi::{self, Arg, quoted};
 use crate::subtransaction;
 
 /// Every value is what its column's type, with its length and its domain's conditions, takes.
-pub fn values_fit(status: &Status, described: &Described) {
+pub fn values_fit(relation: pg_sys::Oid, status: &Status, described: &Described) {
     for (name, value) in
         [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten()
     {
         let StatusValue::Text(text) = value else { continue };
         let Some(column) = described.columns.iter().find(|c| c.name == *name) else { continue };
-        fits("status", column, text);
+        fits(relation, "status", column, text);
     }
 }
 
-fn fits(argument: &str, column: &DescribedColumn, text: &str) {
+/// A domain's conditions may call anybody's functions: they have the rights that they will have.
+fn fits(relation: pg_sys::Oid, argument: &str, column: &DescribedColumn, text: &str) {
     let (type_oid, modifier) = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-    if let Err(failure) =
-        subtransaction::attempt(AssertUnwindSafe(|| row::input(type_oid, modifier, text)))
-    {
+    let read = subtransaction::rehearse(AssertUnwindSafe(|| {
+        rights::as_reader_of(relation, || {
+            row::input(type_oid, modifier, text);
+        });
+    }));
+    if let Err(failure) = read {
         report::refuse_value(
             Refusal::new(format!(
                 "{argument} column \"{}\" does not take the value \"{text}\"",
@@ -84,7 +88,7 @@ pub fn takes_subscriber(relation: pg_sys::Oid, subscriber: &Subscriber) {
     let name = &subscriber.column;
     let Some(column) = described.columns.iter().find(|c| c.name == *name) else { return };
     for value in [&subscriber.subscribed, &subscriber.unsubscribed] {
-        fits("subscriber", column, value);
+        fits(relation, "subscriber", column, value);
         if let Some(constraint) = breaks(relation, table, name, value) {
             let hint = "Give a value that the table takes in argument \"subscriber\".";
             forbidden("subscriber", name, value, &constraint, &described, hint);
