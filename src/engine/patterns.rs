@@ -246,7 +246,8 @@ impl Patterns {
         let build = || {
             let patterns: Vec<(u32, String)> =
                 members.iter().flat_map(|member| self.spelled(*member)).collect();
-            Several::build(&patterns, search.texts, states).map(Automaton::Several)
+            Several::build(&patterns, search.texts, states)
+                .map(|several| Automaton::Several(Box::new(several)))
         };
         let first = |automaton: &mut Automaton| match automaton {
             Automaton::Several(several) => several.first(search.text),
