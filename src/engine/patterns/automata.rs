@@ -30,11 +30,10 @@ pub enum Automaton {
 
 impl Automaton {
     fn bytes(&self) -> usize {
-        size_of::<Self>()
-            + match self {
-                Self::One(one) => one.bytes(),
-                Self::Several(several) => several.bytes(),
-            }
+        match self {
+            Self::One(one) => one.bytes(),
+            Self::Several(several) => size_of::<Several>() + several.bytes(),
+        }
     }
 }
 
@@ -67,7 +66,7 @@ impl Hasher for Mixed {
 #[derive(Debug)]
 struct Kept {
     /// None: it is too big.
-    automaton: Option<Box<Automaton>>,
+    automaton: Option<Automaton>,
     bytes: usize,
     /// The latest search that it was used in.
     used: u64,
@@ -111,13 +110,13 @@ impl Automata {
         let kept = match self.kept.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let automaton = build().map(Box::new);
+                let automaton = build();
                 self.built += 1;
                 entry.insert(Kept { automaton, bytes: 0, used: 0 })
             }
         };
         kept.used = self.search;
-        let automaton = kept.automaton.as_deref_mut()?;
+        let automaton = kept.automaton.as_mut()?;
         let told = then(automaton);
         let bytes = automaton.bytes();
         self.bytes += bytes;

@@ -16,7 +16,7 @@ pub struct Group {
     pub told: Range<usize>,
     /// The others.
     pub untold: Range<usize>,
-    parts: (Pieces<1>, Pieces<2>, Pieces<3>, Pieces<4>),
+    parts: Box<(Pieces<1>, Pieces<2>, Pieces<3>, Pieces<4>)>,
 }
 
 impl Group {
