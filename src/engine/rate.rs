@@ -4,8 +4,8 @@
 //!
 //! A key's tries are kept in [`CELLS`] cells. Up to that `max`, a cell is one try and every answer is
 //! exact. Beyond, a cell holds all tries of one 30th of `per` under the time of the last of them: never
-//! do more than `max` pass in any `per`, a burst of `max` passes whole, and tries that were spread out may
-//! count up to a 30th of `per` too long.
+//! do more than `max` pass in any `per` without a block, a burst of `max` passes whole, and tries that were
+//! spread out may count up to a 30th of `per` too long. After a block counting starts anew.
 
 mod entry;
 
