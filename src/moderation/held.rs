@@ -311,7 +311,12 @@ impl Held {
                 }
                 // SAFETY: the count of the statement that has just run.
                 if unsafe { pg_sys::SPI_processed } == 0 {
-                    pgrx::error!("a trigger of the table kept the row from being deleted");
+                    report::refuse(
+                        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        Refusal::new(format!("a trigger or rule of {} keeps the row from being deleted", place.relation()))
+                            .with_detail("Nothing was changed.")
+                            .with_hint("Where rows are only marked as deleted, SELECT spamcheck.report_spam() makes it spam."),
+                    );
                 }
             });
         });

@@ -161,6 +161,23 @@ fn what_verdicts_wrote_under_another_mapping_of_the_status_is_taken_back() {
 }
 
 #[test]
+fn a_trigger_that_keeps_rows_from_being_deleted_is_told_with_what_helps() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino');
+         CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER kept BEFORE DELETE ON comments FOR EACH ROW EXECUTE FUNCTION kept()",
+    );
+    let error = refused(&mut site.client, "SELECT spamcheck.delete_spam(1)");
+    assert_eq!(
+        error.message(),
+        "a trigger or rule of public.comments keeps the row from being deleted"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("report_spam")), "{error:?}");
+    assert_eq!(outcomes(&mut site), "content suppressed");
+}
+
+#[test]
 fn rows_that_were_numbered_anew_are_not_taken_for_those_that_had_the_numbers() {
     let mut site = site();
     site.run(

@@ -13,6 +13,10 @@ const CONTACT_WORDS: &[&str] = &[
     "emails",
     "ip",
     "ips",
+    "ipv",
+    "xff",
+    "gravatar",
+    "epost",
     "addr",
     "addrs",
     "remote",
@@ -70,6 +74,11 @@ mod tests {
             "hostname",
             "client_address",
             "courriel",
+            "ipv4",
+            "client_ipv6",
+            "xff",
+            "gravatar_md5",
+            "epost",
         ] {
             assert!(is_contact_name(name), "{name}");
         }
