@@ -54,16 +54,17 @@ CREATE VIEW spamcheck.stat_worker AS
              rejections_logged pg_catalog.int8, rejections_unlogged pg_catalog.int8);
 COMMENT ON VIEW spamcheck.stat_worker IS 'The worker of this database: what it does and has done since the server started';
 
--- What became of each logged submission since the counting began: the most that any finding brought about.
 CREATE VIEW spamcheck._stat_finding AS
-    SELECT l._protection, l.submission_id, l.logged_at, l.reversed, l._decision,
+    SELECT l._protection, l.submission_id, l.logged_at, l.check_name, l.action, l.reversed, l._decision, o.outcome,
            -- What a check decided by failing, its detail says.
-           CASE WHEN COALESCE(l._outcome, l.outcome) OPERATOR(pg_catalog.=) 'error'
+           CASE WHEN o.outcome OPERATOR(pg_catalog.=) 'error'
                 THEN COALESCE(l.detail OPERATOR(pg_catalog.->>) 'decided', 'error')
-                ELSE COALESCE(l._outcome, l.outcome) END AS was
-      FROM spamcheck.spam_checklog l;
+                ELSE o.outcome END AS was
+      FROM spamcheck.spam_checklog l
+     CROSS JOIN LATERAL (SELECT COALESCE(l._outcome, l.outcome) AS outcome) o;
 COMMENT ON VIEW spamcheck._stat_finding IS 'Internal: what was decided by each finding, whatever staff said later';
 
+-- What became of each logged submission since the counting began: the most that any finding brought about.
 CREATE VIEW spamcheck._stat_submission AS
     SELECT l._protection AS protection, l.submission_id, pg_catalog.min(l.logged_at) AS at,
            CASE WHEN pg_catalog.bool_or(l.was OPERATOR(pg_catalog.=) 'rejected') THEN 'rejected'
@@ -89,19 +90,19 @@ CREATE VIEW spamcheck.stat_check AS
            COALESCE(l.errors, 0) AS errors, t.time
       FROM spamcheck.checks c
       LEFT JOIN (SELECT i.check_name,
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error') AS hits,
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error') AS hits,
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.=) 'suppressed') AS suppressed,
                         -- Who calls a row spam refutes the check that let it in.
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error'
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error'
                                                       AND CASE WHEN i.action OPERATOR(pg_catalog.=) 'allow'
                                                                THEN i._decision OPERATOR(pg_catalog.=) 'spam' AND NOT i.reversed
                                                                ELSE i.reversed END) AS reversed,
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.<>) 'error'
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.<>) 'error'
                                                       AND CASE WHEN i.action OPERATOR(pg_catalog.=) 'allow'
                                                                THEN i.reversed
                                                                ELSE i._decision OPERATOR(pg_catalog.=) 'spam' AND NOT i.reversed END) AS confirmed,
-                        pg_catalog.count(*) FILTER (WHERE COALESCE(i._outcome, i.outcome) OPERATOR(pg_catalog.=) 'error') AS errors
-                   FROM spamcheck.spam_checklog i
+                        pg_catalog.count(*) FILTER (WHERE i.outcome OPERATOR(pg_catalog.=) 'error') AS errors
+                   FROM spamcheck._stat_finding i
                   WHERE i.logged_at OPERATOR(pg_catalog.>) COALESCE((SELECT r.at FROM spamcheck._stat_reset r), '-infinity'::pg_catalog.timestamptz)
                   GROUP BY i.check_name) l ON l.check_name OPERATOR(pg_catalog.=) c.name
       LEFT JOIN pg_catalog.jsonb_to_recordset(spamcheck._check_times()) AS t(check_name pg_catalog.text, time pg_catalog.float4)

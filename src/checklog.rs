@@ -126,15 +126,13 @@ fn outcome(judgement: &Judgement, finding: &Finding, mode: Mode) -> &'static str
 
 /// A check that failed may have decided about the row, by the policy's on_error: what, its detail says.
 fn decided(policy: &Policy, judgement: &Judgement, finding: &Finding, mut detail: Json) -> Json {
-    let mode = policy.settings.mode;
+    let enforced = policy.settings.mode == Mode::Enforce;
     let counts = finding.action == Action::Error && !policy.is_shadow(finding.check);
-    if counts && mode == Mode::Enforce && judgement.verdict > Verdict::Ham {
-        let decided =
-            judgement.outcome(&Finding { action: Action::Moderate, ..finding.clone() }, mode);
+    if counts && enforced && judgement.verdict > Verdict::Ham {
         if !detail.is_object() {
             detail = json!({});
         }
-        detail["decided"] = decided.name().into();
+        detail["decided"] = judgement.verdict.outcome().name().into();
     }
     detail
 }

@@ -6,7 +6,7 @@ mod described;
 mod shortfalls;
 mod sources;
 mod triggers;
-mod values;
+pub mod values;
 
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;

@@ -3,6 +3,7 @@
 //! Called by the triggers of validation.rs.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use pgrx::PgSqlErrorCode;
 use serde::Deserialize;
@@ -144,14 +145,10 @@ pub fn drop_all_dependents(table: &str) {
 
 /// A check without its list fails on every submission: that is said, and allowed.
 fn warn_if_named(list: &str) {
-    let named = spi::text_now(
-        "SELECT convert_to(string_agg(DISTINCT s.check_name, ', '), 'UTF8') FROM spamcheck.check_setting s,
-                jsonb_array_elements(spamcheck._catalogue()) c, jsonb_array_elements(c -> 'options') o
-          WHERE s.enabled AND c ->> 'name' = s.check_name AND o ->> 'type' = 'lists'
-            AND coalesce(s.options -> (o ->> 'name'), o -> 'default') ? convert_from($1, 'UTF8')",
-        &[Arg::Text(list)],
-    );
-    if let Some(checks) = named {
+    let named = that_name(list).into_iter().filter(|one| one.enabled).map(|one| one.check);
+    let checks: Vec<String> = named.collect::<BTreeSet<_>>().into_iter().collect();
+    if !checks.is_empty() {
+        let checks = checks.join(", ");
         report::warn(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             format!("list \"{list}\" is named by the settings of check {checks}"),
@@ -167,6 +164,7 @@ pub struct Naming {
     check: String,
     option: String,
     policy: String,
+    enabled: bool,
 }
 
 impl Naming {
@@ -188,7 +186,7 @@ impl std::fmt::Display for Naming {
 pub fn that_name(list: &str) -> Vec<Naming> {
     rights::as_extension(|| {
         spi::json_now(
-            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_object('check', s.check_name, 'option', o ->> 'name', 'policy', s.policy)
+            "SELECT convert_to(coalesce(jsonb_agg(jsonb_build_object('check', s.check_name, 'option', o ->> 'name', 'policy', s.policy, 'enabled', s.enabled)
                                                   ORDER BY s.check_name, s.policy), '[]')::text, 'UTF8')
                FROM spamcheck.check_setting s, jsonb_array_elements(spamcheck._catalogue()) c,
                     jsonb_array_elements(c -> 'options') o

@@ -231,10 +231,7 @@ pub fn as_written(column: Column, text: &str) -> String {
 /// How values of a type are read. `type_oid` may be a domain.
 pub fn reader(type_oid: pg_sys::Oid) -> Reader {
     // SAFETY: catalog look-ups by OID.
-    let (base, element) = unsafe {
-        let base = pg_sys::getBaseType(type_oid);
-        (base, pg_sys::get_element_type(base))
-    };
+    let base = unsafe { pg_sys::getBaseType(type_oid) };
     match base {
         pg_sys::TEXTOID | pg_sys::VARCHAROID => Reader::Text,
         pg_sys::BPCHAROID => Reader::Padded,
@@ -247,7 +244,8 @@ pub fn reader(type_oid: pg_sys::Oid) -> Reader {
         pg_sys::JSONOID | pg_sys::JSONBOID => Reader::Json,
         pg_sys::BOOLOID => Reader::Boolean,
         pg_sys::INTERVALOID => Reader::Interval,
-        _ if element != pg_sys::Oid::INVALID => Reader::Array,
+        // SAFETY: as above.
+        _ if unsafe { pg_sys::get_element_type(base) } != pg_sys::Oid::INVALID => Reader::Array,
         _ => Reader::Output,
     }
 }

@@ -50,6 +50,11 @@ pub const FIELD_SETTINGS: [(spamcheck_engine::Field, &str); 5] = [
     (spamcheck_engine::Field::Captcha, "pg_spamcheck.captcha"),
 ];
 
+/// Whether a setting says a field where no column does.
+pub fn says(field: spamcheck_engine::Field) -> bool {
+    FIELD_SETTINGS.iter().any(|(by_setting, _)| *by_setting == field)
+}
+
 /// The line that a DBA adds to postgresql.conf.
 pub const PRELOAD_LINE: &str = "shared_preload_libraries = 'pg_spamcheck'";
 

@@ -137,6 +137,20 @@ pub fn sum(total: f32, score: f32) -> f32 {
     (((written(total) + written(score)) * 1e6).round() / 1e6) as f32
 }
 
+impl Verdict {
+    /// What the log says became of a row with this verdict.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Ham => Outcome::Flagged,
+            Self::Challenge => Outcome::Challenged,
+            Self::Moderate => Outcome::Moderated,
+            Self::Spam => Outcome::Suppressed,
+            Self::Reject => Outcome::Rejected,
+        }
+    }
+}
+
 /// What the policy says about a submission.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
@@ -160,13 +174,7 @@ impl Judgement {
             (Action::Error, _) => Outcome::Error,
             _ if finding.allowed => Outcome::Allowed,
             (Action::Log, _) | (_, Mode::Trial) => Outcome::Flagged,
-            _ => match self.verdict {
-                Verdict::Ham => Outcome::Flagged,
-                Verdict::Challenge => Outcome::Challenged,
-                Verdict::Moderate => Outcome::Moderated,
-                Verdict::Spam => Outcome::Suppressed,
-                Verdict::Reject => Outcome::Rejected,
-            },
+            _ => self.verdict.outcome(),
         }
     }
 }

@@ -2,14 +2,13 @@
 //! the guard does.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 
-use pgrx::pg_sys;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use spamcheck_engine::mapping::{Status, StatusValue};
 
-use crate::{rights, row, spi, subtransaction};
+use crate::protect::values;
+use crate::{rights, spi};
 
 /// A protected table with the columns that verdicts may write.
 #[derive(Deserialize)]
@@ -40,23 +39,14 @@ pub fn refused() -> Vec<String> {
 
 impl Protected {
     fn refused(&self) -> Vec<String> {
-        let Ok(Status { ham, moderate, spam, .. }) = Status::from_json(&self.status) else {
-            return Vec::new();
-        };
+        let Ok(status) = Status::from_json(&self.status) else { return Vec::new() };
         let mut refused: Vec<String> = Vec::new();
-        for (name, value) in [ham, moderate, spam].into_iter().flatten().flatten() {
-            let (StatusValue::Text(text), Some((type_oid, modifier))) =
-                (value, self.columns.get(&name))
-            else {
+        for (name, value) in status.values() {
+            let (StatusValue::Text(text), Some(of_type)) = (value, self.columns.get(name)) else {
                 continue;
             };
-            // A domain's conditions may call anybody's functions.
-            let read = subtransaction::rehearse(AssertUnwindSafe(|| {
-                rights::as_reader_of(self.relation.into(), || {
-                    row::input(pg_sys::Oid::from(*type_oid), *modifier, &text);
-                });
-            }));
-            let told = format!("\"{text}\" by {} of {}", spi::quoted(&name), self.name);
+            let read = values::takes(self.relation.into(), *of_type, text);
+            let told = format!("\"{text}\" by {} of {}", spi::quoted(name), self.name);
             if read.is_err() && !refused.contains(&told) {
                 refused.push(told);
             }

@@ -85,13 +85,11 @@ fn orphans() -> Option<Trouble> {
 
 /// Other tables that fields come from, or that say who gets mail, and their columns.
 fn elsewhere() -> [Option<Trouble>; 2] {
-    let (subscribers, fields): (Vec<_>, Vec<_>) =
-        missing::elsewhere(None).into_iter().partition(|gone| gone.subscriber);
-    let what = |gone: Vec<Elsewhere>| gone.into_iter().map(|gone| gone.what).collect::<Vec<_>>();
-    let fields = Trouble::of(&what(fields), AGAIN, |gone| {
+    let Elsewhere { fields, subscribers } = missing::elsewhere(None);
+    let fields = Trouble::of(&fields, AGAIN, |gone| {
         format!("fields cannot be read, since what a mapping names is gone: {gone}")
     });
-    let subscribers = Trouble::of(&what(subscribers), AGAIN, |gone| {
+    let subscribers = Trouble::of(&subscribers, AGAIN, |gone| {
         format!("subscribers cannot be unsubscribed, since what a mapping names is gone: {gone}")
     });
     [fields, subscribers]

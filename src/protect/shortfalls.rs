@@ -33,10 +33,7 @@ const ITS_OWN: FieldSet = FieldSet::of(&[
 
 /// Says which enabled checks never hit, because what they go by has no source.
 fn checks(policy: &Policy, mapping: &Mapping, described: &Described) {
-    let has = |field: Field| {
-        mapping.sources.contains_key(&field)
-            || settings::FIELD_SETTINGS.iter().any(|(by_setting, _)| *by_setting == field)
-    };
+    let has = |field: Field| mapping.sources.contains_key(&field) || settings::says(field);
     let idle = policy.enabled().into_iter().filter_map(|check| {
         let lacks = check.lacks(has);
         let lacks_more = lacks.iter().any(|set| !set.without(ITS_OWN).is_empty());
@@ -76,7 +73,7 @@ fn required(policy: &Policy, mapping: &Mapping, described: &Described) {
     let missing =
         reads.iter().filter(|field| *field != Field::Type && !mapping.sources.contains_key(field));
     let (by_setting, never): (Vec<Field>, Vec<Field>) =
-        missing.partition(|field| settings::FIELD_SETTINGS.iter().any(|(f, _)| f == field));
+        missing.partition(|field| settings::says(*field));
     let names =
         |fields: &[Field]| fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
     let (table, action) = (described.display(), check.action().name());

@@ -12,28 +12,33 @@ use crate::report;
 use crate::rights;
 use crate::row;
 use crate::spi::{self, Arg, quoted};
-use crate::subtransaction;
+use crate::subtransaction::{self, Failure};
 
 /// Every value is what its column's type, with its length and its domain's conditions, takes.
 pub fn values_fit(relation: pg_sys::Oid, status: &Status, described: &Described) {
-    for (name, value) in
-        [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten()
-    {
+    for (name, value) in status.values() {
         let StatusValue::Text(text) = value else { continue };
         let Some(column) = described.columns.iter().find(|c| c.name == *name) else { continue };
         fits(relation, "status", column, text);
     }
 }
 
-/// A domain's conditions may call anybody's functions: they have the rights that they will have.
-fn fits(relation: pg_sys::Oid, argument: &str, column: &DescribedColumn, text: &str) {
-    let (type_oid, modifier) = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-    let read = subtransaction::rehearse(AssertUnwindSafe(|| {
+/// Whether a type, with its length and its domain's conditions, takes a value. A domain's conditions may call
+/// anybody's functions: they have the rights that they will have, those of the owner of `relation`.
+pub fn takes(
+    relation: pg_sys::Oid,
+    (type_oid, modifier): (u32, i32),
+    text: &str,
+) -> Result<(), Failure> {
+    subtransaction::rehearse(AssertUnwindSafe(|| {
         rights::as_reader_of(relation, || {
-            row::input(type_oid, modifier, text);
+            row::input(pg_sys::Oid::from(type_oid), modifier, text);
         });
-    }));
-    if let Err(failure) = read {
+    }))
+}
+
+fn fits(relation: pg_sys::Oid, argument: &str, column: &DescribedColumn, text: &str) {
+    if let Err(failure) = takes(relation, (column.type_oid, column.type_modifier), text) {
         report::refuse_value(
             Refusal::new(format!(
                 "{argument} column \"{}\" does not take the value \"{text}\"",
@@ -49,9 +54,7 @@ fn fits(relation: pg_sys::Oid, argument: &str, column: &DescribedColumn, text: &
 
 /// The constraints on a status column alone, which the server would hold against rows later.
 pub fn constraints_hold(relation: pg_sys::Oid, status: &Status, described: &Described) {
-    for (name, value) in
-        [&status.ham, &status.moderate, &status.spam].into_iter().flatten().flatten()
-    {
+    for (name, value) in status.values() {
         let Some(column) = described.columns.iter().find(|c| c.name == *name) else { continue };
         let refused = match value {
             StatusValue::Now => None,

@@ -2,7 +2,6 @@
 //! these. Owns the questions; health() and the event trigger for what is dropped tell of the answers.
 
 use pgrx::PgSqlErrorCode;
-use serde::Deserialize;
 
 use crate::report;
 use crate::rights;
@@ -11,13 +10,12 @@ use crate::spi::{self, Arg};
 /// All tables: a list of none.
 const ALL: &str = "[]";
 
-/// Something of another table that is gone.
-#[derive(Deserialize)]
+/// What is gone of other tables: the tables, or their columns, and for which protected table.
 pub struct Elsewhere {
-    /// Whether it says who gets mail; else fields are read there.
-    pub subscriber: bool,
-    /// The table, or its column, and for which protected table.
-    pub what: String,
+    /// Where fields are read.
+    pub fields: Vec<String>,
+    /// Where it is said who gets mail.
+    pub subscribers: Vec<String>,
 }
 
 /// Own columns that mappings name and that are gone; of these tables alone, if there are any.
@@ -46,8 +44,8 @@ pub fn columns(tables: Option<&str>) -> Vec<String> {
 }
 
 /// Other tables that mappings name and that are gone, or columns of them; of these tables alone, if there are any.
-pub fn elsewhere(tables: Option<&str>) -> Vec<Elsewhere> {
-    rights::as_extension(|| {
+pub fn elsewhere(tables: Option<&str>) -> Elsewhere {
+    let gone: Vec<(bool, String)> = rights::as_extension(|| {
         spi::json_now(
             "WITH named AS (
                  SELECT r.relation, false AS subscriber, o.source
@@ -71,12 +69,17 @@ pub fn elsewhere(tables: Option<&str>) -> Vec<Elsewhere> {
                     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0
                                        AND NOT a.attisdropped AND a.attname = c.name)
                     AND (convert_from($1, 'UTF8') = '[]' OR n.source ->> 'table' IN (SELECT jsonb_array_elements_text(convert_from($1, 'UTF8')::jsonb))))
-             SELECT convert_to(coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.what, g.subscriber), '[]')::text, 'UTF8')
+             SELECT convert_to(coalesce(jsonb_agg(jsonb_build_array(g.subscriber, g.what) ORDER BY g.what, g.subscriber), '[]')::text, 'UTF8')
                FROM (SELECT DISTINCT * FROM gone) g",
             &[Arg::Text(tables.unwrap_or(ALL))],
         )
     })
-    .unwrap_or_default()
+    .unwrap_or_default();
+    let of = |subscribers: bool| {
+        let of = gone.iter().filter(|(subscriber, _)| *subscriber == subscribers);
+        of.map(|(_, what)| what.clone()).collect()
+    };
+    Elsewhere { fields: of(false), subscribers: of(true) }
 }
 
 /// What a mapping names may be dropped: its table's rows go in all the same, and somebody should know that they
@@ -103,18 +106,16 @@ pub(super) fn warn_of_dropped() {
             "Such a field is missing from submissions, and a verdict for such a status is only logged.",
         );
     }
-    let (subscribers, fields): (Vec<_>, Vec<_>) =
-        elsewhere(Some(&tables)).into_iter().partition(|gone| gone.subscriber);
-    let what = |gone: Vec<Elsewhere>| gone.into_iter().map(|gone| gone.what).collect::<Vec<_>>();
+    let Elsewhere { fields, subscribers } = elsewhere(Some(&tables));
     if !fields.is_empty() {
         warn(
             "reads fields from what is gone",
-            &what(fields),
+            &fields,
             "Checks that need such a field fail, and on_error of the policy decides.",
         );
     }
     if !subscribers.is_empty() {
-        warn("names subscribers that are gone", &what(subscribers), "Nobody can be unsubscribed.");
+        warn("names subscribers that are gone", &subscribers, "Nobody can be unsubscribed.");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::Value as Json;
-use spamcheck_engine::options::OptionKind;
+use spamcheck_engine::options::{OptionKind, OptionSpec, OptionValues};
 use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
@@ -66,19 +66,22 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
         score: row["score"].as_f64().unwrap_or_default() as f32,
         options: row["options"].clone(),
     };
-    let fails = fails(name, setting, all_there);
     let on = |row: &Json| row["enabled"] == true;
     // What came to fail later stands in nobody's way who switches the check off or changes something else.
-    let as_before = |old: &Json| old["options"] == row["options"] && (on(old) || !on(row));
-    match fails {
-        Some(refusal) if !old.is_some_and(as_before) => return Err(refusal),
-        Some(refusal) if on(row) => report::warn(
+    let as_before =
+        old.is_some_and(|old| old["options"] == row["options"] && (on(old) || !on(row)));
+    if as_before && !on(row) {
+        return Ok(());
+    }
+    match fails(name, setting, all_there) {
+        Some(refusal) if !as_before => return Err(refusal),
+        Some(refusal) => report::warn(
             PgSqlErrorCode::ERRCODE_WARNING,
             refusal.message,
             "The check fails on every submission, and on_error decides.".into(),
             "Mend what it says, or switch the check off.",
         ),
-        _ => {}
+        None => {}
     }
     Ok(())
 }
@@ -121,11 +124,8 @@ fn valid_akismet(options: &Json) -> Result<(), Refusal> {
 
 /// After a block counting starts anew: with a short one, more than `max` pass in `per`.
 fn warn_of_short_block(options: &Json) {
-    let time = |name: &str| match options.get(name) {
-        None => Some("1 minute"),
-        Some(given) => given.as_str(),
-    };
-    let Some((per, block)) = time("per").zip(time("block")) else { return };
+    let Some((_, options)) = with_defaults("rate_limit", options) else { return };
+    let Some((per, block)) = options.text("per").zip(options.text("block")) else { return };
     let shorter = crate::intervals::seconds(block).zip(crate::intervals::seconds(per));
     if shorter.is_some_and(|(block, per)| block < per) {
         report::warn(
@@ -139,16 +139,17 @@ fn warn_of_short_block(options: &Json) {
     }
 }
 
+/// A check's options, those that are not given at their defaults.
+fn with_defaults(check: &str, options: &Json) -> Option<(&'static [OptionSpec], OptionValues)> {
+    let specs = CHECKS.iter().find(|c| c.name() == check)?.options();
+    Some((specs, OptionValues::read(check, specs, options).ok()?))
+}
+
 /// The lists that a check's options name, its defaults included.
 fn named_lists(check: &str, options: &Json) -> Vec<String> {
-    let Some(check) = CHECKS.iter().find(|c| c.name() == check) else { return Vec::new() };
-    let of_lists =
-        check.options().iter().filter(|option| matches!(option.kind, OptionKind::Lists(_)));
-    let names = of_lists.flat_map(|option| {
-        let lists = options.get(option.name).cloned().unwrap_or_else(|| option.default_value());
-        lists.as_array().cloned().unwrap_or_default()
-    });
-    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    let Some((specs, options)) = with_defaults(check, options) else { return Vec::new() };
+    let of_lists = specs.iter().filter(|option| matches!(option.kind, OptionKind::Lists(_)));
+    of_lists.flat_map(|option| options.texts(option.name)).collect()
 }
 
 /// Not refused: roles come and go without a word to us, and a dump may be restored before they are made.

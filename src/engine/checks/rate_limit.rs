@@ -82,12 +82,13 @@ impl Check for RateLimit {
          of a 30th of `per` share one, and may count up to that much too long: never do more than \
          `max` pass, a burst of `max` passes whole, and who sends all the time just below the \
          limit may be refused. After a block counting starts anew, so with a `block` shorter than \
-         `per` more than `max` pass in that time; the setting is warned of. What `bypass` or `ip_allow` lets pass is not counted, nor what has no key, nor an \
-         UPDATE. A refusal has the constraint `spamcheck_rate_limit` and tells the app in \
-         `retry_after` how many seconds are left. The log has one entry for each block, with the \
-         number of the refused, which a line of `pg_spamcheck.log_file` has only as of its \
-         writing. In a trial nobody is refused; the log has the same entries. How many senders \
-         are remembered at once is `pg_spamcheck.rate_limit_entries`."
+         `per` more than `max` pass in that time; the setting is warned of. What `bypass` or \
+         `ip_allow` lets pass is not counted, nor what has no key, nor an UPDATE. A refusal has \
+         the constraint `spamcheck_rate_limit` and tells the app in `retry_after` how many \
+         seconds are left. The log has one entry for each block, with the number of the \
+         refused, which a line of `pg_spamcheck.log_file` has only as of its writing. In a \
+         trial nobody is refused; the log has the same entries. How many senders are remembered \
+         at once is `pg_spamcheck.rate_limit_entries`."
     }
 
     fn example(&self) -> Example {

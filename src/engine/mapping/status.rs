@@ -121,12 +121,17 @@ impl Status {
     #[must_use]
     pub fn columns(&self) -> Vec<&str> {
         let mut columns: Vec<&str> = Vec::new();
-        for (column, _) in self.by_verdict().into_iter().filter_map(|(_, v)| v).flatten() {
+        for (column, _) in self.values() {
             if !columns.contains(&column.as_str()) {
                 columns.push(column);
             }
         }
         columns
+    }
+
+    /// Every column with each value that some verdict writes into it.
+    pub fn values(&self) -> impl Iterator<Item = &(String, StatusValue)> {
+        self.by_verdict().into_iter().filter_map(|(_, values)| values).flatten()
     }
 
     fn by_verdict(&self) -> [(&'static str, Option<&Assignments>); 3] {
