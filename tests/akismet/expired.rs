@@ -204,7 +204,8 @@ fn what_was_decided_or_edited_meanwhile_stays_as_it_is() {
     site.ask_with(r#"{"mode": "hold", "give_up_after": "3 seconds"}"#);
     site.until(&format!("SELECT status FROM comments WHERE id = {held}"), "approved");
     assert_eq!(site.status(decided), "spam");
-    site.until("SELECT count(*) FROM spamcheck.lookup", "1");
+    // The word about the one that is spam may have gone out before the key was refused, or may not.
+    site.until("SELECT count(*) FROM spamcheck.lookup WHERE kind = 'akismet'", "1");
 }
 
 #[test]

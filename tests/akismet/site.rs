@@ -138,8 +138,8 @@ impl<'w> Site<'w> {
     /// Lookups and the lane, for messages.
     pub fn queue(&mut self) -> String {
         let rows = self.client.query(
-            "SELECT format('%s %s attempts %s in %s: %s', l.relation, l.state, l.attempts,
-                           l.next_at - clock_timestamp(), l.last_error)
+            "SELECT format('%s %s %s %s attempts %s in %s: %s', l.kind, l.relation, l.row_key, l.state,
+                           l.attempts, l.next_at - clock_timestamp(), l.last_error)
                FROM (SELECT * FROM spamcheck.lookup LIMIT 5) l
              UNION ALL SELECT w::text FROM spamcheck.stat_worker w",
             &[],
