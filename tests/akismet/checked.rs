@@ -17,7 +17,7 @@ fn checked(site: &mut Site<'_>) -> String {
 fn every_answer_is_kept_with_what_was_asked_and_an_edit_replaces_it() {
     for mode in ["async", "hold", "wait"] {
         let options = format!(r#"{{"mode": "{mode}", "wait_ms": 20000}}"#);
-        let mut site = World::shared().site(&options);
+        let mut site = World::shared().site(&options).with_worker();
         let ham = site.comment("a fine day");
         site.until_all_answered();
         let spam = site.comment(SPAM);
@@ -33,7 +33,7 @@ fn every_answer_is_kept_with_what_was_asked_and_an_edit_replaces_it() {
 
 #[test]
 fn a_rolled_back_insert_leaves_nothing_and_a_rejected_one_what_was_asked() {
-    let mut site = World::shared().site(r#"{"mode": "wait", "wait_ms": 20000}"#);
+    let mut site = World::shared().site(r#"{"mode": "wait", "wait_ms": 20000}"#).with_worker();
     site.run(
         "BEGIN; INSERT INTO comments (body, ip) VALUES ('rolled back', '203.0.113.7'); ROLLBACK",
     );

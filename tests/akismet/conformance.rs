@@ -137,7 +137,7 @@ fn nothing_is_sent_but_what_the_mapping_names_and_no_role_is_guessed() {
 
 /// What has become of a comment that Akismet calls blatant, in a policy with these options and action.
 fn blatant(options: &str, action: &str) -> String {
-    let mut site = World::shared().site(options);
+    let mut site = World::shared().site(options).with_worker();
     site.run(&format!(
         "UPDATE spamcheck.check_setting SET action = '{action}' WHERE check_name = 'akismet'"
     ));
@@ -283,7 +283,7 @@ fn a_connection_that_is_never_made_ends_with_its_time() {
 #[test]
 fn local_checks_go_on_while_the_lane_stands_still() {
     let world = World::new(ClusterOptions::default());
-    let mut site = world.site(r#"{"mode": "wait", "wait_ms": 20000}"#);
+    let mut site = world.site(r#"{"mode": "wait", "wait_ms": 20000}"#).with_worker();
     site.run("INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')");
     site.answer("", Reply::text("invalid"));
     site.run("SET statement_timeout = '15s'; INSERT INTO comments (body, ip) VALUES ('the first', '203.0.113.7')");

@@ -73,6 +73,14 @@ impl<'w> Site<'w> {
         site
     }
 
+    /// The site, once its worker runs: a new database's may take a while on a busy machine, and who waits for an
+    /// answer waits for a worker no more than a second.
+    #[track_caller]
+    pub fn with_worker(self) -> Self {
+        wait::until(SOON, "the worker", || self.database.worker_pid().is_some());
+        self
+    }
+
     /// Sets the check `akismet` anew: on, with the site's blog and these further options.
     pub fn ask_with(&mut self, options: &str) {
         let blog = &self.blog;

@@ -52,7 +52,7 @@ fn a_report_has_the_values_of_the_check_although_the_row_has_changed() {
 
 #[test]
 fn a_rejected_submission_that_is_no_spam_is_told_with_its_check() {
-    let mut site = World::shared().site(r#"{"mode": "wait", "wait_ms": 20000}"#);
+    let mut site = World::shared().site(r#"{"mode": "wait", "wait_ms": 20000}"#).with_worker();
     site.run("UPDATE spamcheck.check_setting SET action = 'reject' WHERE check_name = 'akismet'");
     let insert = format!("INSERT INTO comments (body, ip) VALUES ('{SPAM}', '203.0.113.7')");
     assert!(site.client.batch_execute(&insert).is_err());

@@ -70,7 +70,7 @@ fn a_verdict_flips_both_ways_and_once() {
 
 #[test]
 fn inserts_that_waited_are_known_too() {
-    let mut site = World::shared().site(r#"{"mode": "wait", "wait_ms": 20000}"#);
+    let mut site = World::shared().site(r#"{"mode": "wait", "wait_ms": 20000}"#).with_worker();
     let (ham, spam) = (site.comment("a fine day"), site.comment(SPAM));
     let (of_ham, of_spam) = (guid(&mut site, ham), guid(&mut site, spam));
     tell(&mut site, &of_ham, true);
@@ -82,7 +82,7 @@ fn inserts_that_waited_are_known_too() {
 fn what_a_local_check_moderated_is_moderated_again_when_akismet_takes_its_word_back() {
     for mode in ["async", "wait"] {
         let options = format!(r#"{{"mode": "{mode}", "wait_ms": 20000}}"#);
-        let mut site = World::shared().site(&options);
+        let mut site = World::shared().site(&options).with_worker();
         site.run(
             "UPDATE spamcheck.check_setting SET action = 'moderate' WHERE check_name = 'content';
              INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino')",

@@ -1,7 +1,5 @@
 //! Databases whose worker waits for strangers: for a page, a list, a name. Nobody has to wait for it.
 
-use std::time::{Duration, Instant};
-
 use support::cluster::SUPERUSER;
 use support::http::Reply;
 use support::wait;
@@ -27,9 +25,8 @@ fn a_database_whose_worker_waits_for_pages_and_lists_can_be_dropped() {
     let Site { client, database, source } = site;
     drop(client);
     let mut superuser = open().connect("postgres", SUPERUSER);
-    let started = Instant::now();
+    // It waits five seconds for others to leave, then fails.
     let drop = format!("DROP DATABASE {}", database.name());
     superuser.batch_execute(&drop).expect("the worker gets out of the way");
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     assert_eq!(source.counts().requests, 2);
 }

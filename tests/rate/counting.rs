@@ -145,7 +145,7 @@ fn a_block_lets_go_in_time_however_often_it_is_asked() {
     });
     assert!(refused > 20, "asked only {refused} times");
     assert!(before.elapsed() >= Duration::from_secs(2), "{:?}", before.elapsed());
-    assert!(after.elapsed() < Duration::from_millis(3_500), "{:?}", after.elapsed());
+    assert!(after.elapsed() < Duration::from_secs(8), "{:?}", after.elapsed());
     // Counting starts anew: the hour's other tries are forgotten.
     assert!(sent(client, "192.0.2.1"));
     assert!(!sent(client, "192.0.2.1"));

@@ -212,7 +212,7 @@ fn a_fast_shutdown_does_not_wait_for_requests_that_hang() {
     let quickest = times.iter().min().expect("there are some");
     assert!(*quickest < Duration::from_millis(200), "{times:?}");
     // The others shared the machine with whatever else was running.
-    assert!(times.iter().all(|time| *time < Duration::from_secs(2)), "{times:?}");
+    assert!(times.iter().all(|time| *time < Duration::from_secs(5)), "{times:?}");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_smart_shutdown_waits_for_clients_but_not_for_requests_that_hang() {
     let Site { client, database, .. } = site;
     drop(client);
     let time = gate.cluster.stop(StopMode::Smart);
-    assert!(time < Duration::from_secs(2), "{time:?}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
     gate.say("hangs at a smart shutdown", true);
     gate.cluster.start_again();
     let mut client = database.client();

@@ -23,7 +23,7 @@ fn the_extension_can_be_dropped_while_requests_are_out_and_made_again() {
         gate.until_asked(&text);
         let start = Instant::now();
         site.run("DROP EXTENSION pg_spamcheck CASCADE");
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
         assert_eq!(site.get("SELECT to_regclass('spamcheck.lookup')"), "-");
         wait::until(SOON, "the worker's leaving", || site.database.worker_pid().is_none());
         gate.say(&text, true);
