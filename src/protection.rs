@@ -18,7 +18,7 @@ use crate::row::{self, Column};
 use crate::settings;
 use crate::spi::quoted;
 use status::bind_status;
-pub use status::{BoundStatus, Writes, holds};
+pub use status::{BoundStatus, PROTECT_AGAIN, Writes, holds};
 
 /// A protected table, bound to one relation.
 pub struct Protection {
@@ -139,10 +139,14 @@ pub struct Described {
 ///
 /// # Safety
 /// `tupdesc` must be valid.
-pub unsafe fn former_status(stored: &Stored, tupdesc: pg_sys::TupleDesc) -> Vec<BoundStatus> {
+pub unsafe fn former_status(
+    stored: &Stored,
+    root: pg_sys::Oid,
+    tupdesc: pg_sys::TupleDesc,
+) -> Vec<BoundStatus> {
     let former = stored.former_status.iter().flatten();
     let former = former.filter_map(|status| Status::from_json(status).ok());
-    former.map(|status| bind_status(&status, &Columns { tupdesc })).collect()
+    former.map(|status| bind_status(&status, &Columns { tupdesc }).without_misfits(root)).collect()
 }
 
 /// A column of a row type by its name.
@@ -223,7 +227,7 @@ impl Protection {
             .collect();
         let mut status = bind_status(&status, &columns);
         status.leave_alone(partition.unwrap_or_default());
-        status.leave_out_misfits(&described.name);
+        status.leave_out_misfits(&described.name, pg_sys::Oid::from(described.root));
         let key: Vec<KeyColumn> = described
             .key
             .iter()

@@ -6,11 +6,12 @@ mod encoding;
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
 use spamcheck_engine::{Field, Value, json_text};
 
-use crate::nest_level;
+use crate::{nest_level, rights, subtransaction};
 
 pub use encoding::{any_text_fits, fitting, from_server, has_strange_bytes, to_server};
 
@@ -221,11 +222,39 @@ unsafe fn elements(column: Column, datum: pg_sys::Datum) -> String {
     }
 }
 
-/// A value as a column's type writes it, from any text that the type reads: `t` for `true`.
+/// A value as a column's type writes it, from any text that the type reads: `t` for `true`. As it is where reading
+/// it could run somebody's code.
 pub fn as_written(column: Column, text: &str) -> String {
-    let datum = input(column.type_oid, column.modifier, text);
+    let Some((type_oid, modifier)) = harmless(column) else { return text.to_owned() };
+    let datum = input(type_oid, modifier, text);
     // SAFETY: the type's own input function made the datum.
     unsafe { output(column, datum) }
+}
+
+/// Why a column of a table does not take a text; None: it does. The CHECK of a domain is somebody's code: it runs
+/// with the rights of the table's owner, as in an UPDATE of his.
+pub fn misfit(table: pg_sys::Oid, column: Column, text: &str) -> Option<String> {
+    let read = subtransaction::attempt(AssertUnwindSafe(|| {
+        rights::as_reader_of(table, || {
+            input(column.type_oid, column.modifier, text);
+        });
+    }));
+    Some(read.err()?.message)
+}
+
+/// The type, with its modifier, that reads a column's values without a function of anybody but the server, with
+/// whose rights it may be. None: there is none, as with a row type, whose columns may be of domains.
+fn harmless(column: Column) -> Option<(pg_sys::Oid, i32)> {
+    let mut modifier = column.modifier;
+    // SAFETY: catalog look-ups by OID.
+    unsafe {
+        let base = pg_sys::getBaseTypeAndTypmod(column.type_oid, &mut modifier);
+        let element = pg_sys::get_element_type(base);
+        let inner = if element == pg_sys::Oid::INVALID { base } else { element };
+        // Base types are a superuser's, and labels are no code.
+        let of_server = [pg_sys::TYPTYPE_BASE, pg_sys::TYPTYPE_ENUM];
+        of_server.contains(&(pg_sys::get_typtype(inner) as u8)).then_some((base, modifier))
+    }
 }
 
 /// How values of a type are read. `type_oid` may be a domain.

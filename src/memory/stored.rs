@@ -11,10 +11,11 @@ use spamcheck_engine::{Facts, Field, FieldSet};
 
 use super::chain::Seen;
 use crate::checklog;
-use crate::protection::{Protection, Writes};
+use crate::protection::Protection;
 use crate::row::{self, Row};
 use crate::rulebook::{self, Unusable};
-use crate::spi::{self, Run, quoted};
+use crate::spi::{self, Found, Run, quoted};
+use crate::stash::{self, Address};
 use crate::submission::{self, Elsewhere};
 use crate::{key, rights, settings, subtransaction};
 
@@ -44,8 +45,9 @@ impl Table {
             let bound = rulebook::protection(protection.id, relation);
             let table = bound.map(|protection| {
                 let query = protection.by_key.get_or_init(|| {
+                    // Behind the table's own columns: where the row is stored.
                     format!(
-                        "SELECT {} FROM {} t WHERE {}",
+                        "SELECT {}, t.tableoid, t.ctid FROM {} t WHERE {}",
                         select_list(&protection, (*relation).rd_att),
                         from(&protection),
                         condition(&protection)
@@ -117,7 +119,7 @@ impl Table {
             // SAFETY: the tuple is of that type, whose columns are numbered as the table's are.
             let row = unsafe { Row::of_tuple(found.tuple, found.tupdesc) };
             there = Some(with_facts(&self.protection, row, one.at, &Nothing, |facts| {
-                let ham = self.is_ham(row);
+                let ham = self.is_ham(row, || address(found));
                 visit(one, Look::There(&Earlier { facts, at: one.at, ham }))
             }));
         });
@@ -126,26 +128,37 @@ impl Table {
         })
     }
 
-    /// Whether a row was accepted. What its status does not say, since verdicts do not write it, the log does.
-    fn is_ham(&self, row: Row<'_>) -> bool {
+    /// Whether a row was accepted: it has the status of ham, where that is known, and not one such as WordPress' trash.
+    /// What its status does not say, since verdicts do not write it, the log does, and before the log is written what
+    /// the statement at hand has found.
+    fn is_ham(&self, row: Row<'_>, address: impl FnOnce() -> Option<Address>) -> bool {
         let status = &self.protection.status;
-        if status.is_moderate(row) || status.is_spam(row) {
+        if status.is_moderate(row) || status.is_spam(row) || status.is_ham(row) == Some(false) {
             return false;
         }
-        let told = |writes: &Option<Writes>| writes.as_ref().is_some_and(|all| !all.is_empty());
-        told(&status.moderate) && told(&status.spam)
-            || !key::of_row(&self.protection, row).is_some_and(|row_key| {
-                rights::as_extension(|| checklog::keeps_back(self.protection.id, &row_key))
-            })
+        if status.tells_all() {
+            return true;
+        }
+        let kept_back = key::of_row(&self.protection, row).is_some_and(|row_key| {
+            rights::as_extension(|| checklog::keeps_back(self.protection.id, &row_key))
+        });
+        !kept_back && !address().is_some_and(stash::keeps_back)
     }
 
     fn fits(&self, parts: &[String]) -> bool {
-        self.protection.key.iter().zip(parts).all(|(key, part)| {
-            subtransaction::attempt(AssertUnwindSafe(|| {
-                row::input(key.column.type_oid, key.column.modifier, part);
-            }))
-            .is_ok()
-        })
+        let mut all = self.protection.key.iter().zip(parts);
+        all.all(|(key, part)| row::misfit(self.protection.root, key.column, part).is_none())
+    }
+}
+
+/// Where a row is stored that [`Table::open`]'s query has found.
+fn address(found: &Found) -> Option<Address> {
+    // SAFETY: the tuple's last two columns are an oid and a tid, which is passed by reference.
+    unsafe {
+        let columns = (*found.tupdesc).natts;
+        let table = pg_sys::Oid::from(found.datum(columns - 1)?.value() as u32);
+        let place = *found.datum(columns)?.cast_mut_ptr::<pg_sys::ItemPointerData>();
+        Some(Address::new(table, place))
     }
 }
 

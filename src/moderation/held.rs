@@ -33,6 +33,8 @@ pub struct Held {
     pub is_spam: bool,
     /// Whether it has the status of moderated rows, which may be the same.
     pub is_moderate: bool,
+    /// Whether its status calls it spam, and not only moderated.
+    pub told_spam: bool,
     /// What verdicts wrote under a former mapping of the status, if the row has that: such columns.
     former: Option<Vec<(String, Column)>>,
     /// Its content.
@@ -90,7 +92,8 @@ fn hold_where(
             return None;
         }
         let hidden = failure.message == HIDDEN;
-        let mut refusal = Refusal::new(failure.message);
+        let code = failure.code;
+        let mut refusal = Refusal::from(failure);
         if hidden {
             refusal = refusal.with_hint(format!(
                 "Give the owner of {0} a row-level security policy that shows all rows, or ALTER TABLE {0} NO FORCE ROW LEVEL SECURITY.",
@@ -104,7 +107,7 @@ fn hold_where(
                 place.relation()
             )));
         }
-        report::refuse(failure.code, refusal)
+        report::refuse(code, refusal)
     })
 }
 
@@ -163,14 +166,23 @@ pub unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::Tup
         (bound, Row::of_tuple(tuple, tupdesc))
     };
     let protection = bound.unwrap_or_else(|refusal| report::refuse_value(refusal));
+    if let Some(misfit) = &protection.status.misfit {
+        report::refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Refusal::new(format!("which status the row has cannot be told: {misfit}"))
+                .with_detail("Nothing was changed.")
+                .with_hint(protection::PROTECT_AGAIN),
+        );
+    }
     // SAFETY: the caller's promise.
-    let former = unsafe { protection::former_status(&place.stored, tupdesc) };
+    let former = unsafe { protection::former_status(&place.stored, place.root(), tupdesc) };
     let former = former.into_iter().rev().find(|s| s.is_spam(row) || s.is_moderate(row));
     Held {
         row_key: key::of_row(&protection, row).unwrap_or_default(),
         status: lookups::status(&protection, row),
         is_spam: protection.status.is_spam(row),
         is_moderate: protection.status.is_moderate(row),
+        told_spam: protection.status.tells_spam(row),
         former: former.map(|status| status.columns),
         submission: submission::whole(&protection, row),
         fingerprint: submission::fingerprints(&protection, row),
@@ -185,6 +197,19 @@ impl Held {
     /// The row's own status: what it had before the verdicts that still count, as far as that is known. The
     /// status that one verdict found may be that of another one before it.
     pub fn own_status(&self, known: &[Finding]) -> Option<Json> {
+        let mut own = self.own_status_of_now(known)?;
+        // Columns of a former mapping have what they had before the first verdict that stands.
+        let standing = || known.iter().rev().filter(|one| one.stands());
+        for (name, _) in self.former.iter().flatten() {
+            let before = standing().find_map(|one| one.former.as_ref()?.get(name));
+            if let (Some(before), Some(own)) = (before, own.as_object_mut()) {
+                own.entry(name.clone()).or_insert_with(|| before.clone());
+            }
+        }
+        Some(own)
+    }
+
+    fn own_status_of_now(&self, known: &[Finding]) -> Option<Json> {
         let mut own = None;
         for former in known.iter().filter_map(|one| one.former.as_ref()) {
             own = Some(former.clone());
@@ -236,10 +261,7 @@ impl Held {
 
     /// Gives the row back what it had.
     pub fn restore(&self, place: &Place, status: &Json) {
-        let before = self.former.iter().flatten();
-        let now = &self.protection.status.columns;
-        let before = before.filter(|(name, _)| now.iter().all(|(other, _)| other != name));
-        let writes = now.iter().chain(before).filter_map(|(name, column)| {
+        let writes = self.all_columns().filter_map(|(name, column)| {
             let value = match status.get(name)? {
                 Json::String(text) => StatusValue::Text(text.clone()),
                 _ => StatusValue::Null,
@@ -247,6 +269,13 @@ impl Held {
             Some((*column, value))
         });
         self.write(place, &writes.collect());
+    }
+
+    /// The columns that verdicts write, and those that they wrote under a former mapping, if the row has that.
+    fn all_columns(&self) -> impl Iterator<Item = &(String, Column)> {
+        let now = &self.protection.status.columns;
+        let before = self.former.iter().flatten();
+        now.iter().chain(before.filter(|(name, _)| now.iter().all(|(other, _)| other != name)))
     }
 
     /// Gives the row the status of ham. What a verdict wrote besides becomes what it was: `own`, as far as that
@@ -260,7 +289,7 @@ impl Held {
             };
             writes.iter().flatten().any(mark)
         };
-        let besides = status.columns.iter().filter(|(_, column)| !named(column));
+        let besides = self.all_columns().filter(|(_, column)| !named(column));
         let besides = besides.filter_map(|(name, column)| {
             let own = own.filter(|own| !(status.was_spam(own) && marked(&status.spam, column)));
             let value = match own.and_then(|own| own.get(name)) {

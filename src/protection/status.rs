@@ -2,7 +2,9 @@
 //! writes. Owns that binding and comparison; who writes, and when, is guard.rs's, the worker's and the
 //! moderators' to say.
 
+use pgrx::pg_sys;
 use spamcheck_engine::mapping::{Status, StatusValue};
+use spamcheck_engine::verdict::Outcome;
 
 use super::Columns;
 use crate::row::{self, Column, Row};
@@ -21,6 +23,8 @@ pub struct BoundStatus {
     pub spam: Option<Writes>,
     /// All columns that some verdict writes, with their names.
     pub columns: Vec<(String, Column)>,
+    /// Why some value is none that its column takes any more, if one is.
+    pub misfit: Option<String>,
 }
 
 impl BoundStatus {
@@ -32,6 +36,39 @@ impl BoundStatus {
     /// Whether a row has the status of spam.
     pub fn is_spam(&self, row: Row<'_>) -> bool {
         self.has(self.spam.as_ref(), |column| row.text(column))
+    }
+
+    /// Whether the status of a row calls it spam, and not only moderated: where one says both, as where spam rows wait
+    /// like moderated ones, it does not tell.
+    pub fn tells_spam(&self, row: Row<'_>) -> bool {
+        self.is_spam(row) && (!self.is_moderate(row) || self.has_spam_of_its_own())
+    }
+
+    /// Whether spam rows have something that moderated ones need not have.
+    fn has_spam_of_its_own(&self) -> bool {
+        let [spam, moderate] = [&self.spam, &self.moderate].map(|writes| writes.iter().flatten());
+        spam.filter(|one| !is_time(one)).any(|one| !moderate.clone().any(|other| same(one, other)))
+    }
+
+    /// Whether a row has the status of ham, where that is known.
+    pub fn is_ham(&self, row: Row<'_>) -> Option<bool> {
+        let ham = self.ham.as_ref().filter(|writes| !writes.is_empty())?;
+        Some(self.has(Some(ham), |column| row.text(column)))
+    }
+
+    /// Whether each verdict writes something, so that a row's status tells what became of it.
+    pub fn tells_all(&self) -> bool {
+        self.writes(Outcome::Moderated) && self.writes(Outcome::Suppressed)
+    }
+
+    /// Whether verdicts of this outcome write something, so that a row can be kept back by one.
+    pub fn writes(&self, outcome: Outcome) -> bool {
+        let writes = match outcome {
+            Outcome::Suppressed => &self.spam,
+            Outcome::Moderated | Outcome::Challenged => &self.moderate,
+            _ => return false,
+        };
+        writes.as_ref().is_some_and(|writes| !writes.is_empty())
     }
 
     /// Whether a status that was noted, as an object of column to text or null, is one that verdicts write.
@@ -75,10 +112,6 @@ impl BoundStatus {
     /// tell it from every other verdict: staff who set a flag by hand need not set the time beside it.
     fn has(&self, writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool {
         let Some(writes) = writes else { return false };
-        let is_time = |(_, value): &&(Column, StatusValue)| *value == StatusValue::Now;
-        let same = |(a, to): &(Column, StatusValue), (b, other): &(Column, StatusValue)| {
-            a.index == b.index && to == other
-        };
         let all = [&self.ham, &self.moderate, &self.spam].into_iter().flatten();
         let mut others = all.filter(|other| !std::ptr::eq(*other, writes));
         let plain = || writes.iter().filter(|one| !is_time(one));
@@ -94,6 +127,14 @@ impl BoundStatus {
         let (name, _) = self.columns.iter().find(|(_, c)| c.index == column.index)?;
         noted[name].as_str().map(str::to_owned)
     }
+}
+
+fn is_time((_, value): &(Column, StatusValue)) -> bool {
+    *value == StatusValue::Now
+}
+
+fn same((a, to): &(Column, StatusValue), (b, other): &(Column, StatusValue)) -> bool {
+    a.index == b.index && to == other
 }
 
 fn is(column: Column, value: &StatusValue, stored: Option<&str>) -> bool {
@@ -127,26 +168,48 @@ impl BoundStatus {
 impl BoundStatus {
     /// A column may have changed since protect() looked at it (another type, a renamed label). A verdict
     /// that cannot be written is only logged: that is no reason to fail somebody's INSERT.
-    pub(super) fn leave_out_misfits(&mut self, table: &str) {
-        let names = &self.columns;
-        for writes in [&mut self.ham, &mut self.moderate, &mut self.spam].into_iter().flatten() {
-            writes.retain(|(column, value)| {
-                let StatusValue::Text(text) = value else { return true };
-                let read = crate::subtransaction::attempt(std::panic::AssertUnwindSafe(|| {
-                    row::input(column.type_oid, column.modifier, text);
-                }));
-                let Err(failure) = read else { return true };
-                let name = names.iter().find(|(_, c)| c.index == column.index).map(|(n, _)| n.as_str());
+    pub(super) fn leave_out_misfits(&mut self, table: &str, root: pg_sys::Oid) {
+        let mut misfit = None;
+        let all = [&mut self.ham, &mut self.moderate, &mut self.spam];
+        for writes in all.into_iter().flatten() {
+            writes.retain(|one| {
+                let Some((text, why)) = misfit_of(root, one) else { return true };
+                let name = self.columns.iter().find(|(_, c)| c.index == one.0.index);
+                let name = name.map_or("?", |(name, _)| name.as_str());
+                let sentence =
+                    format!("column \"{name}\" of table \"{table}\" no longer takes \"{text}\"");
                 crate::report::warn(
                     pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                    format!("column \"{}\" of table \"{table}\" no longer takes \"{text}\": such verdicts are only logged", name.unwrap_or("?")),
-                    format!("{}.", failure.message),
-                    "Call spamcheck.protect() again, with the values in argument \"status\".",
+                    format!("{sentence}: such verdicts are only logged"),
+                    format!("{why}."),
+                    PROTECT_AGAIN,
                 );
+                misfit = Some(sentence);
                 false
             });
         }
+        self.misfit = misfit;
     }
+
+    /// A mapping of the past, of which no row has what its columns do not take any more.
+    pub(super) fn without_misfits(mut self, root: pg_sys::Oid) -> Self {
+        for verdict in [&mut self.ham, &mut self.moderate, &mut self.spam] {
+            if verdict.iter().flatten().any(|one| misfit_of(root, one).is_some()) {
+                *verdict = None;
+            }
+        }
+        self
+    }
+}
+
+/// What helps where a column does not take a verdict's value any more.
+pub const PROTECT_AGAIN: &str =
+    "Call spamcheck.protect() again, with the values in argument \"status\".";
+
+/// The value and why its column does not take it; None: it does.
+fn misfit_of(root: pg_sys::Oid, (column, value): &(Column, StatusValue)) -> Option<(&str, String)> {
+    let StatusValue::Text(text) = value else { return None };
+    Some((text, row::misfit(root, *column, text)?))
 }
 
 pub(super) fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {
@@ -161,5 +224,5 @@ pub(super) fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {
     let names = status.columns();
     let columns =
         names.iter().filter_map(|n| columns.find(n).map(|c| (n.to_string(), c))).collect();
-    BoundStatus { ham, moderate, spam, columns }
+    BoundStatus { ham, moderate, spam, columns, misfit: None }
 }

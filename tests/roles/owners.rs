@@ -229,3 +229,35 @@ fn the_owner_of_a_partitioned_table_adds_partitions_as_ever() {
     run(&mut client, "DROP TABLE monthly");
     assert_eq!(site.ask("SELECT count(*) FROM pg_proc WHERE proname IN ('_guard', '_record') AND array_length(proacl, 1) > 1"), "0");
 }
+
+#[test]
+fn the_owner_of_a_table_gets_nobody_elses_rights_by_the_domain_of_its_status() {
+    let mut site = Site::new();
+    let (owner, moderator) = (site.role("owner"), site.role("moderator"));
+    site.run(&format!(
+        "GRANT CREATE ON SCHEMA public TO {owner}; SELECT spamcheck.grant_access('{moderator}', 'moderator')"
+    ));
+    let mut client = site.db.client_as(&owner);
+    run(
+        &mut client,
+        "CREATE TABLE posts (id integer PRIMARY KEY, body text, status text DEFAULT 'ok' CHECK (status IN ('ok', 'vip', 'pending', 'spam')));
+         CREATE TABLE ran (role name); GRANT INSERT ON ran TO PUBLIC",
+    );
+    site.run("SELECT spamcheck.protect('posts')");
+    run(
+        &mut client,
+        "CREATE FUNCTION noted(value text) RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO public.ran VALUES (current_user); RETURN true; END $$;
+         CREATE DOMAIN states AS text CHECK (noted(value));
+         ALTER TABLE posts ALTER status TYPE states;
+         INSERT INTO posts (id, body, status) VALUES (1, 'casino', 'vip'), (2, 'casino', 'ok'), (3, 'casino', 'ok')",
+    );
+    let mut others = site.db.client_as(&moderator);
+    run(
+        &mut others,
+        "SELECT spamcheck.not_spam(1); SELECT spamcheck.approve('posts', '2'); SELECT spamcheck.report_spam('posts', '2')",
+    );
+    site.run("SELECT spamcheck.delete_spam(3); SELECT * FROM spamcheck.health()");
+    let all = "SELECT string_agg(DISTINCT role::text, ' ') FROM ran";
+    assert_eq!(ask(&mut client, all), owner);
+}
