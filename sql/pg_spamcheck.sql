@@ -382,10 +382,10 @@ CREATE INDEX lookup_trackback ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) 'queued'::text AND kind OPERATOR(pg_catalog.=) ANY (ARRAY['trackback_ip'::text, 'trackback_link'::text]);
 CREATE INDEX lookup_expired ON spamcheck.lookup (next_at)
  WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['expired'::text, 'failed'::text]) AND _held
-   AND kind OPERATOR(pg_catalog.=) 'akismet'::text AND _answer IS NULL;
+   AND kind OPERATOR(pg_catalog.=) 'akismet'::text;
 CREATE INDEX lookup_row ON spamcheck.lookup (_protection, row_key);
 COMMENT ON INDEX spamcheck.lookup_row IS 'For finding the lookups of a row that is edited';
-COMMENT ON INDEX spamcheck.lookup_expired IS 'For finding rows that are held for an answer that nobody has given';
+COMMENT ON INDEX spamcheck.lookup_expired IS 'For finding rows that are held by lookups that were given up';
 COMMENT ON INDEX spamcheck.lookup_next_at IS 'For finding what is due at Akismet';
 COMMENT ON INDEX spamcheck.lookup_trackback IS 'For finding the names and pages that are due';
 COMMENT ON CONSTRAINT lookup_state ON spamcheck.lookup IS 'The states of a lookup; done ones are deleted';
@@ -904,7 +904,7 @@ COMMENT ON COLUMN spamcheck.stat_table.moderated IS 'Those that were moderated';
 COMMENT ON COLUMN spamcheck.stat_table.suppressed IS 'Those that became spam';
 COMMENT ON COLUMN spamcheck.stat_table.rejected IS 'Those that were refused';
 COMMENT ON COLUMN spamcheck.stat_table.reversed IS 'Those that moderators gave back';
-COMMENT ON COLUMN spamcheck.stat_table.waiting IS 'Those that are moderated and nobody has decided about';
+COMMENT ON COLUMN spamcheck.stat_table.waiting IS 'Those that are moderated and nobody has decided about, also where a plain DELETE has taken the row since';
 COMMENT ON COLUMN spamcheck.stat_table.lookups IS 'Lookups that wait, or failed';
 COMMENT ON COLUMN spamcheck.stat_table.latest IS 'When the last one was logged';
 

@@ -147,7 +147,7 @@ COMMENT ON COLUMN spamcheck.stat_table.moderated IS 'Those that were moderated';
 COMMENT ON COLUMN spamcheck.stat_table.suppressed IS 'Those that became spam';
 COMMENT ON COLUMN spamcheck.stat_table.rejected IS 'Those that were refused';
 COMMENT ON COLUMN spamcheck.stat_table.reversed IS 'Those that moderators gave back';
-COMMENT ON COLUMN spamcheck.stat_table.waiting IS 'Those that are moderated and nobody has decided about';
+COMMENT ON COLUMN spamcheck.stat_table.waiting IS 'Those that are moderated and nobody has decided about, also where a plain DELETE has taken the row since';
 COMMENT ON COLUMN spamcheck.stat_table.lookups IS 'Lookups that wait, or failed';
 COMMENT ON COLUMN spamcheck.stat_table.latest IS 'When the last one was logged';
 

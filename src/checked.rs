@@ -40,7 +40,7 @@ const KEEP: &str =
               WHERE l.kind = 'akismet' AND l.row_key IS NOT NULL
                 AND (SELECT k.protection FROM spamcheck._checked k
                       WHERE k.protection = l._protection AND k.row_key = l.row_key AND k.checked_at > l.created_at
-                        AND k.fingerprint <> l._fingerprint AND l.reason IS DISTINCT FROM 'edit' LIMIT 1) IS NULL
+                        AND k.fingerprint <> l._fingerprint LIMIT 1) IS NULL
                 AND (SELECT y.id FROM spamcheck.lookup y
                       WHERE y._protection = l._protection AND y.row_key = l.row_key AND y.kind = 'akismet' AND y.id - l.id > 0 LIMIT 1) IS NULL)
          INSERT INTO spamcheck._checked AS c (protection, row_key, result, guid, submission, fingerprint, status, former, total)

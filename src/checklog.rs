@@ -330,7 +330,8 @@ pub fn keeps_back(protection: i32, row_key: &Json) -> bool {
     spi::text_now(
         "SELECT convert_to('yes', 'UTF8') FROM spamcheck.spam_checklog l
           WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
-            AND l.outcome IN ('moderated', 'suppressed') AND NOT l.reversed LIMIT 1",
+            AND coalesce(CASE WHEN l.outcome = 'error' THEN l.detail ->> 'decided' END, l.outcome) IN ('moderated', 'challenged', 'suppressed')
+            AND NOT l.reversed LIMIT 1",
         &[Arg::Int(protection), Arg::Text(&row_key.to_string())],
     )
     .is_some()

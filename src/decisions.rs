@@ -140,12 +140,12 @@ fn applies_what_was_decided() -> bool {
 /// changes say nothing about spam.
 fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, row_key: &Json) {
     let status = &protection.status;
-    // Where spam rows wait like moderated ones, the status does not tell the two apart.
-    let (was_moderate, is_moderate) = (status.is_moderate(old), status.is_moderate(new));
-    let (was_spam, is_spam) = (status.is_spam(old), status.is_spam(new));
-    let spam = is_spam && !is_moderate && !was_spam;
-    let straight = was_spam && !is_spam || was_moderate && !is_moderate && !is_spam;
-    let by_way = !(was_spam || was_moderate || is_spam || is_moderate);
+    let is_kept_back = |row| status.is_spam(row) || status.is_moderate(row);
+    let (was_kept, is_kept) = (is_kept_back(old), is_kept_back(new));
+    let was_spam = status.tells_spam(old);
+    let spam = status.tells_spam(new) && !was_spam;
+    let straight = was_kept && !is_kept;
+    let by_way = !was_kept && !is_kept;
     if !(spam || straight || by_way) {
         return;
     }
@@ -161,9 +161,17 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
         return;
     }
     let known = findings::latest_of(protection.id, row_key);
-    let ham = straight || by_way && known.iter().any(Finding::stands);
+    // The last text of the row need not be the one for which it is kept back.
+    let standing = if spam || known.is_empty() {
+        Vec::new()
+    } else {
+        findings::of_row(protection.id, row_key).into_iter().filter(Finding::stands).collect()
+    };
+    // What was only logged has never kept the row from anybody.
+    let kept_back = |one: &Finding| one.outcome().is_some_and(|outcome| status.writes(outcome));
+    let ham = straight || by_way && standing.iter().any(kept_back);
     if ham {
-        let own = known.iter().filter_map(|one| one.former.clone());
+        let own = standing.iter().filter_map(|one| one.former.clone());
         let own: Vec<Json> =
             own.chain(lookups::status_before_hold(protection.id, row_key)).collect();
         if !status.lets_go(old, new, &own, straight) {
@@ -177,8 +185,11 @@ fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, 
     }
     // Moderated rows that are released say nothing to Akismet, unless it had called them spam.
     let told = spam
-        || was_spam && !was_moderate
-        || known.iter().any(|one| one.check_name == "akismet" || one.is("suppressed"));
+        || was_spam
+        || known
+            .iter()
+            .chain(&standing)
+            .any(|one| one.check_name == "akismet" || one.is("suppressed"));
     let told = akismet && told;
     if !(spam || told) {
         return;

@@ -76,8 +76,9 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
     let mut parameters = Vec::with_capacity(key.len());
     for (n, column) in key.iter().enumerate() {
         let (text, whole) = match part(key, row_key, &column.name)? {
-            Json::Null => return None,
+            // JSON has a null of its own.
             text if is_json(&column.type_name) => (text.to_string(), false),
+            Json::Null => return None,
             Json::String(text) => (text.clone(), false),
             part @ (Json::Array(_) | Json::Object(_)) => (part.to_string(), true),
             part => (part.to_string(), false),
@@ -97,7 +98,8 @@ pub fn condition(key: &[KeyColumn], row_key: &Json) -> Option<(String, Vec<Strin
     Some((conditions.join(" AND "), parameters))
 }
 
-/// Whether a column's values are JSON themselves: `"s"` is another one than the text s.
+/// Whether the values of a key's column are JSON themselves: `"s"` is another one than the text s. A domain over jsonb
+/// is described as jsonb.
 pub fn is_json(type_name: &str) -> bool {
     type_name == "jsonb"
 }

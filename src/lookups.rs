@@ -11,8 +11,10 @@ mod together;
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::LookupKind;
+use spamcheck_engine::policy::Mode;
+use spamcheck_engine::verdict::Verdict;
 
 use crate::calls;
 use crate::checked;
@@ -30,8 +32,7 @@ pub use expired::{Unheld, expire, held_in_vain, held_untold, let_go, next_to_exp
 pub use of_table::{drop_all, drop_column, put_under, rename_column};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
 pub use together::{
-    News, current, drop_others, has_younger, hold, lock_holding, lock_others, pass, release,
-    tell_others,
+    News, current, drop_others, hold, lock_holding, lock_others, pass, release, tell_others,
 };
 
 /// Why nothing can be looked up about a row that nobody could find again.
@@ -164,6 +165,7 @@ pub fn entries(
     edited: bool,
 ) -> Vec<Json> {
     let (fingerprint, status) = (fingerprints(protection, row), status(protection, row));
+    let enforced = protection.policy.settings.mode == Mode::Enforce;
     let entry = |kind: LookupKind| {
         json!({
             "kind": kind.name(),
@@ -179,6 +181,8 @@ pub fn entries(
             "_former": pending.former,
             "_held": pending.held.has(kind),
             "_total": pending.judgement.total,
+            // What still holds an edited row goes on holding it, unless the row itself is moderated by now.
+            "may_hold": !enforced || pending.judgement.verdict == Verdict::Ham,
         })
     };
     pending.judgement.lookups.kinds().map(entry).collect()
@@ -196,15 +200,40 @@ pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
     Some(Json::Object(values.collect()))
 }
 
-const ENQUEUE: &str =
-    "INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
+/// What was asked about former rows that had the keys of the rows `given`, which were just inserted, is moot. Each is
+/// looked for by itself (OFFSET 0): a join that was planned for an empty queue reads all of a long one.
+macro_rules! forget_former {
+    () => {
+        "DELETE FROM spamcheck.lookup l WHERE l.id = ANY (ARRAY(
+             SELECT o.id FROM given r
+              CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
+                                   WHERE f._protection = r._protection AND f.row_key = r.row_key
+                                     AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o
+              WHERE r.reason IS NULL))"
+    };
+}
+
+const FORGET_FORMER: &str = concat!(
+    "WITH given AS MATERIALIZED (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(row_key jsonb, _protection integer, reason text)) ",
+    forget_former!()
+);
+const ENQUEUE: &str = concat!(
+    "WITH given AS MATERIALIZED (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
+                      submission_id bigint, _protection integer, _fingerprint jsonb, _status jsonb,
+                      _former jsonb, _held boolean, _total real)),
+         former AS (",
+    forget_former!(),
+    ")
+         INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
                                        _protection, _fingerprint, _status, _former, _held, _total)
          SELECT r.kind, r.relation, r.row_key, r.policy, r.reason, r.submission, r.submission_id,
                 r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._held, r._total
-           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-             AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
-                  submission_id bigint, _protection integer, _fingerprint jsonb, _status jsonb,
-                  _former jsonb, _held boolean, _total real)";
+           FROM given r"
+);
 const SUPERSEDE: &str =
     "WITH edited AS (
              SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
@@ -213,14 +242,25 @@ const SUPERSEDE: &str =
              DELETE FROM spamcheck.lookup l USING edited e
               WHERE l._protection = e._protection AND l.row_key = e.row_key
                 AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
-             RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held)
+             RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held,
+                       CASE WHEN l._told THEN l.submission_id END AS told)
          SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
+
+/// Rows were inserted about which nothing is asked: what is still out about former rows of their keys says nothing of
+/// them.
+pub fn forget_former(rows: &[(i32, Json)]) {
+    let rows =
+        rows.iter().map(|(protection, key)| json!({ "row_key": key, "_protection": protection }));
+    let rows = rows.collect::<Json>().to_string();
+    rights::as_extension_by_index(|| spi::write_json(FORGET_FORMER, &rows));
+}
+
 /// Queues lookups, as [`entries`] gives them.
 pub fn enqueue(mut entries: Vec<Json>) {
     if entries.iter().any(|e| e["kind"] != LookupKind::Akismet.name()) {
         calls::trackbacks_queued();
     }
-    rights::as_extension(|| {
+    rights::as_extension_by_index(|| {
         if entries.iter().any(|e| e["reason"] == "edit") {
             supersede(&mut entries);
         }
@@ -229,7 +269,8 @@ pub fn enqueue(mut entries: Vec<Json>) {
 }
 
 /// An edited row is asked about anew, and the question that was out before is moot. If the row was only
-/// held for that one, its own status is the one it had before the hold.
+/// held for that one, its own status is the one it had before the hold, and it is held for the new one, also where the
+/// policy has ceased to hold rows.
 fn supersede(entries: &mut [Json]) {
     let edited: Vec<&Json> = entries.iter().filter(|e| e["reason"] == "edit").collect();
     let text = spi::write_json(SUPERSEDE, &json!(edited).to_string());
@@ -239,12 +280,32 @@ fn supersede(entries: &mut [Json]) {
             m["_held"] == true
                 && m["_protection"] == entry["_protection"]
                 && m["row_key"] == entry["row_key"]
-                && m["_status"] == entry["_former"]
+                && agree(&m["_status"], &entry["_former"])
         });
-        if let Some(held) = held {
-            entry["_former"] = held["_former"].clone();
+        let Some(held) = held else { continue };
+        let own = entry["_former"].as_object().into_iter().flatten();
+        let mut former: Map<String, Json> = own.map(|(n, v)| (n.clone(), v.clone())).collect();
+        let before = held["_former"].as_object().into_iter().flatten();
+        former.extend(before.map(|(n, v)| (n.clone(), v.clone())));
+        entry["_former"] =
+            if held["_former"].is_null() { Json::Null } else { Json::Object(former) };
+        if entry["may_hold"] == true {
+            entry["_held"] = true.into();
+        }
+        // Moderators were told of the row, and it waits for them no longer if the answer releases it.
+        if entry["submission_id"].is_null() {
+            entry["submission_id"] = held["told"].clone();
         }
     }
+}
+
+/// Whether two statuses that were noted have the same in the columns that both name: the mapping may have changed
+/// between them.
+fn agree(one: &Json, other: &Json) -> bool {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else {
+        return one == other;
+    };
+    one.iter().all(|(name, value)| other.get(name).is_none_or(|other| other == value))
 }
 
 /// What one statement has given other keys so far: a statement that shifts keys passes through states in
@@ -269,12 +330,12 @@ pub fn status_before_hold(protection: i32, row_key: &Json) -> Option<Json> {
     })
 }
 
-/// A human decided about a row: nobody needs an answer about it any more. What Akismet is still to be told
-/// stays.
-pub fn decided(protection: i32, row_key: &Json, moved: &Moved) {
+/// A human decided about a row: nobody needs an answer about it any more; whether one was awaited. What Akismet is
+/// still to be told stays.
+pub fn decided(protection: i32, row_key: &Json, moved: &Moved) -> bool {
     let key = row_key.to_string();
     let others = ids(&moved.lookups, &key);
-    rights::as_extension(|| {
+    let moot = rights::as_extension(|| {
         spi::write_returning(
             "DELETE FROM spamcheck.lookup l
               WHERE l._protection = $1 AND l.row_key = convert_from($2, 'UTF8')::jsonb
@@ -284,6 +345,7 @@ pub fn decided(protection: i32, row_key: &Json, moved: &Moved) {
             &[Arg::Int(protection), Arg::Text(&key), Arg::Text(&others)],
         )
     });
+    !moot.is_empty()
 }
 
 /// A row got another key: what waits for it, and what was logged about it, follows.

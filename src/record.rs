@@ -40,6 +40,9 @@ struct Written {
     entries: Vec<Json>,
     mail: Option<Json>,
     lookups: Vec<Json>,
+    /// The protection and key of a row that was inserted without a question: what is still asked about a former row of
+    /// that key is moot.
+    former: Option<(i32, Json)>,
     /// What Akismet has said already.
     checked: Option<Json>,
     /// Who is to get no mail any more, and the submission that it is for.
@@ -160,7 +163,10 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
         let waits = pending.former.as_ref().is_some_and(|f| protection.status.was_moderate(f));
         mail["again"] = waits.into();
     }
-    if entries.is_empty() && lookups.is_empty() && checked.is_none() {
+    // Those that are asked about see to that themselves.
+    let forgets = !edited && lookups.is_empty() && protection.policy.looks_up();
+    let former = row_key.filter(|_| forgets).map(|key| (protection.id, key));
+    if entries.is_empty() && lookups.is_empty() && checked.is_none() && former.is_none() {
         return;
     }
     let unsubscribe = Subscription::to_end(&protection, row, pending.judgement.verdict)
@@ -168,7 +174,7 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     let texts = lookups.iter().chain(&checked).map(|entry| text_bytes(&entry["submission"]));
     let bytes = entries.iter().map(checklog::bytes).sum::<usize>() + texts.sum::<usize>();
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Written { entries, mail, lookups, checked, unsubscribe, bytes });
+        all.push(Written { entries, mail, lookups, former, checked, unsubscribe, bytes });
         let (count, bytes) = all.here().fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
     });
@@ -206,12 +212,14 @@ fn flush() {
     let mut entries = Vec::new();
     let mut mails = Vec::new();
     let mut queue = Vec::new();
+    let mut former = Vec::new();
     let mut answers = Vec::new();
     let mut unsubscribe = Vec::new();
     for one in gathered {
         entries.extend(one.entries);
         mails.extend(one.mail);
         queue.extend(one.lookups);
+        former.extend(one.former);
         answers.extend(one.checked);
         unsubscribe.extend(one.unsubscribe);
     }
@@ -220,6 +228,9 @@ fn flush() {
     }
     if !mails.is_empty() {
         mail::queue(mails);
+    }
+    if !former.is_empty() {
+        lookups::forget_former(&former);
     }
     if !queue.is_empty() {
         lookups::enqueue(queue);

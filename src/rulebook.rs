@@ -274,6 +274,8 @@ fn is_copy(id: i32, relation: pg_sys::Oid, described: &Described) -> bool {
 
 /// Why a check set like this would fail on every submission; None: it would not.
 pub fn failure_of(setting: CheckSetting) -> Option<String> {
+    crate::calls::register();
+    drop_stale();
     let settings: PolicySettings =
         serde_json::from_value(serde_json::json!({ "name": "" })).ok()?;
     let policy = rights::as_extension(|| Policy::compile(settings, vec![setting], &mut Lists));

@@ -5,11 +5,12 @@
 //! transaction, and what belongs to a rolled-back subtransaction goes with it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use pgrx::pg_sys::{self, SubTransactionId};
 use spamcheck_engine::Lookups;
-use spamcheck_engine::verdict::Judgement;
+use spamcheck_engine::policy::Mode;
+use spamcheck_engine::verdict::{Judgement, Verdict};
 
 use crate::nesting;
 
@@ -29,6 +30,15 @@ pub struct Pending {
     pub asked: Option<crate::wait::Asked>,
 }
 
+impl Pending {
+    fn keeps_back_unseen(&self) -> bool {
+        self.judgement.verdict > Verdict::Ham
+            && self.protection.remembers
+            && self.protection.policy.settings.mode == Mode::Enforce
+            && !self.protection.status.tells_all()
+    }
+}
+
 struct Judged {
     protection: i32,
     depth: Depth,
@@ -43,7 +53,7 @@ struct Stored {
 }
 
 /// Where a row is stored: its table (a partition) and its place in it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Address {
     /// OID of the table.
     pub table: pg_sys::Oid,
@@ -74,6 +84,8 @@ thread_local! {
     static ANY: Cell<bool> = const { Cell::new(false) };
     static JUDGED: RefCell<Vec<Judged>> = const { RefCell::new(Vec::new()) };
     static STORED: RefCell<VecDeque<Stored>> = const { RefCell::new(VecDeque::new()) };
+    /// Those rows that are kept back, though their status does not say so.
+    static KEPT_BACK: RefCell<HashSet<Address>> = RefCell::new(HashSet::new());
     static MOVE: Cell<Option<Move>> = const { Cell::new(None) };
 }
 
@@ -115,6 +127,9 @@ pub fn stored(protection: i32, address: Address) -> bool {
         Some(all.remove(at))
     });
     let Some(judged) = judged else { return false };
+    if judged.pending.keeps_back_unseen() {
+        KEPT_BACK.with_borrow_mut(|all| all.insert(address));
+    }
     let stored = Stored { address, subtransaction: current(), pending: judged.pending };
     STORED.with_borrow_mut(|all| all.push_back(stored));
     true
@@ -122,12 +137,18 @@ pub fn stored(protection: i32, address: Address) -> bool {
 
 /// Takes what is to be written about the row at `address`.
 pub fn take(address: Address) -> Option<Pending> {
+    KEPT_BACK.with_borrow_mut(|all| all.remove(&address));
     let stored = STORED.with_borrow_mut(|all| {
         let at = all.iter().position(|s| s.address == address)?;
         all.remove(at)
     });
     settle_any();
     stored.map(|s| s.pending)
+}
+
+/// Whether the row at `address` is kept back, though its status does not say so; told until the log does.
+pub fn keeps_back(address: Address) -> bool {
+    KEPT_BACK.with_borrow(|all| all.contains(&address))
 }
 
 /// Whether rows of this subtransaction wait for their AFTER trigger.
@@ -169,6 +190,7 @@ fn forget_move() {
 /// The transaction is over.
 pub fn clear() {
     MOVE.set(None);
+    KEPT_BACK.with_borrow_mut(HashSet::clear);
     if ANY.get() {
         JUDGED.with_borrow_mut(Vec::clear);
         STORED.with_borrow_mut(VecDeque::clear);

@@ -32,9 +32,10 @@ impl Surroundings for Around<'_> {
     fn is_member_of(&self, role: &str) -> Result<bool, String> {
         let name = row::to_server(role);
         // SAFETY: look-ups by name and OID; a role that is missing gives InvalidOid. A superuser is not
-        // a member of every role here: whoever loads data as one wants it judged.
+        // a member of every role here: whoever loads data as one wants it judged. SET ROLE counts; whose function
+        // it is that inserts, SECURITY DEFINER, says nothing of who is there.
         unsafe {
-            let (oid, user) = (pg_sys::get_role_oid(name.as_ptr(), true), pg_sys::GetUserId());
+            let (oid, user) = (pg_sys::get_role_oid(name.as_ptr(), true), pg_sys::GetOuterUserId());
             Ok(oid != pg_sys::Oid::INVALID && pg_sys::is_member_of_role_nosuper(user, oid))
         }
     }

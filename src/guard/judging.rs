@@ -87,13 +87,18 @@ pub fn judge(
         challenge = captcha.challenge(&judgement);
     }
     let held = held(protection, &judgement);
-    let own = if trigger.event == Event::Update && !held.any() && policy.may_hold() {
+    // A trial writes no row: what holds it is left to the answer.
+    let enforced = policy.settings.mode == Mode::Enforce;
+    let own = if trigger.event == Event::Update && enforced && !held.any() && policy.may_hold() {
         decisions::held_no_longer(protection, trigger)
     } else {
         None
     };
     let nothing = judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none();
-    if nothing && (idle.is_some() || !told) && own.is_none() {
+    // Another row may have had the key, and be asked about still.
+    let may_follow =
+        trigger.event == Event::Insert && policy.looks_up() && !protection.key.is_empty();
+    if nothing && (idle.is_some() || !told) && own.is_none() && !may_follow {
         return Decision::Pass(trigger.unchanged());
     }
     let claim = around.claim.take();

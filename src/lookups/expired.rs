@@ -58,19 +58,18 @@ fn policies(patience: &[Patience]) -> String {
     patience.iter().map(one).collect::<serde_json::Value>().to_string()
 }
 
-/// The lookups that hold a row for an answer which will not come; word by word the condition of the index
-/// lookup_expired.
+/// The lookups that hold a row and were given up; word by word the condition of the index lookup_expired.
 macro_rules! given_up_and_held {
     () => {
-        "l.state = ANY (ARRAY['expired', 'failed']) AND l._held AND l.kind = 'akismet' AND l._answer IS NULL"
+        "l.state = ANY (ARRAY['expired', 'failed']) AND l._held AND l.kind = 'akismet'"
     };
 }
 
-/// Those whose policy accepts what nobody has answered.
+/// Those whose policy accepts what nobody has answered: an answer that is there, and could not be written, counts.
 macro_rules! in_vain {
     () => {
         concat!("FROM spamcheck.lookup l
-          WHERE ", given_up_and_held!(), "
+          WHERE ", given_up_and_held!(), " AND l._answer IS NULL
             AND l.policy IN (SELECT s.policy FROM spamcheck.check_setting s
                               WHERE s.check_name = 'akismet' AND coalesce(s.options ->> 'on_failure', 'accept') = 'accept')")
     };

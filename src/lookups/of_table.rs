@@ -2,6 +2,8 @@
 //! another policy, or is protected no more. Owns the sentences that say how many they are; each row's own are the
 //! other files'.
 
+use spamcheck_engine::LookupKind;
+
 use crate::spi::{self, Arg};
 use crate::{key, report, rights, rulebook};
 
@@ -44,17 +46,34 @@ pub fn drop_all(protection: i32, table: &str) {
 /// A table has this policy now: it says whether its lookups are made, and what follows from the answers.
 pub fn put_under(protection: i32, policy: &str, table: &str) {
     let moved = rights::as_extension(|| {
-        spi::write(
+        spi::write_returning(
             "UPDATE spamcheck.lookup l SET policy = convert_from($2, 'UTF8')
-              WHERE l._protection = $1 AND l.policy <> convert_from($2, 'UTF8')",
+              WHERE l._protection = $1 AND l.policy <> convert_from($2, 'UTF8')
+             RETURNING convert_to(l.kind, 'UTF8')",
             &[Arg::Int(protection), Arg::Text(policy)],
         )
     });
-    let asks = || rulebook::policy(policy).is_some_and(|policy| policy.akismet().is_some());
-    if moved > 0 && !asks() {
-        let lookups = in_words(moved as i64);
-        report::notice(&format!(
-            "{lookups} of table {table} will wait until policy \"{policy}\" asks Akismet, or its give_up_after is over"
-        ));
+    if moved.is_empty() {
+        return;
+    }
+    let compiled = rulebook::policy(policy);
+    // What Akismet is told goes with what it is asked.
+    let kind_of = |kind: &str| LookupKind::from_name(kind).unwrap_or(LookupKind::Akismet);
+    for kind in LookupKind::ALL.iter().copied() {
+        let count = moved.iter().flatten().filter(|moved| kind_of(moved) == kind).count() as i64;
+        let asks = compiled.as_ref().is_some_and(|policy| match kind {
+            LookupKind::Akismet => policy.akismet().is_some(),
+            kind => policy.lookup(kind).is_some(),
+        });
+        if count > 0 && !asks {
+            let lookups = in_words(count);
+            let until = match kind {
+                LookupKind::Akismet => "asks Akismet, or its give_up_after is over".to_owned(),
+                kind => format!("enables check {}", kind.name()),
+            };
+            report::notice(&format!(
+                "{lookups} of table {table} will wait until policy \"{policy}\" {until}"
+            ));
+        }
     }
 }

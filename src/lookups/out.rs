@@ -121,15 +121,15 @@ pub fn postpone(all: &[Postponed]) {
     rights::as_extension(|| spi::write_json(POSTPONE, &Json::Array(rows).to_string()));
 }
 
-/// The row that a lookup is about was edited, and nobody has asked about that: it does now, as an edit. What
-/// holds the row still holds it.
+/// The row that a lookup is about was edited, and nobody has asked about that: it does now, as an edit, which is a
+/// question as new as any. What holds the row still holds it.
 pub fn ask_anew(id: i64, submission: &Json, fingerprint: &Json, held: bool) {
     let anew =
         json!({ "id": id, "submission": submission, "fingerprint": fingerprint, "held": held });
     rights::as_extension(|| {
         spi::write_json(
             "UPDATE spamcheck.lookup l
-                SET state = 'queued', reason = 'edit', attempts = 0, next_at = clock_timestamp(), last_error = NULL,
+                SET state = 'queued', reason = 'edit', attempts = 0, created_at = clock_timestamp(), next_at = clock_timestamp(), last_error = NULL,
                     _answer = NULL, submission = r.submission, _fingerprint = r.fingerprint, _held = r.held
                FROM jsonb_to_record(convert_from($1, 'UTF8')::jsonb)
                       AS r(id bigint, submission jsonb, fingerprint jsonb, held boolean)

@@ -52,19 +52,6 @@ pub fn current(id: i64) -> Option<Current> {
     })
 }
 
-/// Whether a later lookup asks the same about what is by now the row with that key.
-pub fn has_younger(id: i64) -> bool {
-    let found = rights::as_extension_by_index(|| {
-        spi::text_now(
-            "SELECT convert_to('yes', 'UTF8') FROM spamcheck.lookup l JOIN spamcheck.lookup o
-                 ON o._protection = l._protection AND o.row_key = l.row_key AND o.kind = l.kind AND o.id - l.id > 0
-              WHERE l.id = $1 LIMIT 1",
-            &[Arg::Big(id)],
-        )
-    });
-    found.is_some()
-}
-
 /// Locks the other lookups of a row, before anything is done about it: who waits for them while holding
 /// this one would deadlock with who deletes them all. False: somebody else has one of them.
 pub fn lock_others(id: i64) -> bool {
@@ -82,8 +69,7 @@ pub fn lock_others(id: i64) -> bool {
     !locked.is_empty()
 }
 
-/// The lookup holds its row no longer; whether another one does. One that has a younger one of its kind does not:
-/// it was asked about a former row of that key, or a former text, and leaves the row alone.
+/// The lookup holds its row no longer; whether another one does.
 pub fn pass(id: i64) -> bool {
     let held = rights::as_extension(|| {
         spi::write_returning(
@@ -91,8 +77,6 @@ pub fn pass(id: i64) -> bool {
                  UPDATE spamcheck.lookup l SET _held = false WHERE l.id = $1 RETURNING l.id, l._protection, l.row_key)
              SELECT convert_to('held', 'UTF8') FROM spamcheck.lookup o, passed p
               WHERE o._protection = p._protection AND o.row_key = p.row_key AND o.id <> p.id AND o._held
-                AND NOT EXISTS (SELECT FROM spamcheck.lookup y
-                                 WHERE y._protection = o._protection AND y.row_key = o.row_key AND y.kind = o.kind AND y.id > o.id)
               LIMIT 1",
             &[Arg::Big(id)],
         )

@@ -43,7 +43,7 @@ pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
             ),
         ),
     };
-    let told = held.is_spam && !held.is_moderate || concerns_akismet(&latest);
+    let told = held.told_spam || concerns_akismet(&latest);
     released(&place, &held, &latest, told, Answer::new("done", message).with("row", word))
 }
 
@@ -51,6 +51,13 @@ pub fn approve(relation: pg_sys::Oid, key: &str) -> Answer {
 /// could note it, while triggers were off or in a restore.
 fn note(place: &Place, held: &Held, latest: &[Finding]) -> Answer {
     let stand = latest.iter().any(Finding::stands) && findings::describe(latest, &held.submission);
+    // What a person has seen and let pass is decided, whatever is said of it later.
+    if !stand && place.decided(&held.row_key) {
+        let message = "The row is neither moderated nor spam, and stays as it is: no answer about it is awaited any more.";
+        return Answer::new("done", message)
+            .about(&place.relation(), Some(&held.row_key))
+            .with("row", "unchanged");
+    }
     if !stand {
         let message = "The row is neither moderated nor spam; nothing was changed.";
         return Answer::already(latest, message)

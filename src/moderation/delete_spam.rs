@@ -4,7 +4,7 @@
 use super::answer::{Answer, Said};
 use super::findings::{self, Finding};
 use super::held::{self, Found, Held};
-use super::place::Place;
+use super::place::{Absent, Place};
 
 /// Deletes the row that a log entry is about.
 pub fn delete_spam(log_id: i64) -> Answer {
@@ -20,10 +20,21 @@ pub fn delete_spam(log_id: i64) -> Answer {
     if let Some(answer) = decided(&findings, held.as_ref()) {
         return answer;
     }
-    findings::mark_deleted(named.submission_id);
+    let noted = findings.first().is_some_and(|one| one.decision.as_deref() == Some("spam"));
     let place = match place {
         Ok(place) => place,
+        Err(why) if noted => {
+            let message = format!("Somebody has called it spam. {}", why.message());
+            return Answer::already(&findings, message)
+                .about(&named.relation, named.row_key.as_ref())
+                .with("row", why.row());
+        }
         Err(why) => {
+            // A row that was left as it is may be found yet.
+            match why {
+                Absent::Gone(_) => findings::mark_deleted(named.submission_id),
+                Absent::Unprotected(_) => findings::confirm(named.submission_id),
+            }
             return Answer::new(
                 "done",
                 format!("The log notes that it is spam. {}", why.message()),
@@ -32,6 +43,18 @@ pub fn delete_spam(log_id: i64) -> Answer {
             .with("row", why.row());
         }
     };
+    let lost = named.row_key.as_ref().is_some_and(|key| held.is_none() && !place.has_key(key));
+    if lost && noted {
+        let message = "Somebody has called it spam. The table has another primary key since, by which the row could not be found.";
+        return Answer::already(&findings, message)
+            .about(&place.relation(), named.row_key.as_ref())
+            .with("row", "unchanged");
+    }
+    if lost {
+        findings::confirm(named.submission_id);
+    } else {
+        findings::mark_deleted(named.submission_id);
+    }
     let row_key = held.as_ref().map(|held| &held.row_key).or(named.row_key.as_ref());
     let (word, message) = match (&held, row_key) {
         (Some(held), _) => {
@@ -41,6 +64,10 @@ pub fn delete_spam(log_id: i64) -> Answer {
         (None, Some(_)) if replaced => (
             "gone",
             "The row that was found is gone already: the one that has its key now says something else, and was left as it is. The log notes that the other was spam.",
+        ),
+        (None, Some(_)) if lost => (
+            "unchanged",
+            "The table has another primary key since, by which the row could not be found; the log notes that it is spam.",
         ),
         (None, Some(_)) => ("gone", "The row is gone already; the log notes that it was spam."),
         (None, None) if !findings::were_rejected(&findings) => (

@@ -86,6 +86,15 @@ impl Finding {
         self.outcome == outcome
     }
 
+    /// What became of the submission; None: it makes no sense. A check that failed says itself what the policy made
+    /// of that.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match Outcome::from_name(&self.outcome)? {
+            Outcome::Error => Outcome::from_name(self.detail.as_ref()?["decided"].as_str()?),
+            other => Some(other),
+        }
+    }
+
     /// Whether a submission is the one that it is about, as far as the log tells.
     pub fn describes(&self, submission: &Json) -> bool {
         let same =
@@ -123,7 +132,8 @@ impl Finding {
 
     /// Whether it keeps its row from being seen.
     pub fn stands(&self) -> bool {
-        !self.reversed && ["suppressed", "moderated", "challenged"].iter().any(|o| self.is(o))
+        let kept_back = [Outcome::Suppressed, Outcome::Moderated, Outcome::Challenged];
+        !self.reversed && self.outcome().is_some_and(|outcome| kept_back.contains(&outcome))
     }
 }
 
@@ -223,7 +233,7 @@ pub fn reverse_row(protection: i32, row_key: &Json) {
 }
 
 /// Findings stand, and their row is spam.
-fn confirm(submission_id: i64) {
+pub fn confirm(submission_id: i64) {
     rights::as_extension(|| {
         spi::write_returning(
             "UPDATE spamcheck.spam_checklog l

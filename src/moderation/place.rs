@@ -143,10 +143,11 @@ impl Place {
         })
     }
 
-    /// Somebody decided about a row: nobody needs an answer about it, and no later one may override it.
-    pub fn decided(&self, row_key: &Json) {
+    /// Somebody decided about a row: nobody needs an answer about it, and no later one may override it. Whether one
+    /// was awaited.
+    pub fn decided(&self, row_key: &Json) -> bool {
         checked::decided(self.id(), row_key);
-        lookups::decided(self.id(), row_key, &Moved::default());
+        lookups::decided(self.id(), row_key, &Moved::default())
     }
 
     /// A row's key as a moderator gives it: the value of the primary key, or a JSON object of its columns.
@@ -165,7 +166,9 @@ impl Place {
         }
         if let Ok(Json::Object(given)) = serde_json::from_str(key)
             && given.len() == columns.len()
-            && columns.iter().all(|column| given.get(*column).is_some_and(|value| !value.is_null()))
+            && self.described.key.iter().all(|(column, type_name, _)| {
+                given.get(column).is_some_and(|value| key::is_json(type_name) || !value.is_null())
+            })
         {
             self.refuse_several(&given);
             return Json::Object(given);

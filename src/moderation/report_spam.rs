@@ -23,7 +23,7 @@ pub fn report_spam(relation: pg_sys::Oid, key: &str) -> Answer {
     let same = findings::describe(&latest, &held.submission);
     let reported =
         same && latest.iter().any(|one| !one.reversed && stands(one.decision.as_deref()));
-    let was_spam = held.is_spam && !held.is_moderate && !latest.iter().any(|one| one.reversed);
+    let was_spam = held.told_spam && !latest.iter().any(|one| one.reversed);
     // A row that has no status is spam in the log alone.
     let keeps = held.protection.status.spam.as_ref().is_none_or(Vec::is_empty);
     if reported && (held.is_spam || keeps) {

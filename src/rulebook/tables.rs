@@ -116,7 +116,7 @@ pub fn describe(id: i32) -> Option<Described> {
            JOIN pg_class c ON c.oid = r.relation
            JOIN pg_namespace n ON n.oid = c.relnamespace
            LEFT JOIN LATERAL (
-               SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, -1),
+               SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(CASE oc.opcintype WHEN 'jsonb'::regtype THEN oc.opcintype ELSE a.atttypid END, -1),
                                 'OPERATOR(' || quote_ident(onsp.nspname) || '.' || o.oprname || ')')
                                 ORDER BY x.n) AS key
                  FROM (SELECT i.indkey, i.indclass, i.indnkeyatts FROM pg_index i

@@ -166,7 +166,7 @@ impl Outcomes {
             .partition(|said| said_later.contains(&said.lookup));
         let database = self.database;
         self.given_up |= postponed.iter().any(|p| p.state != "queued");
-        let (again, pause, locked) = transaction("settling verdicts", || {
+        let (again, given_up, pause, locked) = transaction("settling verdicts", || {
             let ids = answered.iter().map(|one| one.lookup.id);
             let ids = ids.chain(postponed.iter().map(|p| p.id)).chain(taken.iter().copied());
             let held = lookups::lock(&ids.collect::<Vec<_>>());
@@ -182,10 +182,12 @@ impl Outcomes {
             answered_later.extend(left.rest);
             (
                 left.again || !postponed.is_empty(),
+                left.given_up,
                 pause,
                 (answered_later, postponed_later, taken_later, said_later),
             )
         })?;
+        self.given_up |= given_up;
         let answered_later: Vec<Answered>;
         (answered_later, self.postponed, self.taken, self.said) = locked;
         self.answered = answered_later.into();

@@ -109,6 +109,8 @@ pub enum Settled {
 pub struct Left<A> {
     /// Whether something went back into the queue.
     pub again: bool,
+    /// Whether some answer will not be applied any more.
+    pub given_up: bool,
     /// Answers that are to be settled in another transaction.
     pub rest: Vec<A>,
     /// How long others are seen to before that.
@@ -164,7 +166,8 @@ pub fn settle<A: Into<Concluded> + About>(database: &Database, answered: Vec<A>)
     if rest.is_empty() {
         pause = Duration::ZERO;
     }
-    Left { again: again || !postponed.is_empty(), rest, pause }
+    let given_up = postponed.iter().any(|one| one.state != "queued");
+    Left { again: again || !postponed.is_empty(), given_up, rest, pause }
 }
 
 /// Which table an answer is about.
@@ -342,12 +345,10 @@ pub fn settle_one(one: &Concluded) -> Settled {
     if written.changed { Settled::Applied } else { Settled::Done }
 }
 
-/// Whether somebody is being asked, or was, about what is in the row now: the row that a lookup is about may be gone,
-/// and another one have its key.
+/// Whether Akismet was asked about what is in the row now.
 fn is_asked(lookup: &Claimed, now: &Anew) -> bool {
-    lookups::has_younger(lookup.id)
-        || lookup.kind == LookupKind::Akismet.name()
-            && checked::is_about(lookup.protection, &lookup.row_key, &now.fingerprint)
+    lookup.kind == LookupKind::Akismet.name()
+        && checked::is_about(lookup.protection, &lookup.row_key, &now.fingerprint)
 }
 
 /// Unsubscribes without waiting for long: the locks of the rows that were settled before are held meanwhile. A

@@ -97,6 +97,41 @@ fn an_answer_that_comes_after_all_ends_the_wait_for_a_person() {
 }
 
 #[test]
+fn an_edit_that_is_answered_ends_the_wait_for_a_person() {
+    let mut site = World::shared()
+        .site(r#"{"mode": "hold", "on_failure": "hold", "give_up_after": "1 second"}"#);
+    let failing = site.answer("", Reply::status(500));
+    let id = site.comment("fine, but nobody says so");
+    let waiting = "SELECT waiting FROM spamcheck.stat_table";
+    site.until(waiting, "1");
+    failing.off();
+    site.run("UPDATE comments SET body = 'edited, and still fine'");
+    site.until_all_answered();
+    assert_eq!(site.status(id), "approved");
+    assert_eq!(site.get(waiting), "0");
+}
+
+#[test]
+fn a_row_that_cannot_get_its_verdict_waits_for_a_person() {
+    let world = World::new(ClusterOptions::default());
+    let mut site = world.site(r#"{"mode": "hold", "on_failure": "hold"}"#);
+    site.run(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF NEW.status <> OLD.status THEN RAISE EXCEPTION 'out of order'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER fails BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION fails()",
+    );
+    site.comment("cannot be written");
+    let error = "SELECT count(*) FROM spamcheck.lookup WHERE last_error LIKE 'the verdict could not be written%'";
+    site.until(error, "1");
+    site.run("UPDATE spamcheck.lookup SET attempts = 19, next_at = now()");
+    site.until("SELECT state FROM spamcheck.lookup", "failed");
+    site.until("SELECT waiting FROM spamcheck.stat_table", "1");
+    assert_eq!(site.log(), ["akismet moderate moderated"]);
+    let why = "SELECT why LIKE '%verdict%out of order%' FROM spamcheck.spam_checklog";
+    assert_eq!(site.get(why), "true");
+}
+
+#[test]
 fn a_row_that_expired_as_an_attempt_failed_is_freed_and_a_retry_still_counts() {
     let world = World::new(ClusterOptions::default());
     let mut site = world.site(r#"{"mode": "hold"}"#);
@@ -264,8 +299,9 @@ fn a_policy_that_is_dropped_has_no_lookups_left_and_health_tells_of_those_that_a
     world.akismet.go_down();
     site.comment("waits");
     site.run("SELECT spamcheck.create_policy('another')");
+    let database = site.database.name().to_owned();
     let told = |statement: &str| {
-        let output = world.cluster.psql_output(site.database.name(), "postgres", statement);
+        let output = world.cluster.psql_output(&database, "postgres", statement);
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let notice = told("SELECT spamcheck.protect('comments', 'another')");
@@ -276,6 +312,21 @@ fn a_policy_that_is_dropped_has_no_lookups_left_and_health_tells_of_those_that_a
         "{notice}"
     );
     assert_eq!(told("SELECT spamcheck.drop_policy('default')"), "");
+    // Each kind waits for a check of its own.
+    site.run("UPDATE spamcheck.lookup SET kind = 'trackback_link'; SELECT spamcheck.create_policy('third')");
+    site.run("UPDATE spamcheck.check_setting SET enabled = true, options = '{\"blog\": \"https://b.example/\"}' WHERE policy = 'third' AND check_name = 'akismet'");
+    let notice = told("SELECT spamcheck.protect('comments', 'third')");
+    assert!(
+        notice.contains("will wait until policy \"third\" enables check trackback_link"),
+        "{notice}"
+    );
+    site.run("UPDATE spamcheck.check_setting SET enabled = true WHERE policy = 'another' AND check_name = 'trackback_link'");
+    let notice = told("SELECT spamcheck.protect('comments', 'another')");
+    assert!(!notice.contains("will wait"), "{notice}");
+    site.run(
+        "UPDATE spamcheck.check_setting SET enabled = false WHERE check_name = 'trackback_link'",
+    );
+    site.run("UPDATE spamcheck.lookup SET kind = 'akismet'");
     let health = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'lookups'";
     let told = site.get(health);
     let expected = "check akismet of policy \"another\", which is off";

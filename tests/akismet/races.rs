@@ -169,6 +169,56 @@ fn a_held_row_that_is_edited_meanwhile_gets_its_own_status_back() {
 }
 
 #[test]
+fn a_held_row_that_is_edited_after_the_policy_has_ceased_to_hold_is_released() {
+    let ceases = |setting: &str| {
+        format!(
+            "UPDATE spamcheck.check_setting SET options = options || '{{\"mode\": \"{setting}\"}}' WHERE check_name = 'akismet'"
+        )
+    };
+    for (n, change) in
+        [ceases("async"), ceases("wait"), "UPDATE spamcheck.policy SET mode = 'trial'".to_owned()]
+            .iter()
+            .enumerate()
+    {
+        let (first, then) = (format!("held first {n}"), format!("then edited {n}"));
+        let (mut site, id) = asked(r#"{"mode": "hold", "wait_ms": 100}"#, &first);
+        site.run(change);
+        site.run(&format!("UPDATE comments SET body = '{then}'"));
+        assert_eq!(site.status(id), "pending", "{change}");
+        Gate::shared().until_asked(&then);
+        answered(&mut site, &then, false);
+        assert_eq!(site.status(id), "approved", "{change}");
+    }
+}
+
+#[test]
+fn a_held_row_that_is_edited_under_another_mapping_gets_its_former_columns_back() {
+    let text = "held under the first mapping";
+    let mut site = Gate::shared().site(r#"{"mode": "hold"}"#);
+    site.run("ALTER TABLE comments ADD COLUMN shown text NOT NULL DEFAULT 'on'");
+    let id = site.comment(text);
+    Gate::shared().until_asked(text);
+    site.run(
+        r#"SELECT spamcheck.protect('comments', status => '{"column": "shown", "ham": "on", "moderate": "wait", "spam": "off"}');
+           UPDATE comments SET body = 'edited under the second mapping'"#,
+    );
+    assert_eq!(site.get("SELECT status || shown FROM comments"), "pendingwait");
+    Gate::shared().until_asked("edited under the second mapping");
+    answered(&mut site, "edited under the second mapping", false);
+    assert_eq!(site.get("SELECT status || shown FROM comments"), "approvedon", "{id}");
+}
+
+#[test]
+fn what_a_person_has_seen_and_let_pass_is_decided() {
+    let (mut site, id) = asked("{}", "seen by a moderator");
+    let approve = format!("SELECT spamcheck.approve('comments', '{id}') ->> 'status'");
+    assert_eq!(site.get(&approve), "done");
+    assert_eq!(site.get(&approve), "already");
+    answered(&mut site, "seen by a moderator", true);
+    assert_eq!(site.status(id), "approved");
+}
+
+#[test]
 fn an_edit_back_to_the_first_words_is_judged_once() {
     let (first, second) = ("the first words", "the second words");
     let (mut site, id) = asked("{}", first);
@@ -568,20 +618,84 @@ fn a_row_that_got_the_key_of_one_that_is_gone_is_asked_about_once() {
              INSERT INTO comments (id, author, ip, body) VALUES ({id}, 'Eve', '203.0.113.8', '{new}')"
         ));
         gate.until_asked(&new);
-        let settled = |site: &mut Site<'_>, left: &str| {
-            site.until("SELECT count(*) FROM spamcheck.lookup", left);
-        };
-        for (text, spam, left) in match former_first {
-            true => [(&former, true, "1"), (&new, false, "0")],
-            false => [(&new, false, "1"), (&former, true, "0")],
-        } {
+        let answers = [(&former, true), (&new, false)];
+        for (text, spam) in if former_first { answers } else { [answers[1], answers[0]] } {
             gate.say(text, spam);
-            settled(&mut site, left);
+            site.until(
+                &format!(
+                    "SELECT count(*) FROM spamcheck.lookup WHERE submission ->> 'body' = '{text}'"
+                ),
+                "0",
+            );
         }
         assert_eq!(gate.asked(&new), 1, "former first: {former_first}, {options}");
         assert_eq!(site.status(id), "approved");
         let known = "SELECT result || ' ' || (submission ->> 'body') FROM spamcheck._checked";
         assert_eq!(site.get(known), format!("ham {new}"));
+    }
+}
+
+#[test]
+fn a_late_answer_about_an_edit_of_a_row_that_is_gone_says_nothing_of_the_next_one() {
+    let gate = Gate::shared();
+    for (mode, asked_before) in [("hold", true), ("hold", false), ("async", true)] {
+        let text = |part: &str| format!("{part} of a row that goes, {mode} {asked_before}");
+        let [first, edit, next] = ["the first text", "the edit", "the next tenant"].map(text);
+        let (mut site, id) = asked(&format!(r#"{{"mode": "{mode}"}}"#), &first);
+        if asked_before {
+            answered(&mut site, &first, true);
+        }
+        site.run(&format!("UPDATE comments SET body = '{edit}'"));
+        gate.until_asked(&edit);
+        site.run(&format!(
+            "DELETE FROM comments; INSERT INTO comments (id, body) VALUES ({id}, '{next}')"
+        ));
+        gate.until_asked(&next);
+        gate.say(&next, false);
+        let known = "SELECT result || ' ' || (submission ->> 'body') FROM spamcheck._checked";
+        site.until(known, &format!("ham {next}"));
+        site.until("SELECT status FROM comments", "approved");
+        gate.say(&edit, false);
+        gate.say(&first, true);
+        site.until_all_answered();
+        assert_eq!(site.status(id), "approved", "{mode} {asked_before}");
+        assert_eq!(gate.asked(&next), 1, "{mode} {asked_before}");
+    }
+}
+
+#[test]
+fn a_row_about_which_nothing_is_asked_is_not_released_by_the_question_about_a_former_one() {
+    let gate = Gate::shared();
+    let links = |n: u32| (0..n).map(|n| format!("http://host{n}.example/ ")).collect::<String>();
+    for (n, insert) in [
+        format!("INSERT INTO comments (id, body) VALUES (1, '{}')", links(9)),
+        "INSERT INTO comments (id, ip, body, status) VALUES (1, '192.0.2.1', 'a draft', 'pending')"
+            .to_owned(),
+        "INSERT INTO comments (id, ip, body, status) VALUES (1, '192.0.2.1', 'a draft', 'pending')
+             ON CONFLICT (id) DO NOTHING"
+            .to_owned(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let text = format!("held until its row was gone {n}");
+        let (mut site, id) = asked(r#"{"mode": "hold"}"#, &text);
+        site.run(
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('ip_allow', '192.0.2.1');
+             UPDATE spamcheck.check_setting SET enabled = true WHERE check_name = 'ip_allow'",
+        );
+        assert_eq!(id, 1);
+        site.run(&format!("DELETE FROM comments; {insert}"));
+        let about_former =
+            format!("SELECT count(*) FROM spamcheck.lookup WHERE submission ->> 'body' = '{text}'");
+        assert_eq!(site.get(&about_former), "0", "{insert}");
+        gate.say(&text, false);
+        gate.say(&links(9), false);
+        site.comment("the next");
+        gate.until_asked("the next");
+        gate.say("the next", false);
+        site.until_all_answered();
+        assert_eq!(site.status(1), "pending", "{insert}");
     }
 }
 

@@ -56,6 +56,17 @@ fn members_of_a_database_role_are_exempt_and_a_superuser_is_not_by_itself() {
         assert_eq!(ask(&mut client, insert), status, "{role}");
     }
     assert_eq!(site.ask(insert), "spam", "a superuser is a member of every role, but not here");
+    // Whose function inserts says nothing of whose session it is.
+    site.run(&format!(
+        "CREATE FUNCTION said(by text) RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
+             INSERT INTO comments (body, author) VALUES ('casino', by) RETURNING status $$;
+         GRANT EXECUTE ON FUNCTION said(text) TO {staff}, {other}; ALTER FUNCTION said(text) OWNER TO {staff}"
+    ));
+    for (role, status) in [(&member, "approved"), (&other, "spam")] {
+        let mut client = site.db.client();
+        run(&mut client, &format!("SET ROLE {role}"));
+        assert_eq!(ask(&mut client, "SELECT said('a')"), status, "{role}");
+    }
 }
 
 #[test]

@@ -127,4 +127,9 @@ fn the_kind_of_a_list_that_checks_name_stays() {
     // One that nobody names may change.
     site.run("INSERT INTO spamcheck.list (name, kind) VALUES ('free', 'word')");
     site.run("UPDATE spamcheck.list SET kind = 'regex' WHERE name = 'free'");
+    // Whoever was told that it is of the wrong kind is believed when it is put right.
+    let name_it = "UPDATE spamcheck.check_setting SET options = '{\"lists\": [\"free\"]}' WHERE check_name = 'content'";
+    assert!(refused(&mut site.client, name_it).message().contains("is of kind regex"));
+    site.run("UPDATE spamcheck.list SET kind = 'word' WHERE name = 'free'");
+    site.run(name_it);
 }

@@ -292,6 +292,43 @@ fn rows_whose_table_shows_no_verdict_were_accepted_where_the_log_says_nothing_el
 }
 
 #[test]
+fn a_row_of_the_same_statement_was_not_accepted_if_nobody_accepted_it() {
+    for status in ["{}", r#"{"column": "status", "ham": "approved", "moderate": "pending"}"#] {
+        let mut site = blog(&[]);
+        site.run(&format!("SELECT spamcheck.protect('comments', status => '{status}')"));
+        site.check("bypass", r#"enabled = true, options = '{"approved_before": 1}'"#);
+        site.check("content", "enabled = true, action = 'spam'");
+        site.run(
+            "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+             INSERT INTO comments (body, email) SELECT 'casino ' || n, 'ann@site.example' FROM generate_series(1, 4) n",
+        );
+        let log = "SELECT string_agg(check_name || ' ' || outcome, ', ' ORDER BY id) FROM spamcheck.spam_checklog";
+        assert_eq!(site.ask(log), ["content suppressed"; 4].join(", "), "{status}");
+    }
+}
+
+#[test]
+fn what_was_thrown_away_was_not_accepted() {
+    let mut site = blog(&[]);
+    site.check("bypass", r#"enabled = true, options = '{"approved_before": 2}'"#);
+    site.check("content", "enabled = true, action = 'spam'");
+    let insert = |body: &str| {
+        format!("INSERT INTO comments (body, email) VALUES ('{body}', 'ann@site.example')")
+    };
+    site.run(&format!(
+        "ALTER TABLE comments DROP CONSTRAINT IF EXISTS comments_status_check;
+         INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+         {}; {}; UPDATE comments SET status = 'trash'; {}",
+        insert("look"),
+        insert("look here"),
+        insert("casino")
+    ));
+    assert_eq!(site.ask("SELECT status FROM comments WHERE body = 'casino'"), "spam");
+    site.run(&format!("UPDATE comments SET status = 'approved'; {}", insert("casino again")));
+    assert_eq!(site.ask("SELECT status FROM comments WHERE body = 'casino again'"), "approved");
+}
+
+#[test]
 fn an_author_with_enough_accepted_rows_is_not_checked() {
     let mut site = blog(&["duplicate"]);
     site.check("bypass", r#"enabled = true, options = '{"approved_before": 2}'"#);

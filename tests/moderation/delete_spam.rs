@@ -28,6 +28,28 @@ fn flagged_actions_of_a_trial_can_be_deleted() {
 }
 
 #[test]
+fn what_was_not_deleted_can_be_taken_back() {
+    let mut site = site();
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino'); SELECT spamcheck.unprotect('comments')",
+    );
+    assert_eq!(call(&mut site, "delete_spam(1)"), "done|unchanged");
+    assert_eq!(call(&mut site, "delete_spam(1)"), "already|unchanged");
+    assert_eq!(outcomes(&mut site), "content suppressed");
+    site.run("SELECT spamcheck.protect('comments')");
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(site.statuses(), "1 approved");
+    // Nor was a row that could not be found.
+    site.run(
+        "INSERT INTO comments (body) VALUES ('casino again');
+         ALTER TABLE comments DROP COLUMN id, ADD PRIMARY KEY (body)",
+    );
+    let newest = site.ask("SELECT max(id) FROM spamcheck.spam_checklog");
+    assert_eq!(call(&mut site, &format!("delete_spam({newest})")), "done|unchanged");
+    assert_eq!(call(&mut site, &format!("delete_spam({newest})")), "already|unchanged");
+}
+
+#[test]
 fn what_somebody_took_back_is_not_deleted_behind_their_back() {
     let mut site = site();
     site.run("INSERT INTO comments (body) VALUES ('casino'); SELECT spamcheck.not_spam(1)");

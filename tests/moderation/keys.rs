@@ -7,7 +7,8 @@ use crate::{call, outcomes};
 fn site(columns: &str) -> Site {
     let mut site = Site::bare();
     site.run(&format!(
-        "CREATE TABLE posts ({columns}, body text, status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
+        "CREATE DOMAIN tags AS jsonb;
+         CREATE TABLE posts ({columns}, body text, status text NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')));
          INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
          SELECT spamcheck.protect('posts')"
     ));
@@ -56,6 +57,13 @@ fn a_uuid() {
 fn a_json_text() {
     round(&mut site("id jsonb PRIMARY KEY"), r#"'"s"'"#, &["\"s\"", "s", r#"{"id": "s"}"#]);
     round(&mut site("id jsonb PRIMARY KEY"), "'7'", &["7", r#"{"id": 7}"#]);
+    round(&mut site("id jsonb PRIMARY KEY"), "'null'", &["null", r#"{"id": null}"#]);
+    round(
+        &mut site("id tags PRIMARY KEY"),
+        r#"'{"a": [1]}'"#,
+        &[r#"{"a": [1]}"#, r#"{"id": {"a": [1]}}"#],
+    );
+    round(&mut site("id tags PRIMARY KEY"), r#"'"s"'"#, &["\"s\"", "s", r#"{"id": "s"}"#]);
 }
 
 #[test]

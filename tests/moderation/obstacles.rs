@@ -161,6 +161,47 @@ fn what_verdicts_wrote_under_another_mapping_of_the_status_is_taken_back() {
 }
 
 #[test]
+fn a_row_that_is_spam_under_two_mappings_gets_both_columns_back() {
+    let mut site = site();
+    site.run(
+        r#"ALTER TABLE comments ADD COLUMN state text NOT NULL DEFAULT 'a', DROP CONSTRAINT comments_status_check;
+           INSERT INTO comments (body, status) VALUES ('casino', 'vip');
+           SELECT spamcheck.protect('comments', status => '{"column": "state", "ham": "a", "moderate": "b", "spam": "c"}');
+           SELECT spamcheck.report_spam('comments', '1')"#,
+    );
+    assert_eq!(site.ask("SELECT status, state FROM comments"), "spam|c");
+    assert_eq!(call(&mut site, "approve('comments', '1')"), "done|restored");
+    assert_eq!(site.ask("SELECT status, state FROM comments"), "vip|a");
+}
+
+#[test]
+fn a_label_that_was_renamed_stops_decisions_until_the_mapping_follows() {
+    let mut site = site();
+    site.run(
+        "CREATE TYPE standing AS ENUM ('ok', 'vip', 'pending', 'spam');
+         CREATE TABLE posts (id serial PRIMARY KEY, body text, status standing NOT NULL DEFAULT 'ok');
+         SELECT spamcheck.protect('posts');
+         INSERT INTO posts (body, status) VALUES ('casino', 'vip'), ('fine', 'ok'), ('casino', 'vip');
+         ALTER TYPE standing RENAME VALUE 'spam' TO 'junk'",
+    );
+    for function in ["not_spam(1)", "approve('posts', '1')", "delete_spam(1)"] {
+        let error = refused(&mut site.client, &format!("SELECT spamcheck.{function}"));
+        assert_eq!(
+            error.message(),
+            "which status the row has cannot be told: column \"status\" of table \"posts\" no longer takes \"spam\""
+        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("spamcheck.protect()")));
+    }
+    site.run(r#"SELECT spamcheck.protect('posts', status => '{"column": "status", "ham": "ok", "moderate": "pending", "spam": "junk"}')"#);
+    assert_eq!(call(&mut site, "not_spam(1)"), "done|restored");
+    assert_eq!(call(&mut site, "report_spam('posts', '2')"), "done|spam");
+    assert_eq!(call(&mut site, "approve('posts', '2')"), "done|restored");
+    assert_eq!(call(&mut site, "approve('posts', '3')"), "done|restored");
+    let statuses = "SELECT string_agg(status::text, ' ' ORDER BY id) FROM posts";
+    assert_eq!(site.ask(statuses), "vip ok vip");
+}
+
+#[test]
 fn a_trigger_that_keeps_rows_from_being_deleted_is_told_with_what_helps() {
     let mut site = site();
     site.run(

@@ -49,6 +49,72 @@ fn a_moderated_row_that_is_released_is_reversed_and_one_that_is_put_back_is_not(
     assert_eq!(outcomes(&mut site), "wordfilter not_spam by postgres, wordfilter moderated");
 }
 
+/// A table whose verdicts write different columns, as Django's comments have them.
+fn with_flags(site: &mut crate::site::Site) {
+    site.run(
+        r#"CREATE TABLE answers (id serial PRIMARY KEY, body text, ip inet DEFAULT '203.0.113.7', visible boolean NOT NULL DEFAULT true, removed boolean NOT NULL DEFAULT false, removed_at timestamptz);
+           SELECT spamcheck.protect('answers', status => '{"ham": {"visible": true, "removed": false}, "moderate": {"visible": false}, "spam": {"removed": true, "removed_at": "$now"}}')"#,
+    );
+}
+
+#[test]
+fn a_moderated_row_that_is_made_spam_is_spam_where_both_are_different_columns() {
+    let mut site = site();
+    site.check("akismet", r#"enabled = true, options = '{"blog":"https://b.example/"}'"#);
+    with_flags(&mut site);
+    site.run("INSERT INTO answers (body) VALUES ('maybe'); UPDATE answers SET removed = true");
+    assert_eq!(outcomes(&mut site), "wordfilter suppressed, staff suppressed");
+    let told = "SELECT string_agg(kind, ' ') FROM spamcheck.lookup WHERE kind <> 'akismet'";
+    assert_eq!(site.ask(told), "submit_spam");
+    // It waits again, which says nothing.
+    site.run("UPDATE answers SET removed = false");
+    assert_eq!(outcomes(&mut site), "wordfilter suppressed, staff suppressed");
+    site.run("UPDATE answers SET visible = true");
+    assert_eq!(outcomes(&mut site), "wordfilter not_spam by postgres, staff not_spam by postgres");
+    // One that nobody had anything against is hidden and marked.
+    site.run("INSERT INTO answers (body) VALUES ('fine'); UPDATE answers SET removed = true, visible = false WHERE id = 2");
+    assert!(outcomes(&mut site).ends_with(", staff suppressed"), "{}", outcomes(&mut site));
+}
+
+#[test]
+fn spam_that_is_published_by_way_of_the_trash_is_let_go_whatever_was_found_there() {
+    let mut site = site();
+    site.check("required", "enabled = true, action = 'log'");
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_status_check;
+         INSERT INTO comments (body) VALUES ('casino'); UPDATE comments SET status = 'trash';
+         UPDATE comments SET body = 'nice'; UPDATE comments SET status = 'approved'",
+    );
+    let standing = "SELECT count(*) FROM spamcheck.spam_checklog WHERE outcome = 'suppressed'";
+    assert_eq!(site.ask(standing), "0", "{}", outcomes(&mut site));
+}
+
+#[test]
+fn a_draft_that_no_verdict_has_kept_back_is_published_without_a_word() {
+    let mut site = site();
+    site.run(
+        r#"CREATE TABLE posts (id serial PRIMARY KEY, body text, status text DEFAULT 'draft' CHECK (status IN ('draft', 'published', 'spam')));
+           SELECT spamcheck.protect('posts', status => '{"column": "status", "ham": "published", "spam": "spam"}');
+           INSERT INTO posts (body) VALUES ('maybe'); UPDATE posts SET status = 'published'"#,
+    );
+    assert_eq!(outcomes(&mut site), "wordfilter moderated");
+}
+
+#[test]
+fn a_row_that_a_failed_check_keeps_back_is_let_go_like_any() {
+    let mut site = site();
+    site.run(
+        "CREATE FUNCTION fails(s jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of order'; END $$;
+         UPDATE spamcheck.policy SET on_error = 'moderate'",
+    );
+    site.check("custom", r#"enabled = true, options = '{"function": "public.fails"}'"#);
+    site.run(
+        "ALTER TABLE comments DROP CONSTRAINT comments_status_check;
+         INSERT INTO comments (body) VALUES ('fine'); UPDATE comments SET status = 'trash'; UPDATE comments SET status = 'approved'",
+    );
+    assert_eq!(outcomes(&mut site), "custom not_spam by postgres");
+}
+
 #[test]
 fn spam_that_is_put_among_those_that_wait_is_not_let_go() {
     let mut site = site();

@@ -74,8 +74,10 @@ impl Check for Bypass {
          visitors without are known by their e-mail address, and that any visitor can type who \
          knows one that was accepted. Where visitors have no accounts, set it only if the app \
          has confirmed the address, or map `user_id` to what it vouches for and leave `email` \
-         unmapped. What it let pass is logged as `allowed` where another \
-         check would have hit."
+         unmapped. A row counts that has the status of ham; where the mapping names none, one \
+         that is neither moderated nor spam, by its status or, where verdicts write none, by \
+         `spam_checklog`, so keep the log there. What it let pass is logged as `allowed` where \
+         another check would have hit."
     }
 
     fn example(&self) -> Example {

@@ -144,7 +144,13 @@ impl OnDomains {
 
     fn scan(&self, facts: &Facts<'_>, field: Field) -> Option<Hit> {
         let hit = match field {
-            Field::Url | Field::Referrer => self.look_up(facts.text(field)?, field.name()),
+            // Of an array each element has a line.
+            Field::Url | Field::Referrer => {
+                let text = facts.text(field)?;
+                let mut lines = text.lines().filter(|line| line.len() < text.len());
+                self.look_up(text, field.name())
+                    .or_else(|| lines.find_map(|line| self.look_up(line, field.name())))
+            }
             Field::Body => self.look_up_links(facts.text(field)?, facts.links(), field.name()),
             _ => {
                 return facts.texts(field).find_map(|named| {

@@ -29,8 +29,18 @@ pub(super) fn status(table: &Table) -> Result<Status, Refusal> {
         first(&values(column, table), SPAM_VALUES).is_some()
             && writable(&column.name, table).is_ok()
     });
+    // Of several, one that says what waits. Those that say neither go after a flag of spam.
+    let mut named: Vec<_> = named.collect();
+    named.sort_by_key(|column| !tells_moderation(column, table));
+    let (sure, unsure): (Vec<_>, Vec<_>) =
+        states.iter().partition(|column| tells_verdicts(column, table));
+    let marked = table.columns.iter().any(|column| {
+        column.kind == ColumnKind::Boolean && SPAM_MARKS.contains(&names.telling(column).as_str())
+    });
     let found = status_systems::status(table)
-        .or_else(|| named.chain(&states).find_map(|column| told(column, table)))
+        .or_else(|| named.into_iter().chain(sure).find_map(|column| told(column, table)))
+        .or_else(|| if marked { flags(&names, table, asked.is_none()) } else { None })
+        .or_else(|| unsure.into_iter().find_map(|column| told(column, table)))
         // Beside a status, a time says when something happened, not whether the row is shown.
         .or_else(|| flags(&names, table, asked.is_none()));
     if let Some(status) = found {
@@ -107,6 +117,23 @@ pub(super) fn is_told(column: &Column, table: &Table) -> bool {
     let is_value = |word: &str| lists.iter().any(|list| list.contains(&word));
     default.is_some_and(|word| is_value(&word))
         || values(column, table).iter().any(|value| is_value(&plain(value)))
+}
+
+/// Whether a column of states has a word for what waits for a moderator.
+fn tells_moderation(column: &Column, table: &Table) -> bool {
+    let values = values(column, table);
+    first(&values, &MODERATE_VALUES[..SURE_MODERATE])
+        .or_else(|| first(&values, &["pending"]))
+        .is_some()
+}
+
+/// Whether it has a word for what is kept from readers, beside drafts.
+fn tells_verdicts(column: &Column, table: &Table) -> bool {
+    column.kind == ColumnKind::Boolean
+        || tells_moderation(column, table)
+        || [SPAM_VALUES, REFUSED_VALUES, UNSEEN]
+            .iter()
+            .any(|words| first(&values(column, table), words).is_some())
 }
 
 /// The status that the labels or the constraints of a column of states tell.
@@ -319,6 +346,14 @@ mod tests {
                 json!({"column": "status", "ham": "published", "moderate": "draft", "spam": "draft"}),
             ),
             ("spam_status:boolean", json!({"column": "spam_status", "ham": false, "spam": true})),
+            (
+                "status:check/draft/published is_spam:boolean",
+                json!({"column": "is_spam", "ham": false, "spam": true}),
+            ),
+            (
+                "state:check/draft/published/spam status:check/approved/pending/spam",
+                json!({"column": "status", "ham": "approved", "moderate": "pending", "spam": "spam"}),
+            ),
         ] {
             let found = Status::find(&comments(columns)).map(|status| status.to_json());
             assert_eq!(found, Ok(expected), "{columns}");

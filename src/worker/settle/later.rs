@@ -59,7 +59,7 @@ pub(super) fn cannot_write(one: &Concluded, error: String) -> Postponed {
         state: if failed { "failed" } else { "queued" },
         error: Some(format!("the verdict could not be written: {error}")),
         counted: true,
-        seconds: f64::from(1 << one.lookup.attempts.clamp(0, 9)),
+        seconds: if failed { 0.0 } else { f64::from(1 << one.lookup.attempts.clamp(0, 9)) },
         answer: Some(one.to_json()),
         reason: None,
     }

@@ -1,4 +1,4 @@
-//! A row that stays moderated because nobody answered in time, and `on_failure` is hold: from now on it waits for a
+//! A row that stays moderated because nobody answered in time, or the answer cannot be written, and `on_failure` is hold: from now on it waits for a
 //! person, who finds it in the log and is mailed about it like about any other, or for an answer that comes after
 //! all. Owns what is said; the row stays as it is.
 
@@ -37,7 +37,9 @@ pub fn leave_to_person(lookup: &Claimed) -> Result<Option<i64>, subtransaction::
                 check: "akismet",
                 action: Action::Moderate,
                 score: 0.0,
-                why: if lookup.state == "failed" {
+                why: if lookup.answer.is_some() {
+                    format!("Akismet's verdict is not in the row: {error}")
+                } else if lookup.state == "failed" {
                     format!("Akismet gives no verdict: {error}")
                 } else {
                     format!("Akismet has not answered within give_up_after: {error}")
