@@ -3,10 +3,11 @@
 //! engine's mapping module's.
 
 mod described;
-mod shortfalls;
+pub mod shortfalls;
 mod sources;
 mod triggers;
 pub mod values;
+pub mod views;
 
 use pgrx::{PgSqlErrorCode, pg_sys, prelude::*};
 use serde_json::Value as Json;
@@ -20,8 +21,9 @@ use crate::protection;
 use crate::renames;
 use crate::report::{self, notice};
 use crate::rights;
+use crate::rulebook;
 use crate::spi::{self, Arg};
-pub use described::{Described, may_protect};
+pub use described::{Described, DescribedColumn, may_protect};
 use sources::{may_read_sources, may_unsubscribe, resolve};
 use values::{constraints_hold, takes_subscriber, values_fit};
 
@@ -83,10 +85,14 @@ pub fn protect(wish: &Wish) -> Vec<(String, String)> {
         ));
     }
     protection::one_at_a_time();
+    let before = described.protection.and_then(|id| rights::as_extension(|| rulebook::stored(id)));
     let id =
         store(wish, described.protection, &mapping, &status, article.as_ref(), subscriber.as_ref());
     if described.protection.is_some() {
         lookups::put_under(id, &wish.policy, &described.display());
+        if before.is_some_and(|before| before.status != status.to_json()) {
+            views::warn_of_outdated(wish.relation, &described.display());
+        }
     }
     triggers::make(&described, id);
     rights::as_extension(access::let_partitions_be_made);

@@ -231,12 +231,16 @@ pub fn as_written(column: Column, text: &str) -> String {
     unsafe { output(column, datum) }
 }
 
-/// Why a column of a table does not take a text; None: it does. The CHECK of a domain is somebody's code: it runs
+/// Why a type, with its length, does not take a text for a column of a table; None: it does. The CHECK of a domain is somebody's code: it runs
 /// with the rights of the table's owner, as in an UPDATE of his.
-pub fn misfit(table: pg_sys::Oid, column: Column, text: &str) -> Option<String> {
-    let read = subtransaction::attempt(AssertUnwindSafe(|| {
+pub fn misfit(
+    table: pg_sys::Oid,
+    (type_oid, modifier): (pg_sys::Oid, i32),
+    text: &str,
+) -> Option<String> {
+    let read = subtransaction::rehearse(AssertUnwindSafe(|| {
         rights::as_reader_of(table, || {
-            input(column.type_oid, column.modifier, text);
+            input(type_oid, modifier, text);
         });
     }));
     Some(read.err()?.message)

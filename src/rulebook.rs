@@ -272,14 +272,18 @@ fn is_copy(id: i32, relation: pg_sys::Oid, described: &Described) -> bool {
         .is_some()
 }
 
-/// Why a check set like this would fail on every submission; None: it would not.
-pub fn failure_of(setting: CheckSetting) -> Option<String> {
+/// A policy that has this check alone.
+pub fn policy_of(setting: CheckSetting) -> Option<Policy> {
     crate::calls::register();
     drop_stale();
     let settings: PolicySettings =
         serde_json::from_value(serde_json::json!({ "name": "" })).ok()?;
-    let policy = rights::as_extension(|| Policy::compile(settings, vec![setting], &mut Lists));
-    policy.checks().find_map(|check| check.failure().map(str::to_owned))
+    Some(rights::as_extension(|| Policy::compile(settings, vec![setting], &mut Lists)))
+}
+
+/// Why a check set like this would fail on every submission; None: it would not.
+pub fn failure_of(setting: CheckSetting) -> Option<String> {
+    policy_of(setting)?.checks().find_map(|check| check.failure().map(str::to_owned))
 }
 
 /// The columns in the partition keys above a partition.

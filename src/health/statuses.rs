@@ -1,5 +1,5 @@
-//! Whether the status columns of protected tables still take what verdicts write. Asks the columns' types alone, as
-//! the guard does.
+//! Whether the status columns of protected tables still take what verdicts write. Asks the columns' types, as the
+//! guard does, and the constraints on them alone, as protect() does.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use spamcheck_engine::mapping::{Status, StatusValue};
 
 use crate::protect::values;
-use crate::{rights, spi};
+use crate::{rights, row, spi};
 
 /// A protected table with the columns that verdicts may write.
 #[derive(Deserialize)]
@@ -45,9 +45,16 @@ impl Protected {
             let (StatusValue::Text(text), Some(of_type)) = (value, self.columns.get(name)) else {
                 continue;
             };
-            let read = values::takes(self.relation.into(), *of_type, text);
-            let told = format!("\"{text}\" by {} of {}", spi::quoted(name), self.name);
-            if read.is_err() && !refused.contains(&told) {
+            let (relation, (type_oid, modifier)) = (self.relation.into(), *of_type);
+            let column = format!("\"{text}\" by {} of {}", spi::quoted(name), self.name);
+            let told = match row::misfit(relation, (type_oid.into(), modifier), text) {
+                Some(_) => format!("{column} (such verdicts are only logged)"),
+                None => match values::breaks(relation, relation, name, text) {
+                    Some(by) => format!("{column} (constraint {by}: such rows fail)"),
+                    None => continue,
+                },
+            };
+            if !refused.contains(&told) {
                 refused.push(told);
             }
         }

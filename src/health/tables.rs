@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::{Item, bad, ok, statuses};
+use crate::protect::shortfalls;
 use crate::renames::missing::{self, Elsewhere};
 use crate::uncovered::{self, Uncovered};
 use crate::{rights, spi};
@@ -31,7 +32,7 @@ pub fn tables() -> Item {
     let (count, idle) = guarded();
     let errors: Vec<Trouble> = [orphans(), without_policy(), idle].into_iter().flatten().collect();
     let [fields, subscribers] = elsewhere();
-    let warnings = [columns(), fields, subscribers, statuses(), uncovered(), unheard()];
+    let warnings = [columns(), fields, subscribers, statuses(), uncovered(), required(), unheard()];
     let warnings = warnings.into_iter().flatten();
     let state = if errors.is_empty() { "warning" } else { "error" };
     let mut troubles = errors.into_iter().chain(warnings);
@@ -72,6 +73,14 @@ fn uncovered() -> Option<Trouble> {
     Some(Trouble { message: sentences.join("; "), hint })
 }
 
+/// Checks that hit every row of a table, since it lacks what they ask for.
+fn required() -> Option<Trouble> {
+    let all = shortfalls::that_hit_all();
+    let hint = all.first()?.hint.clone().into();
+    let sentences: Vec<&str> = all.iter().map(|one| one.sentence.as_str()).collect();
+    Some(Trouble { message: sentences.join("; "), hint })
+}
+
 /// Tables with our triggers, but without a mapping.
 fn orphans() -> Option<Trouble> {
     let orphans = found("SELECT convert_to(coalesce(jsonb_agg(g.relation::regclass::text), '[]')::text, 'UTF8')
@@ -100,7 +109,7 @@ fn statuses() -> Option<Trouble> {
     let hint =
         "Call spamcheck.protect() for the table again, with the values in argument \"status\".";
     Trouble::of(&statuses::refused(), hint, |refused| {
-        format!("verdicts are only logged where the status does not take their value: {refused}")
+        format!("the status does not take what verdicts write: {refused}")
     })
 }
 

@@ -147,7 +147,10 @@ impl Table {
 
     fn fits(&self, parts: &[String]) -> bool {
         let mut all = self.protection.key.iter().zip(parts);
-        all.all(|(key, part)| row::misfit(self.protection.root, key.column, part).is_none())
+        all.all(|(key, part)| {
+            let of_type = (key.column.type_oid, key.column.modifier);
+            row::misfit(self.protection.root, of_type, part).is_none()
+        })
     }
 }
 

@@ -7,9 +7,10 @@ use serde_json::json;
 use spamcheck_engine::mapping::{Assignments, Mapping, Status, StatusValue, is_contact, is_secret};
 use spamcheck_engine::{Field, Refusal};
 
-use crate::protect::{Described, may_protect};
+use crate::protect::views::MADE_BY;
+use crate::protect::{Described, DescribedColumn, may_protect};
 use crate::spi::{self, Arg, quoted};
-use crate::{report, rights, rulebook};
+use crate::{report, rights, row, rulebook};
 
 /// Makes the view.
 pub fn make(relation: pg_sys::Oid, name: &str) {
@@ -24,7 +25,9 @@ pub fn make(relation: pg_sys::Oid, name: &str) {
         )
     };
     let status = Status::from_json(&stored.status).unwrap_or_default();
-    let Some(condition) = ham(&status, &described) else {
+    let former = stored.former_status.iter().flatten();
+    let former: Vec<Status> = former.filter_map(|json| Status::from_json(json).ok()).collect();
+    let Some(condition) = ham(relation, &status, &former, &described) else {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Refusal::new(format!("table {table} has no status: its ham rows cannot be told"))
@@ -55,8 +58,7 @@ pub fn make(relation: pg_sys::Oid, name: &str) {
         if let Some(granted) = granted(&view) {
             spi::write(&format!("REVOKE ALL ON {view} FROM {granted}"), &[]);
         }
-        let comment =
-            format!("Ham rows of {table} for everybody to see; made by spamcheck.public_view()");
+        let comment = format!("Ham rows of {table} for everybody to see; {MADE_BY}");
         spi::write(&format!("COMMENT ON VIEW {view} IS '{}'", comment.replace('\'', "''")), &[]);
     });
     report::notice(&match hidden.as_slice() {
@@ -153,8 +155,17 @@ fn of_address_types(described: &Described) -> Vec<String> {
 }
 
 /// The condition on ham rows: those of the value that ham has if it has one, and never those of the
-/// others. None: no value says anything.
-fn ham(status: &Status, described: &Described) -> Option<String> {
+/// others, nor of those that verdicts wrote under a former mapping. None: no value says anything.
+fn ham(
+    relation: pg_sys::Oid,
+    status: &Status,
+    former: &[Status],
+    described: &Described,
+) -> Option<String> {
+    let is_type = |column: &DescribedColumn, text: &str| {
+        let of_type = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
+        row::misfit(relation, of_type, text).is_none()
+    };
     let is = |assignments: &Assignments| {
         let each: Vec<String> = assignments
             .iter()
@@ -162,6 +173,7 @@ fn ham(status: &Status, described: &Described) -> Option<String> {
                 let column = described.columns.iter().find(|column| column.name == *name)?;
                 let left = format!("t.{}", quoted(name));
                 match value {
+                    StatusValue::Text(text) if !is_type(column, text) => None,
                     StatusValue::Text(text) => Some(format!(
                         "{left}::pg_catalog.text OPERATOR(pg_catalog.=) ('{}'::{})::pg_catalog.text",
                         text.replace('\'', "''"),
@@ -176,9 +188,17 @@ fn ham(status: &Status, described: &Described) -> Option<String> {
         (!each.is_empty()).then(|| format!("({})", each.join(" AND ")))
     };
     let of = |assignments: &Option<Assignments>| assignments.as_ref().and_then(is);
-    let mut all: Vec<String> = of(&status.ham).into_iter().collect();
-    let others = [&status.moderate, &status.spam];
-    all.extend(others.into_iter().filter_map(of).map(|is| format!("{is} IS NOT TRUE")));
+    let ham = of(&status.ham);
+    let others = std::iter::once(status).chain(former);
+    let others = others.flat_map(|status| [&status.moderate, &status.spam]).filter_map(of);
+    // What stood for spam may stand for ham now.
+    let others = others.filter(|other| ham.as_ref() != Some(other));
+    let mut all: Vec<String> = ham.clone().into_iter().collect();
+    for other in others.map(|is| format!("{is} IS NOT TRUE")) {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
     (!all.is_empty()).then(|| all.join(" AND "))
 }
 

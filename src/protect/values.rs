@@ -12,7 +12,7 @@ use crate::report;
 use crate::rights;
 use crate::row;
 use crate::spi::{self, Arg, quoted};
-use crate::subtransaction::{self, Failure};
+use crate::subtransaction;
 
 /// Every value is what its column's type, with its length and its domain's conditions, takes.
 pub fn values_fit(relation: pg_sys::Oid, status: &Status, described: &Described) {
@@ -23,28 +23,15 @@ pub fn values_fit(relation: pg_sys::Oid, status: &Status, described: &Described)
     }
 }
 
-/// Whether a type, with its length and its domain's conditions, takes a value. A domain's conditions may call
-/// anybody's functions: they have the rights that they will have, those of the owner of `relation`.
-pub fn takes(
-    relation: pg_sys::Oid,
-    (type_oid, modifier): (u32, i32),
-    text: &str,
-) -> Result<(), Failure> {
-    subtransaction::rehearse(AssertUnwindSafe(|| {
-        rights::as_reader_of(relation, || {
-            row::input(pg_sys::Oid::from(type_oid), modifier, text);
-        });
-    }))
-}
-
 fn fits(relation: pg_sys::Oid, argument: &str, column: &DescribedColumn, text: &str) {
-    if let Err(failure) = takes(relation, (column.type_oid, column.type_modifier), text) {
+    let of_type = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
+    if let Some(why) = row::misfit(relation, of_type, text) {
         report::refuse_value(
             Refusal::new(format!(
                 "{argument} column \"{}\" does not take the value \"{text}\"",
                 column.name
             ))
-            .with_detail(format!("{}.", failure.message))
+            .with_detail(format!("{why}."))
             .with_hint(format!(
                 "Give a value that the column's type takes in argument \"{argument}\"."
             )),
@@ -118,7 +105,12 @@ fn forbidden(
 
 /// The constraint that a value of a column of `table` breaks, as far as that can be told from the value alone and by
 /// the owner of `relation`.
-fn breaks(relation: pg_sys::Oid, table: pg_sys::Oid, column: &str, value: &str) -> Option<String> {
+pub fn breaks(
+    relation: pg_sys::Oid,
+    table: pg_sys::Oid,
+    column: &str,
+    value: &str,
+) -> Option<String> {
     type Constraint = (String, String, Option<String>, Option<String>, Option<String>);
     let constraints: Vec<Constraint> = rights::as_extension(|| {
         spi::json_now(

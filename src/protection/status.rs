@@ -209,7 +209,7 @@ pub const PROTECT_AGAIN: &str =
 /// The value and why its column does not take it; None: it does.
 fn misfit_of(root: pg_sys::Oid, (column, value): &(Column, StatusValue)) -> Option<(&str, String)> {
     let StatusValue::Text(text) = value else { return None };
-    Some((text, row::misfit(root, *column, text)?))
+    Some((text, row::misfit(root, (column.type_oid, column.modifier), text)?))
 }
 
 pub(super) fn bind_status(status: &Status, columns: &Columns) -> BoundStatus {

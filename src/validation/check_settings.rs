@@ -8,6 +8,7 @@ use spamcheck_engine::policy::{self, CheckSetting};
 use spamcheck_engine::{CHECKS, Refusal};
 
 use super::{intervals, lists, text};
+use crate::protect::shortfalls;
 use crate::spi::{self, Arg};
 use crate::{custom, report, restore, rights, row, rulebook};
 
@@ -54,7 +55,7 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
             report::warn(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
                 format!("check {name} names the list \"{list}\", which does not exist"),
-                "Until it exists the check fails on every submission, and on_error decides.".into(),
+                format!("Until it exists: {}", what_follows(row)),
                 "INSERT INTO spamcheck.list (name, kind) first.",
             );
         }
@@ -73,17 +74,31 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
     if as_before && !on(row) {
         return Ok(());
     }
-    match fails(name, setting, all_there) {
+    match fails(name, setting.clone(), all_there) {
         Some(refusal) if !as_before => return Err(refusal),
         Some(refusal) => report::warn(
             PgSqlErrorCode::ERRCODE_WARNING,
             refusal.message,
-            "The check fails on every submission, and on_error decides.".into(),
+            what_follows(row).to_owned(),
             "Mend what it says, or switch the check off.",
         ),
+        None if on(row) && !as_before && !restore::running() => {
+            shortfalls::tell_of_check(policy, setting);
+        }
         None => {}
     }
     Ok(())
+}
+
+/// What becomes of submissions while a check fails.
+fn what_follows(row: &Json) -> &'static str {
+    if row["enabled"] != true {
+        "The check is off; on, it would fail on every submission."
+    } else if text(row, "action") == "log" {
+        "The check fails on every submission, which is logged and has no effect."
+    } else {
+        "The check fails on every submission, and on_error decides."
+    }
 }
 
 /// Why a check set like this would fail on every submission.

@@ -192,3 +192,28 @@ fn what_cannot_be_shown_is_refused_with_a_sentence() {
         assert!(error.message().contains(part), "{call}: {error:?}");
     }
 }
+
+#[test]
+fn a_view_that_was_made_for_another_status_is_told_and_a_new_one_hides_what_either_hides() {
+    let mut site = Site::new();
+    site.run(
+        "ALTER TABLE comments ADD COLUMN shown text NOT NULL DEFAULT 'yes';
+         INSERT INTO comments (body) VALUES ('casino'), ('fine');
+         SELECT spamcheck.public_view('comments', 'first')",
+    );
+    let anew = r#"SELECT spamcheck.protect('comments', status => '{"column": "shown", "ham": "yes", "moderate": "later", "spam": "no"}')"#;
+    let output = site.db.cluster().psql_output(site.db.name(), "postgres", anew);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains(
+            "WARNING:  the status of table public.comments is another one now, and public.first shows"
+        ),
+        "{told}"
+    );
+    let output = site.db.cluster().psql_output(site.db.name(), "postgres", anew);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "it is the same by now");
+    site.run(
+        "SELECT spamcheck.public_view('comments', 'second'); INSERT INTO comments (body) VALUES ('casino'), ('fine, too')",
+    );
+    assert_eq!(site.ask("SELECT body FROM second ORDER BY id"), "fine\nfine, too");
+}

@@ -143,11 +143,38 @@ fn a_status_that_its_column_takes_no_longer_is_told_by_health() {
     );
     assert_eq!(
         text(&mut client, tables),
-        r#"warning: verdicts are only logged where the status does not take their value: "spam" by status of public.notes, "waiting" by "Status" of public.posts"#
+        r#"warning: the status does not take what verdicts write: "spam" by status of public.notes (such verdicts are only logged), "waiting" by "Status" of public.posts (such verdicts are only logged)"#
     );
     run(
         &mut client,
         r#"ALTER TYPE state RENAME VALUE 'junk' TO 'spam'; ALTER TABLE posts ALTER "Status" TYPE text"#,
     );
     assert_eq!(text(&mut client, tables), "ok: 2 tables are protected");
+}
+
+#[test]
+fn a_constraint_that_forbids_a_verdicts_value_is_told_by_health() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE states (name text PRIMARY KEY); INSERT INTO states VALUES ('ok'), ('pending'), ('spam');
+         CREATE TABLE notes (id int PRIMARY KEY, body text, status text DEFAULT 'ok' CONSTRAINT listed CHECK (status IN ('ok', 'pending', 'spam')));
+         CREATE TABLE posts (id int PRIMARY KEY, body text, status text DEFAULT 'ok' REFERENCES states ON UPDATE CASCADE)",
+    );
+    protect(&mut client, "'notes'");
+    protect(
+        &mut client,
+        r#"'posts', status => '{"column": "status", "ham": "ok", "moderate": "pending", "spam": "spam"}'"#,
+    );
+    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(text(&mut client, tables), "ok: 2 tables are protected");
+    run(
+        &mut client,
+        "ALTER TABLE notes DROP CONSTRAINT listed, ADD CONSTRAINT listed CHECK (status IN ('ok', 'pending', 'junk'));
+         UPDATE states SET name = 'junk' WHERE name = 'spam'",
+    );
+    assert_eq!(
+        text(&mut client, tables),
+        r#"warning: the status does not take what verdicts write: "spam" by status of public.notes (constraint listed: such rows fail), "spam" by status of public.posts (constraint posts_status_fkey: such rows fail)"#
+    );
 }

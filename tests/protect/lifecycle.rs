@@ -264,7 +264,7 @@ fn protect_names_the_required_fields_that_no_column_holds() {
     let heard = notices(&database, "SELECT spamcheck.protect('notes', 'blog')");
     assert_eq!(heard.len(), 2, "{heard:?}");
     assert!(
-        heard[0].contains("asks for author, email, for which table public.notes has no column"),
+        heard[0].contains("asks for author, email, for which table public.notes has no source"),
         "{heard:?}"
     );
     assert!(
@@ -283,6 +283,35 @@ fn protect_names_the_required_fields_that_no_column_holds() {
     assert_eq!(notices(&database, "SELECT spamcheck.protect('notes', 'blog')"), [""; 0]);
     run(&mut client, "ALTER TABLE notes DROP author");
     assert_eq!(notices(&database, "SELECT spamcheck.protect('notes', 'default')"), [""; 0]);
+}
+
+#[test]
+fn what_a_check_asks_for_in_vain_is_said_when_it_is_switched_on_too() {
+    let (database, mut client) = start();
+    run(&mut client, TABLE);
+    protect(&mut client, "'notes'");
+    let set = |check: &str, set: &str| {
+        notices(
+            &database,
+            &format!(
+                "UPDATE spamcheck.check_setting SET {set} WHERE policy = 'default' AND check_name = '{check}'"
+            ),
+        )
+    };
+    let heard = set("article_age", "enabled = true");
+    assert!(heard.concat().contains("never hit in table public.notes"), "{heard:?}");
+    // Once is enough.
+    assert_eq!(set("article_age", "score = 2"), [""; 0]);
+    let heard = set("required", r#"enabled = true, options = '{"fields": ["author"]}'"#);
+    assert!(heard.concat().contains("asks for author, for which table public.notes"), "{heard:?}");
+    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
+    let told = text(&mut client, tables);
+    assert!(
+        told.starts_with("warning: check required of policy \"default\" asks for author"),
+        "{told}"
+    );
+    set("required", "enabled = false");
+    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
 }
 
 #[test]

@@ -240,14 +240,13 @@ fn the_owner_of_a_table_gets_nobody_elses_rights_by_the_domain_of_its_status() {
     let mut client = site.db.client_as(&owner);
     run(
         &mut client,
-        "CREATE TABLE posts (id integer PRIMARY KEY, body text, status text DEFAULT 'ok' CHECK (status IN ('ok', 'vip', 'pending', 'spam')));
-         CREATE TABLE ran (role name); GRANT INSERT ON ran TO PUBLIC",
+        "CREATE TABLE posts (id integer PRIMARY KEY, body text, status text DEFAULT 'ok' CHECK (status IN ('ok', 'vip', 'pending', 'spam')))",
     );
     site.run("SELECT spamcheck.protect('posts')");
     run(
         &mut client,
         "CREATE FUNCTION noted(value text) RETURNS boolean LANGUAGE plpgsql AS $$
-         BEGIN INSERT INTO public.ran VALUES (current_user); RETURN true; END $$;
+         BEGIN RAISE LOG 'the status was read as %.', current_user; RETURN true; END $$;
          CREATE DOMAIN states AS text CHECK (noted(value));
          ALTER TABLE posts ALTER status TYPE states;
          INSERT INTO posts (id, body, status) VALUES (1, 'casino', 'vip'), (2, 'casino', 'ok'), (3, 'casino', 'ok')",
@@ -258,6 +257,11 @@ fn the_owner_of_a_table_gets_nobody_elses_rights_by_the_domain_of_its_status() {
         "SELECT spamcheck.not_spam(1); SELECT spamcheck.approve('posts', '2'); SELECT spamcheck.report_spam('posts', '2')",
     );
     site.run("SELECT spamcheck.delete_spam(3); SELECT * FROM spamcheck.health()");
-    let all = "SELECT string_agg(DISTINCT role::text, ' ') FROM ran";
-    assert_eq!(ask(&mut client, all), owner);
+    let log = site.db.cluster().log();
+    let roles = log
+        .lines()
+        .filter_map(|line| line.split_once("the status was read as ")?.1.split_once('.'));
+    let roles: std::collections::BTreeSet<&str> =
+        roles.map(|(role, _)| role).filter(|role| *role != "%").collect();
+    assert_eq!(roles.into_iter().collect::<Vec<_>>(), [owner.as_str()]);
 }
