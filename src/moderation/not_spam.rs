@@ -168,7 +168,11 @@ pub fn release(place: &Place, found: Found, findings: &[Finding]) -> Answer {
 /// again, found in the later text too, is decided with it.
 fn restore(place: &Place, held: &Held, findings: &[Finding]) -> (&'static str, String) {
     let Some(last) = findings.last().filter(|_| held.is_kept_back()) else {
-        let message = "The row has a status of its own, which was left as it is.";
+        let message = if held.protection.status.columns.is_empty() {
+            "The table has no status, so it is noted in the log only."
+        } else {
+            "The row has a status of its own, which was left as it is."
+        };
         return ("unchanged", message.to_owned());
     };
     let mut known = held.findings_since(last.protection);

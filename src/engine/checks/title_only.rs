@@ -31,7 +31,7 @@ impl Check for TitleOnly {
             name: "ignore_case",
             kind: OptionKind::Boolean,
             default: "true",
-            meaning: "Compare what they say; false: compare them letter by letter",
+            meaning: "Compare what they say; false: compare them letter by letter, blanks aside",
         }]
     }
 
