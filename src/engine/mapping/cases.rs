@@ -68,6 +68,8 @@ fn names_are_read_in_any_style() {
         ("UserAgent:text UserURL:text", "url=UserURL user_agent=UserAgent"),
         ("useragent:text commentText:text", "body=commentText user_agent=useragent"),
         ("peer:inet message:text", "body=message ip=peer"),
+        ("e_mail_address:text body:text", "body=body email=e_mail_address"),
+        ("email_addr:text body:text", "body=body email=email_addr"),
         (
             "ip_address:cidr visitor_mail:citext nick:text",
             "author=nick email=visitor_mail ip=ip_address",

@@ -37,7 +37,8 @@ const WRITTEN: &[(Field, &str)] = &[
     ),
     (
         Field::Email,
-        "100 email, e mail; 98 email address; 96 mail; 95 mail address; 90 courriel, correo",
+        "100 email, e mail; 98 email address, e mail address; 97 email addr; 96 mail; 95 mail address; \
+         90 courriel, correo",
     ),
     (
         Field::Url,
