@@ -1,0 +1,169 @@
+//! How lookups come into the queue, after their row was stored, and what is moot from then on: what was asked about
+//! the row before an edit, and about a former row of its key. Owns what a lookup knows of its row.
+
+use serde_json::{Map, Value as Json, json};
+use spamcheck_engine::LookupKind;
+use spamcheck_engine::policy::Mode;
+use spamcheck_engine::verdict::Verdict;
+
+use crate::calls;
+use crate::protection::Protection;
+use crate::rights;
+use crate::row::Row;
+use crate::spi;
+use crate::stash::Pending;
+use crate::submission::fingerprints;
+
+/// The lookups for a stored row, one for each kind that its judgement asks for.
+pub fn entries(
+    protection: &Protection,
+    row: Row<'_>,
+    row_key: Option<&Json>,
+    submission: &Json,
+    submission_id: Option<i64>,
+    pending: &Pending,
+    edited: bool,
+) -> Vec<Json> {
+    let (fingerprint, status) = (fingerprints(protection, row), status(protection, row));
+    let enforced = protection.policy.settings.mode == Mode::Enforce;
+    let entry = |kind: LookupKind| {
+        json!({
+            "kind": kind.name(),
+            "relation": protection.relation,
+            "row_key": row_key,
+            "policy": protection.policy.settings.name,
+            "reason": edited.then_some("edit"),
+            "submission": submission,
+            "submission_id": submission_id,
+            "_protection": protection.id,
+            "_fingerprint": fingerprint,
+            "_status": status,
+            "_former": pending.former,
+            "_held": pending.held.has(kind),
+            "_total": pending.judgement.total,
+            // What still holds an edited row goes on holding it, unless the row itself is moderated by now.
+            "may_hold": !enforced || pending.judgement.verdict == Verdict::Ham,
+        })
+    };
+    pending.judgement.lookups.kinds().map(entry).collect()
+}
+
+/// The status columns of a row, as an object of column to text or null; None: it has none.
+pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
+    let columns = &protection.status.columns;
+    if columns.is_empty() {
+        return None;
+    }
+    let values = columns
+        .iter()
+        .map(|(name, column)| (name.clone(), row.text(*column).map_or(Json::Null, Into::into)));
+    Some(Json::Object(values.collect()))
+}
+
+/// What was asked about former rows that had the keys of the rows `given`, which were just inserted, is moot. Each is
+/// looked for by itself (OFFSET 0): a join that was planned for an empty queue reads all of a long one.
+macro_rules! forget_former {
+    () => {
+        "DELETE FROM spamcheck.lookup l WHERE l.id = ANY (ARRAY(
+             SELECT o.id FROM given r
+              CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
+                                   WHERE f._protection = r._protection AND f.row_key = r.row_key
+                                     AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o
+              WHERE r.reason IS NULL))"
+    };
+}
+
+const FORGET_FORMER: &str = concat!(
+    "WITH given AS MATERIALIZED (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(row_key jsonb, _protection integer, reason text)) ",
+    forget_former!()
+);
+const ENQUEUE: &str = concat!(
+    "WITH given AS MATERIALIZED (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
+                      submission_id bigint, _protection integer, _fingerprint jsonb, _status jsonb,
+                      _former jsonb, _held boolean, _total real)),
+         former AS (",
+    forget_former!(),
+    ")
+         INSERT INTO spamcheck.lookup (kind, relation, row_key, policy, reason, submission, submission_id,
+                                       _protection, _fingerprint, _status, _former, _held, _total)
+         SELECT r.kind, r.relation, r.row_key, r.policy, r.reason, r.submission, r.submission_id,
+                r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._held, r._total
+           FROM given r"
+);
+const SUPERSEDE: &str =
+    "WITH edited AS (
+             SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+                 AS r(row_key jsonb, _protection integer, _status jsonb)),
+         former AS (
+             DELETE FROM spamcheck.lookup l USING edited e
+              WHERE l._protection = e._protection AND l.row_key = e.row_key
+                AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
+             RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held,
+                       CASE WHEN l._told THEN l.submission_id END AS told)
+         SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
+
+/// Rows were inserted about which nothing is asked: what is still out about former rows of their keys says nothing of
+/// them.
+pub fn forget_former(rows: &[(i32, Json)]) {
+    let rows =
+        rows.iter().map(|(protection, key)| json!({ "row_key": key, "_protection": protection }));
+    let rows = rows.collect::<Json>().to_string();
+    rights::as_extension_by_index(|| spi::write_json(FORGET_FORMER, &rows));
+}
+
+/// Queues lookups, as [`entries`] gives them.
+pub fn enqueue(mut entries: Vec<Json>) {
+    if entries.iter().any(|e| e["kind"] != LookupKind::Akismet.name()) {
+        calls::trackbacks_queued();
+    }
+    rights::as_extension_by_index(|| {
+        if entries.iter().any(|e| e["reason"] == "edit") {
+            supersede(&mut entries);
+        }
+        spi::write_json(ENQUEUE, &Json::Array(entries).to_string());
+    });
+}
+
+/// An edited row is asked about anew, and the question that was out before is moot. If the row was only
+/// held for that one, its own status is the one it had before the hold, and it is held for the new one, also where the
+/// policy has ceased to hold rows.
+fn supersede(entries: &mut [Json]) {
+    let edited: Vec<&Json> = entries.iter().filter(|e| e["reason"] == "edit").collect();
+    let text = spi::write_json(SUPERSEDE, &json!(edited).to_string());
+    let moot: Vec<Json> = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+    for entry in entries.iter_mut().filter(|e| e["reason"] == "edit") {
+        let held = moot.iter().rev().find(|m| {
+            m["_held"] == true
+                && m["_protection"] == entry["_protection"]
+                && m["row_key"] == entry["row_key"]
+                && agree(&m["_status"], &entry["_former"])
+        });
+        let Some(held) = held else { continue };
+        let own = entry["_former"].as_object().into_iter().flatten();
+        let mut former: Map<String, Json> = own.map(|(n, v)| (n.clone(), v.clone())).collect();
+        let before = held["_former"].as_object().into_iter().flatten();
+        former.extend(before.map(|(n, v)| (n.clone(), v.clone())));
+        entry["_former"] =
+            if held["_former"].is_null() { Json::Null } else { Json::Object(former) };
+        if entry["may_hold"] == true {
+            entry["_held"] = true.into();
+        }
+        // Moderators were told of the row, and it waits for them no longer if the answer releases it.
+        if entry["submission_id"].is_null() {
+            entry["submission_id"] = held["told"].clone();
+        }
+    }
+}
+
+/// Whether two statuses that were noted have the same in the columns that both name: the mapping may have changed
+/// between them.
+fn agree(one: &Json, other: &Json) -> bool {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else {
+        return one == other;
+    };
+    one.iter().all(|(name, value)| other.get(name).is_none_or(|other| other == value))
+}
