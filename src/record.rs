@@ -36,6 +36,7 @@ const AT_ONCE: usize = 500;
 const BYTES_AT_ONCE: usize = 16 << 20;
 
 /// What is to be written about one row.
+#[derive(Default)]
 struct Written {
     entries: Vec<Json>,
     mail: Option<Json>,
@@ -121,11 +122,21 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     // SAFETY: the server keeps the trigger's relation open.
     let here = unsafe { rulebook::protection(trigger.protection_id(), trigger.relation()) };
     let protection = here.unwrap_or_else(|_| pending.protection.clone());
+    let row_key = key::of_row(&protection, row);
+    tell(&protection, row_key.as_ref(), &pending);
+    let edited = trigger.event == Event::Update || pending.edited;
+    // Rows that are asked about see to that themselves.
+    let forgets = !edited && !pending.judgement.lookups.any() && protection.policy.looks_up();
+    let former = row_key.as_ref().filter(|_| forgets).map(|key| (protection.id, key.clone()));
+    if pending.is_ham_alone() {
+        if former.is_some() {
+            keep(Written { former, ..Written::default() });
+        }
+        return;
+    }
     let elsewhere = Elsewhere::new(&protection, row);
     let submission = submission::read(&protection, row, FieldSet::of(&Field::ALL), &elsewhere);
     let facts = Facts::new(&submission, settings::max_checked_chars(), submission::now());
-    let row_key = key::of_row(&protection, row);
-    tell(&protection, row_key.as_ref(), &pending);
     let mut submission_id = None;
     let mut entries = Vec::new();
     if !pending.judgement.findings.is_empty() {
@@ -140,9 +151,7 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
         };
         entries = checklog::entries(&protection.policy, &about, &facts, &pending.judgement, id);
     }
-    let asked = pending.judgement.lookups;
-    let edited = trigger.event == Event::Update || pending.edited;
-    let lookups = if asked.any() {
+    let lookups = if pending.judgement.lookups.any() {
         lookups::entries(
             &protection,
             row,
@@ -163,18 +172,17 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
         let waits = pending.former.as_ref().is_some_and(|f| protection.status.was_moderate(f));
         mail["again"] = waits.into();
     }
-    // Those that are asked about see to that themselves.
-    let forgets = !edited && lookups.is_empty() && protection.policy.looks_up();
-    let former = row_key.filter(|_| forgets).map(|key| (protection.id, key));
-    if entries.is_empty() && lookups.is_empty() && checked.is_none() && former.is_none() {
-        return;
-    }
     let unsubscribe = Subscription::to_end(&protection, row, pending.judgement.verdict)
         .map(|subscription| (subscription, submission_id));
     let texts = lookups.iter().chain(&checked).map(|entry| text_bytes(&entry["submission"]));
     let bytes = entries.iter().map(checklog::bytes).sum::<usize>() + texts.sum::<usize>();
+    keep(Written { entries, mail, lookups, former, checked, unsubscribe, bytes });
+}
+
+/// Keeps what is to be written, and writes when it is enough.
+fn keep(written: Written) {
     let full = GATHERED.with_borrow_mut(|all| {
-        all.push(Written { entries, mail, lookups, former, checked, unsubscribe, bytes });
+        all.push(written);
         let (count, bytes) = all.here().fold((0, 0), |(n, bytes), g| (n + 1, bytes + g.bytes));
         count >= AT_ONCE || bytes >= BYTES_AT_ONCE
     });

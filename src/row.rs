@@ -142,9 +142,7 @@ impl<'a> Row<'a> {
                     }
                     _ => Value::Text(integer(datum, bytes).to_string().into()),
                 },
-                Reader::Json => {
-                    Value::Text(json_text::strings(&self.output(column, datum)).join("\n").into())
-                }
+                Reader::Json => Value::Text(of_json(&self.output(column, datum), field).into()),
                 Reader::Text => Value::Text(text(datum)),
                 Reader::Padded => Value::Text(trimmed(text(datum))),
                 Reader::Boolean if field == Field::Honeypot => Value::ticked(datum.value() != 0),
@@ -337,6 +335,15 @@ unsafe fn address(datum: pg_sys::Datum) -> Option<IpAddr> {
     }
 }
 
+/// What JSON says for a field: who a user is may be a number, and a hidden field may be filled with one.
+fn of_json(json: &str, field: Field) -> String {
+    let found = match field {
+        Field::UserId | Field::UserRole | Field::Honeypot => json_text::values(json),
+        _ => json_text::strings(json),
+    };
+    found.join("\n")
+}
+
 impl<'a> Row<'a> {
     /// A column's text for a field that several make up, as a person reads it: of JSON the strings inside, of an
     /// array its elements; None: NULL.
@@ -346,9 +353,7 @@ impl<'a> Row<'a> {
                 // SAFETY: this reader was chosen for a type of arrays.
                 self.datum(column).map(|datum| unsafe { elements(column, datum) }.into())
             }
-            Reader::Json => {
-                self.text(column).map(|json| json_text::strings(&json).join("\n").into())
-            }
+            Reader::Json => self.text(column).map(|json| of_json(&json, field).into()),
             _ => self.text_borrowed(column),
         }
     }

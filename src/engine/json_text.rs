@@ -8,9 +8,28 @@ use std::str::Chars;
 /// Every string value, unescaped; keys are left out. What no text can hold shows as U+FFFD.
 #[must_use]
 pub fn strings(json: &str) -> Vec<String> {
+    found(json, false)
+}
+
+/// The same with numbers, and `true`, as texts: where values are asked for and not what somebody wrote.
+#[must_use]
+pub fn values(json: &str) -> Vec<String> {
+    found(json, true)
+}
+
+fn found(json: &str, all: bool) -> Vec<String> {
     let mut found = Vec::new();
     let mut chars = json.chars().peekable();
     while let Some(c) = chars.next() {
+        if all && (c == '-' || c == 't' || c.is_ascii_digit()) {
+            let mut text = String::from(c);
+            while let Some(more) =
+                chars.next_if(|c| !matches!(c, ',' | ']' | '}') && !c.is_ascii_whitespace())
+            {
+                text.push(more);
+            }
+            found.push(text);
+        }
         if c != '"' {
             continue;
         }
@@ -72,7 +91,7 @@ fn unit(chars: &mut Peekable<Chars<'_>>) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::strings;
+    use super::{strings, values};
 
     #[test]
     fn every_value_and_no_key_is_found() {
@@ -82,6 +101,9 @@ mod tests {
         );
         assert_eq!(strings(r#""alone""#), ["alone"]);
         assert!(strings("{\"k\": 1}").is_empty());
+        let json = r#"{"7": [-1.5e3, "x", true, false, null, {"k":2}], "t": " 3 "}"#;
+        assert_eq!(values(json), ["-1.5e3", "x", "true", "2", " 3 "]);
+        assert_eq!(values("7"), ["7"]);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use spamcheck_engine::mapping::StatusValue;
 use super::findings::{self, Finding};
 use super::place::Place;
 use crate::constraints::{self, Reach};
-use crate::protection::{self, Protection, Writes};
-use crate::row::{Column, Row, to_server};
+use crate::protect::values;
+use crate::protection::{self, BoundStatus, Protection, Writes};
+use crate::row::{self, Column, Row, to_server};
 use crate::spi::{self, Arg};
 use crate::stored_row::{self, as_texts, condition, follow_key, with_key_of};
 use crate::subscription::Subscription;
@@ -35,8 +36,8 @@ pub struct Held {
     pub is_moderate: bool,
     /// Whether its status calls it spam, and not only moderated.
     pub told_spam: bool,
-    /// What verdicts wrote under a former mapping of the status, if the row has that: such columns.
-    former: Option<Vec<(String, Column)>>,
+    /// What verdicts wrote under a former mapping of the status, if the row has that.
+    former: Option<BoundStatus>,
     /// Its content.
     pub submission: Json,
     /// Hashes of the columns whose edit is a new submission.
@@ -183,7 +184,7 @@ pub unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::Tup
         is_spam: protection.status.is_spam(row),
         is_moderate: protection.status.is_moderate(row),
         told_spam: protection.status.tells_spam(row),
-        former: former.map(|status| status.columns),
+        former,
         submission: submission::whole(&protection, row),
         fingerprint: submission::fingerprints(&protection, row),
         // SAFETY: the caller's promise.
@@ -200,29 +201,48 @@ impl Held {
         let mut own = self.own_status_of_now(known)?;
         // Columns of a former mapping have what they had before the first verdict that stands.
         let standing = || known.iter().rev().filter(|one| one.stands());
-        for (name, _) in self.former.iter().flatten() {
+        for (name, _) in self.former_columns() {
             let before = standing().find_map(|one| one.former.as_ref()?.get(name));
             if let (Some(before), Some(own)) = (before, own.as_object_mut()) {
                 own.entry(name.clone()).or_insert_with(|| before.clone());
             }
         }
-        Some(own)
+        // A label may have been renamed since, or a constraint forbid it.
+        self.takes(&own).then_some(own)
+    }
+
+    /// Whether the status columns still take what one of them had.
+    fn takes(&self, own: &Json) -> bool {
+        let root = pg_sys::Oid::from(self.protection.root);
+        self.all_columns().all(|(name, column)| {
+            let Some(text) = own.get(name).and_then(Json::as_str) else { return true };
+            row::misfit(root, (column.type_oid, column.modifier), text).is_none()
+                && values::breaks(root, root, name, text).is_none()
+        })
     }
 
     fn own_status_of_now(&self, known: &[Finding]) -> Option<Json> {
         let mut own = None;
         for former in known.iter().filter_map(|one| one.former.as_ref()) {
             own = Some(former.clone());
-            if !self.protection.status.is_ours(former) {
+            if !self.is_ours(former) {
                 return own;
             }
         }
         lookups::status_before_hold(self.protection.id, &self.row_key).or(own)
     }
 
-    /// Whether a status that was noted is one that verdicts write.
+    /// Whether a status that was noted is one that verdicts write, or wrote under the former mapping.
     pub fn is_ours(&self, noted: &Json) -> bool {
-        self.protection.status.is_ours(noted)
+        let wrote = |former: &BoundStatus| {
+            former.columns.iter().all(|(name, _)| noted.get(name).is_some())
+                && former.is_ours(noted)
+        };
+        self.protection.status.is_ours(noted) || self.former.as_ref().is_some_and(wrote)
+    }
+
+    fn former_columns(&self) -> impl Iterator<Item = &(String, Column)> {
+        self.former.iter().flat_map(|former| &former.columns)
     }
 
     /// Whether the row has a status of moderated or spam rows; or that of a former mapping, and the log says that a
@@ -274,7 +294,7 @@ impl Held {
     /// The columns that verdicts write, and those that they wrote under a former mapping, if the row has that.
     fn all_columns(&self) -> impl Iterator<Item = &(String, Column)> {
         let now = &self.protection.status.columns;
-        let before = self.former.iter().flatten();
+        let before = self.former_columns();
         now.iter().chain(before.filter(|(name, _)| now.iter().all(|(other, _)| other != name)))
     }
 
@@ -310,7 +330,7 @@ impl Held {
     pub fn write(&self, place: &Place, writes: &Writes) {
         let named = writes.iter().filter_map(|(column, value)| {
             let columns = self.protection.status.columns.iter();
-            let mut columns = columns.chain(self.former.iter().flatten());
+            let mut columns = columns.chain(self.former_columns());
             let (name, _) = columns.find(|(_, c)| c.index == column.index)?;
             Some((name.clone(), protection::type_name(column.type_oid), value.clone()))
         });

@@ -2,10 +2,10 @@
 //! the policy's settings make one think. Owns the words about it; to whom they are said is for protect(), the checks
 //! of spamcheck.check_setting and health().
 
-use spamcheck_engine::mapping::Mapping;
-use spamcheck_engine::policy::{CheckSetting, Enabled, in_words};
+use spamcheck_engine::mapping::{Mapping, Source};
+use spamcheck_engine::policy::{CheckSetting, Enabled, EnabledCheck, in_words};
 use spamcheck_engine::verdict::Action;
-use spamcheck_engine::{Field, FieldSet, Policy};
+use spamcheck_engine::{Facts, Field, FieldSet, Policy, Submission, Value};
 
 use super::described::Described;
 use crate::report::notice_with_hint;
@@ -135,12 +135,29 @@ fn types(policy: &Policy, mapping: &Mapping, described: &Described) {
     }
 }
 
+/// Whether rows of one type are asked about: a table of trackbacks need not have an author.
+fn is_asked_about(required: &EnabledCheck, policy: &str, kind: &str) -> bool {
+    let mut empty = Submission::default();
+    empty.set(Field::Type, Value::Text(kind.into()));
+    let facts = Facts::new(&empty, 1, 0);
+    let policy = rulebook::attempt_policy(policy).ok().flatten();
+    required.ask(&facts).is_some() && policy.is_none_or(|policy| policy.covers(facts.kind()))
+}
+
 /// Which fields the check `required` asks for that no column holds: rows without them are refused, or
 /// whatever its action is, and that is all rows unless a setting brings them.
 fn required(policy: &Policy, name: &str, mapping: &Mapping, table: &str) -> Vec<Shortfall> {
     let Some(check) = policy.checks().find(|check| check.name == "required") else {
         return Vec::new();
     };
+    let kind = match mapping.sources.get(&Field::Type) {
+        None => Some(""),
+        Some(Source::Value(kind)) => Some(kind.as_str()),
+        Some(_) => None,
+    };
+    if kind.is_some_and(|kind| !is_asked_about(check, name, kind)) {
+        return Vec::new();
+    }
     let reads = check.reads();
     let missing =
         reads.iter().filter(|field| *field != Field::Type && !mapping.sources.contains_key(field));

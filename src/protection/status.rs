@@ -46,8 +46,14 @@ impl BoundStatus {
 
     /// Whether spam rows have something that moderated ones need not have.
     fn has_spam_of_its_own(&self) -> bool {
-        let [spam, moderate] = [&self.spam, &self.moderate].map(|writes| writes.iter().flatten());
-        spam.filter(|one| !is_time(one)).any(|one| !moderate.clone().any(|other| same(one, other)))
+        let [mut spam, moderate] =
+            [&self.spam, &self.moderate].map(|writes| writes.iter().flatten());
+        // A time tells where moderated rows have none.
+        spam.any(|one| {
+            let time = is_time(one);
+            let has = |other| same(one, other) || time && one.0.index == other.0.index;
+            !moderate.clone().any(has)
+        })
     }
 
     /// Whether a row has the status of ham, where that is known.

@@ -38,6 +38,21 @@ fn users_are_exempt_by_their_number_or_role_and_the_log_says_so() {
 }
 
 #[test]
+fn what_json_says_of_a_user_may_be_a_number() {
+    let mut site = Site::new();
+    site.run(
+        r#"ALTER TABLE comments ADD account jsonb, ADD roles jsonb;
+           SELECT spamcheck.protect('comments', columns => '{"user_id": "account", "user_role": "roles"}')"#,
+    );
+    set(&mut site, r#"{"user_roles": ["editor", "7"], "user_ids": [70]}"#);
+    site.run(
+        r#"INSERT INTO comments (body, account, roles) VALUES ('casino', '70', NULL), ('casino', '"70"', NULL), ('casino', '7', '[7]'),
+           ('casino', '1', '["editor"]'), ('casino', '1', '[8]')"#,
+    );
+    assert_eq!(site.statuses(), "1 approved\n2 approved\n3 approved\n4 approved\n5 spam");
+}
+
+#[test]
 fn members_of_a_database_role_are_exempt_and_a_superuser_is_not_by_itself() {
     let mut site = site();
     let staff = site.role("staff");

@@ -199,6 +199,32 @@ fn a_label_that_was_renamed_stops_decisions_until_the_mapping_follows() {
     assert_eq!(call(&mut site, "approve('posts', '3')"), "done|restored");
     let statuses = "SELECT string_agg(status::text, ' ' ORDER BY id) FROM posts";
     assert_eq!(site.ask(statuses), "vip ok vip");
+    // Where it is the row's own, that is not known any more.
+    site.run(
+        "INSERT INTO posts (body, status) VALUES ('casino', 'vip'), ('casino', 'vip');
+         ALTER TYPE standing RENAME VALUE 'vip' TO 'gold'",
+    );
+    let entries = "SELECT min(id) FROM spamcheck.spam_checklog WHERE row_key ->> 'id' = '4'";
+    let entry = site.ask(entries);
+    assert_eq!(call(&mut site, &format!("not_spam({entry})")), "done|released");
+    assert_eq!(call(&mut site, "approve('posts', '5')"), "done|released");
+    assert_eq!(site.ask(statuses), "gold ok gold ok ok");
+}
+
+#[test]
+fn a_row_that_was_moderated_and_then_spam_under_a_former_mapping_gets_its_own_status_back() {
+    let mut site = site();
+    site.run(
+        r#"ALTER TABLE comments ADD COLUMN state text NOT NULL DEFAULT 'a', DROP CONSTRAINT comments_status_check;
+           INSERT INTO comments (body, status) VALUES ('maybe', 'vip'), ('maybe', 'vip');
+           SELECT spamcheck.report_spam('comments', '1'), spamcheck.report_spam('comments', '2');
+           SELECT spamcheck.protect('comments', status => '{"column": "state", "ham": "a", "moderate": "b", "spam": "c"}')"#,
+    );
+    let newest = "SELECT max(id) FROM spamcheck.spam_checklog WHERE row_key ->> 'id' = '1'";
+    let newest = site.ask(newest);
+    assert_eq!(call(&mut site, &format!("not_spam({newest})")), "done|restored");
+    assert_eq!(call(&mut site, "approve('comments', '2')"), "done|restored");
+    assert_eq!(site.statuses(), "1 vip\n2 vip");
 }
 
 #[test]

@@ -71,6 +71,13 @@ fn a_moderated_row_that_is_made_spam_is_spam_where_both_are_different_columns() 
     assert_eq!(outcomes(&mut site), "wordfilter suppressed, staff suppressed");
     site.run("UPDATE answers SET visible = true");
     assert_eq!(outcomes(&mut site), "wordfilter not_spam by postgres, staff not_spam by postgres");
+    // Where spam is a time alone, it is the same.
+    site.run(
+        r#"CREATE TABLE notes (id serial PRIMARY KEY, body text, visible boolean DEFAULT true, gone_at timestamptz);
+           SELECT spamcheck.protect('notes', status => '{"ham": {"visible": true}, "moderate": {"visible": false}, "spam": {"gone_at": "$now"}}');
+           INSERT INTO notes (body) VALUES ('maybe'); UPDATE notes SET gone_at = now()"#,
+    );
+    assert!(outcomes(&mut site).ends_with("wordfilter suppressed, staff suppressed"));
     // One that nobody had anything against is hidden and marked.
     site.run("INSERT INTO answers (body) VALUES ('fine'); UPDATE answers SET removed = true, visible = false WHERE id = 2");
     assert!(outcomes(&mut site).ends_with(", staff suppressed"), "{}", outcomes(&mut site));

@@ -310,6 +310,13 @@ fn what_a_check_asks_for_in_vain_is_said_when_it_is_switched_on_too() {
         told.starts_with("warning: check required of policy \"default\" asks for author"),
         "{told}"
     );
+    // Of rows of another type nothing is asked.
+    run(
+        &mut client,
+        r#"SELECT spamcheck.protect('notes', columns => '{"type": {"value": "trackback"}}')"#,
+    );
+    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
+    run(&mut client, "SELECT spamcheck.protect('notes')");
     set("required", "enabled = false");
     assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
 }
