@@ -2,6 +2,7 @@
 //! view that may be shown to everybody. Owns the three functions as SQL calls them.
 
 mod erase;
+mod ham_rows;
 mod held;
 mod public_view;
 mod report;

@@ -142,7 +142,6 @@ pub fn stored(protection: i32, address: Address) -> bool {
 
 /// Takes what is to be written about the row at `address`.
 pub fn take(address: Address) -> Option<Pending> {
-    KEPT_BACK.with_borrow_mut(|all| all.remove(&address));
     let stored = STORED.with_borrow_mut(|all| {
         let at = all.iter().position(|s| s.address == address)?;
         all.remove(at)
@@ -151,7 +150,8 @@ pub fn take(address: Address) -> Option<Pending> {
     stored.map(|s| s.pending)
 }
 
-/// Whether the row at `address` is kept back, though its status does not say so; told until the log does.
+/// Whether the row at `address` was kept back in this transaction, though its status does not say so: the log says it
+/// when its statement is over.
 pub fn keeps_back(address: Address) -> bool {
     KEPT_BACK.with_borrow(|all| all.contains(&address))
 }

@@ -213,7 +213,7 @@ impl Held {
 
     /// Whether the status columns still take what one of them had.
     fn takes(&self, own: &Json) -> bool {
-        let root = pg_sys::Oid::from(self.protection.root);
+        let root = self.protection.root;
         self.all_columns().all(|(name, column)| {
             let Some(text) = own.get(name).and_then(Json::as_str) else { return true };
             row::misfit(root, (column.type_oid, column.modifier), text).is_none()

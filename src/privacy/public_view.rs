@@ -4,13 +4,14 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::json;
-use spamcheck_engine::mapping::{Assignments, Mapping, Status, StatusValue, is_contact, is_secret};
+use spamcheck_engine::mapping::{Mapping, is_contact, is_secret};
 use spamcheck_engine::{Field, Refusal};
 
+use super::ham_rows;
 use crate::protect::views::MADE_BY;
-use crate::protect::{Described, DescribedColumn, may_protect};
+use crate::protect::{Described, may_protect};
 use crate::spi::{self, Arg, quoted};
-use crate::{report, rights, row, rulebook};
+use crate::{report, rights, rulebook};
 
 /// Makes the view.
 pub fn make(relation: pg_sys::Oid, name: &str) {
@@ -24,10 +25,7 @@ pub fn make(relation: pg_sys::Oid, name: &str) {
                 .with_hint("See spamcheck.protected_table."),
         )
     };
-    let status = Status::from_json(&stored.status).unwrap_or_default();
-    let former = stored.former_status.iter().flatten();
-    let former: Vec<Status> = former.filter_map(|json| Status::from_json(json).ok()).collect();
-    let Some(condition) = ham(relation, &status, &former, &described) else {
+    let Some(condition) = ham_rows::condition(relation, &stored, &described) else {
         report::refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Refusal::new(format!("table {table} has no status: its ham rows cannot be told"))
@@ -149,65 +147,6 @@ fn of_address_types(described: &Described) -> Vec<String> {
              SELECT convert_to(coalesce(json_agg(DISTINCT p.name), '[]')::text, 'UTF8') FROM part p
               WHERE p.type IN ('inet'::regtype, 'cidr'::regtype)",
             &[Arg::Text(&json!(columns).to_string())],
-        )
-    })
-    .unwrap_or_default()
-}
-
-/// The condition on ham rows: those of the value that ham has if it has one, and never those of the
-/// others, nor of those that verdicts wrote under a former mapping. None: no value says anything.
-fn ham(
-    relation: pg_sys::Oid,
-    status: &Status,
-    former: &[Status],
-    described: &Described,
-) -> Option<String> {
-    let is_type = |column: &DescribedColumn, text: &str| {
-        let of_type = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-        row::misfit(relation, of_type, text).is_none()
-    };
-    let is = |assignments: &Assignments| {
-        let each: Vec<String> = assignments
-            .iter()
-            .filter_map(|(name, value)| {
-                let column = described.columns.iter().find(|column| column.name == *name)?;
-                let left = format!("t.{}", quoted(name));
-                match value {
-                    StatusValue::Text(text) if !is_type(column, text) => None,
-                    StatusValue::Text(text) => Some(format!(
-                        "{left}::pg_catalog.text OPERATOR(pg_catalog.=) ('{}'::{})::pg_catalog.text",
-                        text.replace('\'', "''"),
-                        type_name(column.type_oid, column.type_modifier)
-                    )),
-                    StatusValue::Null => Some(format!("{left} IS NULL")),
-                    // A time that was then tells nothing now.
-                    StatusValue::Now => None,
-                }
-            })
-            .collect();
-        (!each.is_empty()).then(|| format!("({})", each.join(" AND ")))
-    };
-    let of = |assignments: &Option<Assignments>| assignments.as_ref().and_then(is);
-    let ham = of(&status.ham);
-    let others = std::iter::once(status).chain(former);
-    let others = others.flat_map(|status| [&status.moderate, &status.spam]).filter_map(of);
-    // What stood for spam may stand for ham now.
-    let others = others.filter(|other| ham.as_ref() != Some(other));
-    let mut all: Vec<String> = ham.clone().into_iter().collect();
-    for other in others.map(|is| format!("{is} IS NOT TRUE")) {
-        if !all.contains(&other) {
-            all.push(other);
-        }
-    }
-    (!all.is_empty()).then(|| all.join(" AND "))
-}
-
-/// A column's type as SQL writes it, schema and all.
-fn type_name(oid: u32, modifier: i32) -> String {
-    rights::as_extension(|| {
-        spi::text_now(
-            "SELECT convert_to(format_type($1, $2), 'UTF8')",
-            &[Arg::Oid(pg_sys::Oid::from(oid)), Arg::Int(modifier)],
         )
     })
     .unwrap_or_default()

@@ -26,11 +26,11 @@ pub fn warn_of_outdated(relation: pg_sys::Oid, table: &str) {
         report::warn(
             PgSqlErrorCode::ERRCODE_WARNING,
             format!(
-                "the status of table {table} is another one now, and {} shows ham rows by the former one",
+                "the status of table {table} is another one now, and views show ham rows by the former one: {}",
                 views.join(", ")
             ),
             "What is moderated or spam from now on may be shown there.".to_owned(),
-            "DROP VIEW it and make it again with spamcheck.public_view(), with the rights that it has.",
+            "DROP each VIEW and make it again with spamcheck.public_view(); grant the rights that it had.",
         );
     }
 }

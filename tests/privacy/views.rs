@@ -206,7 +206,7 @@ fn a_view_that_was_made_for_another_status_is_told_and_a_new_one_hides_what_eith
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         told.contains(
-            "WARNING:  the status of table public.comments is another one now, and public.first shows"
+            "WARNING:  the status of table public.comments is another one now, and views show ham rows by the former one: public.first"
         ),
         "{told}"
     );
@@ -216,4 +216,37 @@ fn a_view_that_was_made_for_another_status_is_told_and_a_new_one_hides_what_eith
         "SELECT spamcheck.public_view('comments', 'second'); INSERT INTO comments (body) VALUES ('casino'), ('fine, too')",
     );
     assert_eq!(site.ask("SELECT body FROM second ORDER BY id"), "fine\nfine, too");
+}
+
+#[test]
+fn a_verdict_that_is_a_time_hides_its_rows_and_one_that_cannot_be_told_makes_no_view() {
+    let mut site = Site::new();
+    site.run(
+        r#"CREATE TABLE notes (id serial PRIMARY KEY, body text, visible boolean DEFAULT true, gone_at timestamptz);
+           SELECT spamcheck.protect('notes', status => '{"ham": {"visible": true}, "moderate": {"visible": false}, "spam": {"gone_at": "$now"}}');
+           INSERT INTO notes (body) VALUES ('casino'), ('fine'); SELECT spamcheck.public_view('notes', 'public_notes');
+           CREATE TABLE soft (id serial PRIMARY KEY, body text, gone_at timestamptz);
+           SELECT spamcheck.protect('soft', status => '{"column": "gone_at", "spam": "$now"}');
+           INSERT INTO soft (body) VALUES ('casino'), ('fine'); SELECT spamcheck.public_view('soft', 'public_soft');
+           CREATE TYPE state AS ENUM ('ok', 'pending', 'spam');
+           CREATE TABLE posts (id serial PRIMARY KEY, body text, status state DEFAULT 'ok'); SELECT spamcheck.protect('posts');
+           ALTER TYPE state RENAME VALUE 'spam' TO 'junk'"#,
+    );
+    for view in ["public_notes", "public_soft"] {
+        assert_eq!(site.ask(&format!("SELECT body FROM {view}")), "fine");
+    }
+    let error = refused(&mut site.client, "SELECT spamcheck.public_view('posts', 'v')");
+    assert_eq!(error.message(), "the ham rows of table public.posts cannot be told");
+    // No verdict writes anything any more.
+    site.run("SELECT spamcheck.protect('notes', status => '{}')");
+    let error = refused(&mut site.client, "SELECT spamcheck.public_view('notes', 'v')");
+    assert!(error.message().contains("has no status"), "{error:?}");
+    // What was spam may be a part of ham by now.
+    site.run(
+        r#"ALTER TABLE notes ADD COLUMN removed boolean DEFAULT false;
+           SELECT spamcheck.protect('notes', status => '{"ham": {"visible": true, "removed": false}, "moderate": {"visible": false}, "spam": {"removed": true}}');
+           SELECT spamcheck.protect('notes', status => '{"ham": {"visible": false, "removed": false}, "moderate": {"visible": true}, "spam": {"removed": true}}');
+           INSERT INTO notes (body, visible) VALUES ('fine, too', false); SELECT spamcheck.public_view('notes', 'v')"#,
+    );
+    assert_eq!(site.ask("SELECT body FROM v"), "fine, too");
 }
