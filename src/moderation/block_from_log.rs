@@ -87,19 +87,38 @@ pub fn block_from_log(log_id: i64, what: &str, expires_in: Option<Interval>) -> 
     format!("{list}: {entry}")
 }
 
+/// Checks do not look at the blanks around either.
+fn given(text: &Option<String>) -> Option<String> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The author's homepage; of several, as an array has them, the one that was found to be bad.
+fn address(finding: &Finding) -> Option<String> {
+    let all = given(&finding.url)?;
+    if !all.contains('\n') {
+        return Some(all);
+    }
+    let host = finding.detail.as_ref().and_then(|detail| detail["host"].as_str());
+    let hit = all.lines().find(|line| host.is_some() && hosts::of_url(line).as_deref() == host);
+    match hit {
+        Some(line) => Some(line.trim().to_owned()),
+        None => report::refuse_value(
+            Refusal::new(format!("log entry {} has several addresses", finding.id))
+                .with_detail(format!("They are {}.", all.lines().collect::<Vec<_>>().join(", ")))
+                .with_hint("INSERT the right one INTO spamcheck.list_entry yourself."),
+        ),
+    }
+}
+
 fn entry(what: &str, finding: &Finding) -> Option<String> {
-    // Checks do not look at the blanks around either.
-    let given = |text: &Option<String>| {
-        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
     match what {
         "author" => given(&finding.author).map(|text| pattern::exactly(&text)),
-        "url" => given(&finding.url).map(|text| pattern::exactly(&text)),
+        "url" => address(finding).map(|text| pattern::exactly(&text)),
         "email" => given(&finding.email).map(|text| pattern::exactly(&text)),
         "ip" => given(&finding.ip),
         _ => {
             // What has no full stop, as in `javascript:…`, leads nowhere on the web.
-            let host = hosts::of_url(&given(&finding.url)?)?;
+            let host = hosts::of_url(&address(finding)?)?;
             host.contains('.').then(|| site(&host).to_owned())
         }
     }

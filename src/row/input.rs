@@ -42,7 +42,7 @@ pub fn misfit(
     text: &str,
 ) -> Option<String> {
     let read = subtransaction::rehearse(AssertUnwindSafe(|| {
-        rights::as_reader_of(table, || {
+        rights::as_owner_of(table, || {
             input(type_oid, modifier, text);
         });
     }));

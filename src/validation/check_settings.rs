@@ -55,7 +55,7 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
             report::warn(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
                 format!("check {name} names the list \"{list}\", which does not exist"),
-                format!("Until it exists: {}", what_follows(row)),
+                format!("Until it exists {}.", what_follows(row)),
                 "INSERT INTO spamcheck.list (name, kind) first.",
             );
         }
@@ -79,7 +79,7 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
         Some(refusal) => report::warn(
             PgSqlErrorCode::ERRCODE_WARNING,
             refusal.message,
-            what_follows(row).to_owned(),
+            format!("As it is set, {}.", what_follows(row)),
             "Mend what it says, or switch the check off.",
         ),
         None if on(row) && !as_before && !restore::running() => {
@@ -93,11 +93,11 @@ pub fn valid(old: Option<&Json>, row: &Json) -> Result<(), Refusal> {
 /// What becomes of submissions while a check fails.
 fn what_follows(row: &Json) -> &'static str {
     if row["enabled"] != true {
-        "The check is off; on, it would fail on every submission."
+        "the check would fail on every submission if it were on"
     } else if text(row, "action") == "log" {
-        "The check fails on every submission, which is logged and has no effect."
+        "the check fails on every submission, which is logged and has no effect"
     } else {
-        "The check fails on every submission, and on_error decides."
+        "the check fails on every submission, and on_error decides"
     }
 }
 

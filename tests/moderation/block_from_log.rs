@@ -194,3 +194,27 @@ fn an_entry_that_could_not_count_is_refused() {
     }
     assert_eq!(site.ask("SELECT count(*) FROM spamcheck.list_entry WHERE list = 'ip_block' AND value = '192.0.2.77'"), "0");
 }
+
+#[test]
+fn of_several_addresses_the_one_that_hit_is_blocked() {
+    let mut site = site();
+    site.check("url_blocklist", "enabled = true, action = 'spam', options = '{}'");
+    site.run(
+        r#"ALTER TABLE comments ADD urls text[]; SELECT spamcheck.protect('comments', columns => '{"url": "urls"}');
+           INSERT INTO spamcheck.list_entry (list, value) VALUES ('url_block', 'bad.example');
+           INSERT INTO comments (body, urls) VALUES ('x', '{http://good.example/,http://www.bad.example/y}'), ('casino', '{http://good.example/,http://other.example/}')"#,
+    );
+    let (first, second) = (
+        "SELECT min(id) FROM spamcheck.spam_checklog",
+        "SELECT max(id) FROM spamcheck.spam_checklog",
+    );
+    let [first, second] = [first, second].map(|query| site.ask(query));
+    assert_eq!(
+        site.ask(&format!("SELECT spamcheck.block_from_log({first}, 'domain')")),
+        "url_block: bad.example"
+    );
+    let error =
+        refused(&mut site.client, &format!("SELECT spamcheck.block_from_log({second}, 'domain')"));
+    assert_eq!(error.message(), format!("log entry {second} has several addresses"));
+    assert!(error.detail().is_some_and(|detail| detail.contains("http://other.example/")));
+}

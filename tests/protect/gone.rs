@@ -178,3 +178,21 @@ fn a_constraint_that_forbids_a_verdicts_value_is_told_by_health() {
         r#"warning: the status does not take what verdicts write: "spam" by status of public.notes (constraint listed: such rows fail), "spam" by status of public.posts (constraint posts_status_fkey: such rows fail)"#
     );
 }
+
+#[test]
+fn a_domain_whose_function_finds_its_table_by_the_search_path_takes_the_verdicts() {
+    let (_database, mut client) = start();
+    run(
+        &mut client,
+        "CREATE TABLE statuses (s text PRIMARY KEY); INSERT INTO statuses VALUES ('ok'), ('pending'), ('spam');
+         CREATE FUNCTION is_status(v text) RETURNS bool LANGUAGE plpgsql STABLE AS 'BEGIN RETURN EXISTS (SELECT FROM statuses WHERE s = v); END';
+         CREATE DOMAIN state AS text CHECK (is_status(value));
+         CREATE TABLE notes (id int PRIMARY KEY, body text, status state DEFAULT 'ok')",
+    );
+    protect(
+        &mut client,
+        r#"'notes', status => '{"column": "status", "ham": "ok", "moderate": "pending", "spam": "spam"}'"#,
+    );
+    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
+    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
+}
