@@ -86,12 +86,19 @@ impl Rows<'_> {
     fn have(&self, verdict: &Assignments, status: &Status) -> Option<String> {
         let plain = || verdict.iter().filter(|(_, value)| *value != StatusValue::Now);
         let others = verdicts(status).into_iter().flatten().filter(|other| other != verdict);
+        let is_ham = status.ham.as_ref() == Some(verdict);
         let told_apart = plain().next().is_some()
             && others.into_iter().all(|other| plain().any(|one| !other.contains(one)));
         let each = verdict.iter().filter_map(|(name, value)| {
             let column = self.column(name)?;
             let left = format!("t.{}", quoted(name));
             match value {
+                // A flag without a default is NULL where nobody has set it.
+                StatusValue::Text(text)
+                    if is_ham && column.type_oid == pg_sys::BOOLOID.to_u32() && text == "false" =>
+                {
+                    Some(format!("{left} IS NOT TRUE"))
+                }
                 StatusValue::Text(text) => Some(format!(
                     "{left}::pg_catalog.text OPERATOR(pg_catalog.=) ('{}'::{})::pg_catalog.text",
                     text.replace('\'', "''"),

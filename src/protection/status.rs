@@ -56,10 +56,14 @@ impl BoundStatus {
         })
     }
 
-    /// Whether a row has the status of ham, where that is known.
+    /// Whether a row has the status of ham, where that is known. NULL is nobody's word against it: a flag without a
+    /// default stays so in rows that no verdict has changed.
     pub fn is_ham(&self, row: Row<'_>) -> Option<bool> {
-        let ham = self.ham.as_ref().filter(|writes| !writes.is_empty())?;
-        Some(self.has(Some(ham), |column| row.text(column)))
+        let mut ham = self.ham.as_ref().filter(|writes| !writes.is_empty())?.iter();
+        Some(ham.all(|(column, value)| {
+            let stored = row.text(*column);
+            stored.is_none() || is(*column, value, stored.as_deref())
+        }))
     }
 
     /// Whether each verdict writes something, so that a row's status tells what became of it.

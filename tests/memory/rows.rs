@@ -329,6 +329,24 @@ fn what_was_thrown_away_was_not_accepted() {
 }
 
 #[test]
+fn a_flag_that_nobody_has_set_is_that_of_ham() {
+    let mut site = blog(&[]);
+    site.run(
+        "CREATE TABLE notes (id serial PRIMARY KEY, body text, email text, is_spam boolean);
+         SELECT spamcheck.protect('notes'); SELECT spamcheck.public_view('notes', 'shown')",
+    );
+    site.check("bypass", r#"enabled = true, options = '{"approved_before": 2}'"#);
+    site.check("content", "enabled = true, action = 'spam'");
+    site.run(
+        "INSERT INTO spamcheck.list_entry (list, value) VALUES ('banned_words', 'casino');
+         INSERT INTO notes (body, email) VALUES ('one', 'a@b.example'); INSERT INTO notes (body, email) VALUES ('two', 'a@b.example');
+         INSERT INTO notes (body, email) VALUES ('casino', 'a@b.example'); INSERT INTO notes (body, email) VALUES ('casino', 'c@d.example')",
+    );
+    assert_eq!(site.ask("SELECT count(*) FILTER (WHERE is_spam), count(*) FROM notes"), "1|4");
+    assert_eq!(site.ask("SELECT count(*) FROM shown"), "3");
+}
+
+#[test]
 fn an_author_with_enough_accepted_rows_is_not_checked() {
     let mut site = blog(&["duplicate"]);
     site.check("bypass", r#"enabled = true, options = '{"approved_before": 2}'"#);
