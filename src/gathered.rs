@@ -44,6 +44,15 @@ impl<T> Gathered<T> {
         ours.into_iter().map(|(_, one)| one).collect()
     }
 
+    /// Takes one out; false: it is not there.
+    pub fn remove(&mut self, one: &T) -> bool
+    where
+        T: PartialEq,
+    {
+        let at = self.0.iter().position(|(_, other)| other == one);
+        at.map(|at| self.0.swap_remove(at)).is_some()
+    }
+
     /// Takes all of it.
     pub fn take(&mut self) -> Vec<T> {
         std::mem::take(&mut self.0).into_iter().map(|(_, one)| one).collect()

@@ -24,7 +24,7 @@ pub use claim::{Lane, NOT_FREE, Progress, claim, claim_probe, next_due};
 pub use expired::{Unheld, expire, held_in_vain, held_untold, let_go, next_to_expire, told};
 pub use of_table::{drop_all, drop_column, put_under, rename_column};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
-pub use queueing::{enqueue, entries, forget_former, status};
+pub use queueing::{enqueue, entries, forget_former, leave_to_edits, status};
 pub use together::{
     News, current, drop_others, hold, lock_holding, lock_others, pass, release, tell_others,
 };

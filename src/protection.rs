@@ -46,6 +46,8 @@ pub struct Protection {
     pub subscriber: Option<(Subscriber, Vec<Column>)>,
     /// The primary key.
     pub key: Vec<KeyColumn>,
+    /// Whether that is checked at the end of a transaction only: until then two rows may have the same.
+    pub deferrable_key: bool,
     /// Columns to read of a row, counted from the first.
     pub width: usize,
     /// Whether the relation at hand is a partition.
@@ -133,6 +135,9 @@ pub struct Described {
     pub forced: bool,
     /// Its key's columns: name, type, equality operator.
     pub key: Vec<(String, String, String)>,
+    /// Whether two rows may have the same one until the end of a transaction.
+    #[serde(default)]
+    pub deferrable: bool,
 }
 
 /// What the verdicts wrote under the mappings that were in force before, as far as the columns are there.
@@ -260,6 +265,7 @@ impl Protection {
             status,
             subscriber,
             key,
+            deferrable_key: described.deferrable,
             width: 0,
             is_partition: partition.is_some(),
             remembers,

@@ -54,6 +54,9 @@ struct Written {
 
 thread_local! {
     static GATHERED: RefCell<Gathered<Written>> = const { RefCell::new(Gathered::new()) };
+    /// Rows, by protection and key, whose edit was written while inserts were still to be: a trigger of the table
+    /// may have edited what its statement has just inserted.
+    static EDITED: RefCell<Gathered<(i64, Json)>> = const { RefCell::new(Gathered::new()) };
 }
 
 /// The version-1 calling convention's record for `spamcheck_record`.
@@ -126,7 +129,10 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     tell(&protection, row_key.as_ref(), &pending);
     let edited = trigger.event == Event::Update || pending.edited;
     // Rows that are asked about see to that themselves.
-    let forgets = !edited && !pending.judgement.lookups.any() && protection.policy.looks_up();
+    let forgets = !edited
+        && !pending.judgement.lookups.any()
+        && protection.policy.looks_up()
+        && !protection.deferrable_key;
     let former = row_key.as_ref().filter(|_| forgets).map(|key| (protection.id, key.clone()));
     if pending.is_ham_alone() {
         if former.is_some() {
@@ -237,11 +243,16 @@ fn flush() {
     if !mails.is_empty() {
         mail::queue(mails);
     }
+    let late = overtaken(&mut queue, &mut former);
     if !former.is_empty() {
         lookups::forget_former(&former);
     }
     if !queue.is_empty() {
         lookups::enqueue(queue);
+    }
+    lookups::leave_to_edits(late);
+    if !stash::has_inserts() {
+        EDITED.with_borrow_mut(Gathered::clear);
     }
     if !answers.is_empty() {
         checked::keep_inserted(answers);
@@ -252,6 +263,38 @@ fn flush() {
     for (subscription, submission_id) in &unsubscribe {
         subscription.unsubscribe_or_log(*submission_id);
     }
+}
+
+/// Takes out the lookups of inserts whose rows were edited, and the edit written, before the insert had come so far; nor
+/// is what was asked about the edit to be forgotten as if it were about a former row.
+fn overtaken(queue: &mut Vec<Json>, former: &mut Vec<(i32, Json)>) -> Vec<Json> {
+    let row_of = |entry: &Json| {
+        (entry["_protection"].as_i64().unwrap_or_default(), entry["row_key"].clone())
+    };
+    let is_edit = |entry: &Json| entry["reason"] == "edit";
+    EDITED.with_borrow_mut(|all| {
+        if queue.iter().any(is_edit) && stash::has_inserts() {
+            queue.iter().filter(|entry| is_edit(entry)).for_each(|edit| all.push(row_of(edit)));
+        }
+        if all.is_empty() {
+            return Vec::new();
+        }
+        // A row may have several lookups.
+        let mut known: Vec<(i64, Json)> = Vec::new();
+        let mut is_edited = |row: (i64, Json)| {
+            let edited = known.contains(&row) || all.remove(&row);
+            if edited && !known.contains(&row) {
+                known.push(row);
+            }
+            edited
+        };
+        former.retain(|(protection, key)| !is_edited((i64::from(*protection), key.clone())));
+        let (late, others) = std::mem::take(queue)
+            .into_iter()
+            .partition(|entry| !is_edit(entry) && is_edited(row_of(entry)));
+        *queue = others;
+        late
+    })
 }
 
 /// Before a commit: writes what a statement's AFTER triggers did not get to. Nothing in the server is
@@ -280,16 +323,19 @@ fn with_snapshot(work: impl FnOnce()) {
 /// The transaction is rolled back.
 pub fn discard() {
     GATHERED.with_borrow_mut(Gathered::clear);
+    EDITED.with_borrow_mut(Gathered::clear);
 }
 
 /// A subtransaction, and all inside it, is rolled back.
 pub fn discard_from(subtransaction: pg_sys::SubTransactionId) {
     GATHERED.with_borrow_mut(|all| all.discard_from(subtransaction));
+    EDITED.with_borrow_mut(|all| all.discard_from(subtransaction));
 }
 
 /// A subtransaction became part of its parent.
 pub fn hand_up(subtransaction: pg_sys::SubTransactionId, parent: pg_sys::SubTransactionId) {
     GATHERED.with_borrow_mut(|all| all.hand_up(subtransaction, parent));
+    EDITED.with_borrow_mut(|all| all.hand_up(subtransaction, parent));
 }
 
 /// Logs a row that is silently not inserted; its transaction goes on.

@@ -156,6 +156,11 @@ pub fn keeps_back(address: Address) -> bool {
     KEPT_BACK.with_borrow(|all| all.contains(&address))
 }
 
+/// Whether any inserted row waits for its AFTER trigger.
+pub fn has_inserts() -> bool {
+    STORED.with_borrow(|all| all.iter().any(|stored| !stored.pending.edited))
+}
+
 /// Whether rows of this subtransaction wait for their AFTER trigger.
 pub fn waiting() -> bool {
     STORED.with_borrow(|all| !all.is_empty() && all.iter().any(|s| s.subtransaction == current()))

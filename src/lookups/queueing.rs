@@ -41,6 +41,8 @@ pub fn entries(
             "_former": pending.former,
             "_held": pending.held.has(kind),
             "_total": pending.judgement.total,
+            // Where keys may be there twice for a while, what has the key need not be gone.
+            "keeps": protection.deferrable_key,
             // What still holds an edited row goes on holding it, unless the row itself is moderated by now.
             "may_hold": !enforced || pending.judgement.verdict == Verdict::Ham,
         })
@@ -69,14 +71,14 @@ macro_rules! forget_former {
               CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
                                    WHERE f._protection = r._protection AND f.row_key = r.row_key
                                      AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o
-              WHERE r.reason IS NULL))"
+              WHERE r.reason IS NULL AND r.keeps IS NOT TRUE))"
     };
 }
 
 const FORGET_FORMER: &str = concat!(
     "WITH given AS MATERIALIZED (
              SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-                 AS r(row_key jsonb, _protection integer, reason text)) ",
+                 AS r(row_key jsonb, _protection integer, reason text, keeps boolean)) ",
     forget_former!()
 );
 const ENQUEUE: &str = concat!(
@@ -84,7 +86,7 @@ const ENQUEUE: &str = concat!(
              SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
                  AS r(kind text, relation text, row_key jsonb, policy text, reason text, submission jsonb,
                       submission_id bigint, _protection integer, _fingerprint jsonb, _status jsonb,
-                      _former jsonb, _held boolean, _total real)),
+                      _former jsonb, _held boolean, _total real, keeps boolean)),
          former AS (",
     forget_former!(),
     ")
@@ -113,6 +115,23 @@ pub fn forget_former(rows: &[(i32, Json)]) {
         rows.iter().map(|(protection, key)| json!({ "row_key": key, "_protection": protection }));
     let rows = rows.collect::<Json>().to_string();
     rights::as_extension_by_index(|| spi::write_json(FORGET_FORMER, &rows));
+}
+
+/// Of rows that were edited, and about whose edit is asked, before their own insert had come so far: that question
+/// counts, and gives the row back what it had before the insert held it.
+const TAKE_OVER: &str =
+    "UPDATE spamcheck.lookup l SET _former = nullif(r._former, 'null')
+           FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
+             AS r(kind text, row_key jsonb, _protection integer, _status jsonb, _former jsonb, _held boolean)
+          WHERE r._held AND l._held AND l._protection = r._protection AND l.row_key = r.row_key AND l.kind = r.kind
+            AND l._former = r._status";
+
+/// The lookups of inserts whose rows were edited meanwhile are not made: the edit's are.
+pub fn leave_to_edits(late: Vec<Json>) {
+    if late.iter().any(|entry| entry["_held"] == true) {
+        let late = Json::Array(late).to_string();
+        rights::as_extension_by_index(|| spi::write_json(TAKE_OVER, &late));
+    }
 }
 
 /// Queues lookups, as [`entries`] gives them.

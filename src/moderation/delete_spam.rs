@@ -32,8 +32,10 @@ pub fn delete_spam(log_id: i64) -> Answer {
         Err(why) => {
             // A row that was left as it is may be found yet.
             match why {
-                Absent::Gone(_) => findings::mark_deleted(named.submission_id),
-                Absent::Unprotected(_) => findings::confirm(named.submission_id),
+                Absent::Unprotected(_) if named.row_key.is_some() => {
+                    findings::confirm(named.submission_id);
+                }
+                _ => findings::mark_deleted(named.submission_id),
             }
             return Answer::new(
                 "done",

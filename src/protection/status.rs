@@ -56,13 +56,15 @@ impl BoundStatus {
         })
     }
 
-    /// Whether a row has the status of ham, where that is known. NULL is nobody's word against it: a flag without a
-    /// default stays so in rows that no verdict has changed.
+    /// Whether a row has the status of ham, where that is known. A flag of something bad that nobody has set is NULL
+    /// where it has no default.
     pub fn is_ham(&self, row: Row<'_>) -> Option<bool> {
         let mut ham = self.ham.as_ref().filter(|writes| !writes.is_empty())?.iter();
         Some(ham.all(|(column, value)| {
             let stored = row.text(*column);
-            stored.is_none() || is(*column, value, stored.as_deref())
+            let flag = column.type_oid == pg_sys::BOOLOID
+                && matches!(value, StatusValue::Text(text) if text == "false");
+            flag && stored.is_none() || is(*column, value, stored.as_deref())
         }))
     }
 

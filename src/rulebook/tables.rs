@@ -111,15 +111,15 @@ pub fn stored(id: i32) -> Option<Stored> {
 /// The protected table of an id, as its triggers say; None: no table has them.
 pub fn describe(id: i32) -> Option<Described> {
     spi::json_now(
-        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'partitioned', c.relkind = 'p', 'forced', c.relforcerowsecurity, 'key', coalesce(k.key, '[]'))::text, 'UTF8')
+        "SELECT convert_to(jsonb_build_object('root', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'partitioned', c.relkind = 'p', 'forced', c.relforcerowsecurity, 'key', coalesce(k.key, '[]'), 'deferrable', coalesce(k.deferrable, false))::text, 'UTF8')
            FROM spamcheck._protected_relation r
            JOIN pg_class c ON c.oid = r.relation
            JOIN pg_namespace n ON n.oid = c.relnamespace
            LEFT JOIN LATERAL (
                SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(CASE oc.opcintype WHEN 'jsonb'::regtype THEN oc.opcintype ELSE a.atttypid END, -1),
                                 'OPERATOR(' || quote_ident(onsp.nspname) || '.' || o.oprname || ')')
-                                ORDER BY x.n) AS key
-                 FROM (SELECT i.indkey, i.indclass, i.indnkeyatts FROM pg_index i
+                                ORDER BY x.n) AS key, bool_or(NOT i.indimmediate) AS deferrable
+                 FROM (SELECT i.indkey, i.indclass, i.indnkeyatts, i.indimmediate FROM pg_index i
                         WHERE i.indrelid = c.oid AND i.indisunique AND (i.indimmediate OR i.indisprimary) AND i.indisvalid
                           AND i.indpred IS NULL AND i.indexprs IS NULL
                           AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid

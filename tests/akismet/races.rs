@@ -700,6 +700,43 @@ fn a_row_about_which_nothing_is_asked_is_not_released_by_the_question_about_a_fo
 }
 
 #[test]
+fn a_row_that_its_tables_trigger_edits_as_it_goes_in_is_asked_about_as_edited() {
+    for (mode, block) in [("async", true), ("async", false), ("hold", true), ("hold", false)] {
+        let mut site = World::shared().site(&format!(r#"{{"mode": "{mode}"}}"#));
+        let edit =
+            "UPDATE comments SET body = new.body || ' akismet-guaranteed-spam' WHERE id = new.id;";
+        let edit = if block {
+            format!("BEGIN {edit} EXCEPTION WHEN division_by_zero THEN NULL; END;")
+        } else {
+            edit.to_owned()
+        };
+        site.run(&format!(
+            "CREATE FUNCTION signs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {edit} RETURN NULL; END $$;
+             CREATE TRIGGER a_signs AFTER INSERT ON comments FOR EACH ROW WHEN (new.id % 3 > 0) EXECUTE FUNCTION signs();
+             INSERT INTO comments (body) SELECT 'fine ' || n FROM generate_series(1, 700) n"
+        ));
+        site.until_all_answered();
+        let statuses =
+            "SELECT string_agg(DISTINCT (id % 3 > 0) || ' ' || status, ', ') FROM comments";
+        assert_eq!(site.get(statuses), "false approved, true spam", "{mode} {block}");
+    }
+    // One whose edit comes to nothing is asked about as it went in.
+    let mut site = World::shared().site(r#"{"mode": "hold"}"#);
+    site.run(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             BEGIN UPDATE comments SET body = 'never' WHERE id = new.id; RAISE division_by_zero;
+             EXCEPTION WHEN division_by_zero THEN NULL; END;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER a_fails AFTER INSERT ON comments FOR EACH ROW EXECUTE FUNCTION fails()",
+    );
+    let (ham, spam) = (site.comment("fine"), site.comment("akismet-guaranteed-spam"));
+    site.until_all_answered();
+    assert_eq!((site.status(ham), site.status(spam)), ("approved".into(), "spam".into()));
+}
+
+#[test]
 fn no_other_row_gets_the_verdict_of_one_that_was_numbered_anew() {
     let text = "numbered anew";
     let (mut site, _) = asked("{}", text);
