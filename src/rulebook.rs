@@ -33,6 +33,10 @@ struct Rulebook {
     fresh_until: i64,
 }
 
+/// How often rules are read that change meanwhile. Flags set by invalidations that come in during the last time are
+/// kept for the next call.
+const TRIES: u32 = 3;
+
 /// A statement and a protection in it: the protection, the run, the statement's start.
 type Statement = (i32, u64, i64);
 
@@ -155,10 +159,20 @@ pub unsafe fn protection(id: i32, relation: pg_sys::Relation) -> Result<Rc<Prote
     if let Some(known) = RULEBOOK.with_borrow(|book| book.protections.get(&(id, oid)).cloned()) {
         return Ok(known);
     }
-    // Flags set by invalidations that come in while we read are kept for the next call.
-    let read = subtransaction::attempt(AssertUnwindSafe(|| {
-        rights::as_extension(|| bind(id, relation, None))
-    }));
+    let mut tries = 0;
+    let read = loop {
+        let read = subtransaction::attempt(AssertUnwindSafe(|| {
+            rights::as_extension(|| bind(id, relation, None))
+        }));
+        tries += 1;
+        // What changes while lists are compiled may leave settings of one moment with lists of another.
+        // SAFETY: plain call.
+        unsafe { pg_sys::AcceptInvalidationMessages() };
+        if !STALE.get() || tries >= TRIES {
+            break read;
+        }
+        drop_stale();
+    };
     let protection = match read {
         Ok(result) => Rc::new(result?),
         Err(failure) => return Err(Unusable::Broken(failure.message)),
