@@ -24,7 +24,7 @@ pub use claim::{Lane, NOT_FREE, Progress, claim, claim_probe, next_due};
 pub use expired::{Unheld, expire, held_in_vain, held_untold, let_go, next_to_expire, told};
 pub use of_table::{drop_all, drop_column, put_under, rename_column};
 pub use out::{Postponed, ask_anew, finish, lock, postpone};
-pub use queueing::{enqueue, entries, forget_former, leave_to_edits, status};
+pub use queueing::{enqueue, entries, forget_former, leave_to_edits, may_be_out, status};
 pub use together::{
     News, current, drop_others, hold, lock_holding, lock_others, pass, release, tell_others,
 };
@@ -156,6 +156,15 @@ pub struct Moved {
     log: HashMap<String, Vec<i64>>,
     /// What Akismet was asked.
     pub checked: checked::Moved,
+}
+
+/// Whether a table has any.
+pub fn any_of(protection: i32) -> bool {
+    spi::text_now(
+        "SELECT convert_to('yes', 'UTF8') FROM spamcheck.lookup l WHERE l._protection = $1 LIMIT 1",
+        &[Arg::Int(protection)],
+    )
+    .is_some()
 }
 
 /// A row's own status, if it is moderated until a lookup is answered.

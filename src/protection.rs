@@ -48,6 +48,8 @@ pub struct Protection {
     pub key: Vec<KeyColumn>,
     /// Whether that is checked at the end of a transaction only: until then two rows may have the same.
     pub deferrable_key: bool,
+    /// Whether there may be lookups of its rows.
+    pub has_lookups: bool,
     /// Columns to read of a row, counted from the first.
     pub width: usize,
     /// Whether the relation at hand is a partition.
@@ -266,6 +268,7 @@ impl Protection {
             subscriber,
             key,
             deferrable_key: described.deferrable,
+            has_lookups: false,
             width: 0,
             is_partition: partition.is_some(),
             remembers,

@@ -129,10 +129,7 @@ fn gather(trigger: &Trigger, row: Row<'_>, pending: Pending) {
     tell(&protection, row_key.as_ref(), &pending);
     let edited = trigger.event == Event::Update || pending.edited;
     // Rows that are asked about see to that themselves.
-    let forgets = !edited
-        && !pending.judgement.lookups.any()
-        && protection.policy.looks_up()
-        && !protection.deferrable_key;
+    let forgets = !edited && !pending.judgement.lookups.any() && lookups::may_be_out(&protection);
     let former = row_key.as_ref().filter(|_| forgets).map(|key| (protection.id, key.clone()));
     if pending.is_ham_alone() {
         if former.is_some() {

@@ -271,8 +271,12 @@ fn bind(
     // SAFETY: the relation is open (the caller's promise); its descriptor lives as long.
     unsafe {
         let key = (*(*relation).rd_rel).relispartition.then(|| partition_key((*relation).rd_id));
-        Protection::bind(&stored, &described, policy, (*relation).rd_att, key.as_deref())
-            .map_err(|refusal| Unusable::Broken(refusal.message))
+        let mut protection =
+            Protection::bind(&stored, &described, policy, (*relation).rd_att, key.as_deref())
+                .map_err(|refusal| Unusable::Broken(refusal.message))?;
+        // Those that wait for a policy which asks nobody now are there all the same.
+        protection.has_lookups = protection.policy.looks_up() || crate::lookups::any_of(id);
+        Ok(protection)
     }
 }
 

@@ -96,9 +96,8 @@ pub fn judge(
     };
     let nothing = judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none();
     // Another row may have had the key, and be asked about still.
-    let may_follow =
-        trigger.event == Event::Insert && policy.looks_up() && !protection.key.is_empty();
-    if nothing && (idle.is_some() || !told) && own.is_none() && !may_follow {
+    let former = || trigger.event == Event::Insert && lookups::may_be_out(protection);
+    if nothing && (idle.is_some() || !told) && own.is_none() && !former() {
         return Decision::Pass(trigger.unchanged());
     }
     let claim = around.claim.take();

@@ -1,12 +1,16 @@
 //! How lookups come into the queue, after their row was stored, and what is moot from then on: what was asked about
 //! the row before an edit, and about a former row of its key. Owns what a lookup knows of its row.
 
+use std::cell::Cell;
+
+use pgrx::pg_sys;
 use serde_json::{Map, Value as Json, json};
 use spamcheck_engine::LookupKind;
 use spamcheck_engine::policy::Mode;
 use spamcheck_engine::verdict::Verdict;
 
 use crate::calls;
+use crate::nesting;
 use crate::protection::Protection;
 use crate::rights;
 use crate::row::Row;
@@ -101,12 +105,37 @@ const SUPERSEDE: &str =
              SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
                  AS r(row_key jsonb, _protection integer, _status jsonb)),
          former AS (
-             DELETE FROM spamcheck.lookup l USING edited e
-              WHERE l._protection = e._protection AND l.row_key = e.row_key
-                AND l.kind IN ('akismet', 'trackback_ip', 'trackback_link')
-             RETURNING l.id, l._protection, l.row_key, l._status, l._former, l._held,
+             DELETE FROM spamcheck.lookup l WHERE l.id = ANY (ARRAY(
+                 SELECT o.id FROM edited e
+                  CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
+                                       WHERE f._protection = e._protection AND f.row_key = e.row_key
+                                         AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o))
+             RETURNING l.id, l.kind, l._protection, l.row_key, l._status, l._former, l._held,
                        CASE WHEN l._told THEN l.submission_id END AS told)
          SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
+
+thread_local! {
+    /// The statement that asked last whether there are lookups of a protection's rows, and the answer.
+    static ASKED: Cell<Option<(i32, u64, i64, bool)>> = const { Cell::new(None) };
+}
+
+/// Whether there may be lookups of former rows: asked once in a statement, since a bulk load of rows that are exempt
+/// is to cost no more than a queue that is empty.
+pub fn may_be_out(protection: &Protection) -> bool {
+    if !protection.has_lookups || protection.key.is_empty() || protection.deferrable_key {
+        return false;
+    }
+    // SAFETY: plain call.
+    let statement = (nesting::statement(), unsafe { pg_sys::GetCurrentStatementStartTimestamp() });
+    match ASKED.get() {
+        Some((id, run, at, any)) if id == protection.id && (run, at) == statement => any,
+        _ => {
+            let any = rights::as_extension(|| super::any_of(protection.id));
+            ASKED.set(Some((protection.id, statement.0, statement.1, any)));
+            any
+        }
+    }
+}
 
 /// Rows were inserted about which nothing is asked: what is still out about former rows of their keys says nothing of
 /// them.
@@ -154,6 +183,9 @@ fn supersede(entries: &mut [Json]) {
     let edited: Vec<&Json> = entries.iter().filter(|e| e["reason"] == "edit").collect();
     let text = spi::write_json(SUPERSEDE, &json!(edited).to_string());
     let moot: Vec<Json> = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+    let holding = entries.iter().filter(|e| e["_held"] == true);
+    let holding: Vec<[Json; 2]> =
+        holding.map(|e| [e["_protection"].clone(), e["row_key"].clone()]).collect();
     for entry in entries.iter_mut().filter(|e| e["reason"] == "edit") {
         let held = moot.iter().rev().find(|m| {
             m["_held"] == true
@@ -168,7 +200,15 @@ fn supersede(entries: &mut [Json]) {
         former.extend(before.map(|(n, v)| (n.clone(), v.clone())));
         entry["_former"] =
             if held["_former"].is_null() { Json::Null } else { Json::Object(former) };
-        if entry["may_hold"] == true {
+        // What held the row holds it on, unless something else does by itself.
+        let holds = |m: &Json| {
+            m["_held"] == true
+                && m["kind"] == entry["kind"]
+                && m["_protection"] == entry["_protection"]
+                && m["row_key"] == entry["row_key"]
+        };
+        let row = [&entry["_protection"], &entry["row_key"]].map(Json::clone);
+        if entry["may_hold"] == true && (moot.iter().any(holds) || !holding.contains(&row)) {
             entry["_held"] = true.into();
         }
         // Moderators were told of the row, and it waits for them no longer if the answer releases it.

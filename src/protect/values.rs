@@ -139,7 +139,7 @@ pub fn breaks(
             _ => return false,
         };
         // What cannot be found out is not refused.
-        let holds = subtransaction::attempt(AssertUnwindSafe(|| {
+        let holds = subtransaction::rehearse(AssertUnwindSafe(|| {
             rights::as_reader_of(relation, || spi::text_once(&query, &[Arg::Text(value)]))
         }));
         matches!(holds, Ok(Some(holds)) if holds == "false")

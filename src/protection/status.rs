@@ -59,12 +59,12 @@ impl BoundStatus {
     /// Whether a row has the status of ham, where that is known. A flag of something bad that nobody has set is NULL
     /// where it has no default.
     pub fn is_ham(&self, row: Row<'_>) -> Option<bool> {
-        let mut ham = self.ham.as_ref().filter(|writes| !writes.is_empty())?.iter();
-        Some(ham.all(|(column, value)| {
-            let stored = row.text(*column);
+        let ham = self.ham.as_ref().filter(|writes| !writes.is_empty())?;
+        Some(self.has_by(Some(ham), |column, value| {
+            let stored = row.text(column);
             let flag = column.type_oid == pg_sys::BOOLOID
                 && matches!(value, StatusValue::Text(text) if text == "false");
-            flag && stored.is_none() || is(*column, value, stored.as_deref())
+            flag && stored.is_none() || is(column, value, stored.as_deref())
         }))
     }
 
@@ -123,6 +123,15 @@ impl BoundStatus {
     /// Whether columns have what a verdict writes. The time of the verdict does not count where the other columns
     /// tell it from every other verdict: staff who set a flag by hand need not set the time beside it.
     fn has(&self, writes: Option<&Writes>, text: impl Fn(Column) -> Option<String>) -> bool {
+        self.has_by(writes, |column, value| is(column, value, text(column).as_deref()))
+    }
+
+    /// The same by another measure of what a column has.
+    fn has_by(
+        &self,
+        writes: Option<&Writes>,
+        holds: impl Fn(Column, &StatusValue) -> bool,
+    ) -> bool {
         let Some(writes) = writes else { return false };
         let all = [&self.ham, &self.moderate, &self.spam].into_iter().flatten();
         let mut others = all.filter(|other| !std::ptr::eq(*other, writes));
@@ -131,8 +140,7 @@ impl BoundStatus {
             && others.all(|other| plain().any(|one| !other.iter().any(|o| same(one, o))));
         let counts = |one: &&(Column, StatusValue)| !told_apart || !is_time(one);
         let mut counted = writes.iter().filter(counts).peekable();
-        counted.peek().is_some()
-            && counted.all(|(column, value)| is(*column, value, text(*column).as_deref()))
+        counted.peek().is_some() && counted.all(|(column, value)| holds(*column, value))
     }
 
     fn noted(&self, noted: &serde_json::Value, column: Column) -> Option<String> {

@@ -700,6 +700,26 @@ fn a_row_about_which_nothing_is_asked_is_not_released_by_the_question_about_a_fo
 }
 
 #[test]
+fn a_key_that_is_used_again_while_nobody_is_asked_says_nothing_of_the_new_row() {
+    let text = "held when the check was switched off";
+    let (mut site, id) = asked(r#"{"mode": "hold"}"#, text);
+    let switch = |on: bool| {
+        format!("UPDATE spamcheck.check_setting SET enabled = {on} WHERE check_name = 'akismet'")
+    };
+    site.run(&switch(false));
+    site.run(&format!(
+        "DELETE FROM comments; INSERT INTO comments (id, body, status) VALUES ({id}, 'a draft', 'pending')"
+    ));
+    assert_eq!(site.get("SELECT count(*) FROM spamcheck.lookup"), "0");
+    Gate::shared().say(text, false);
+    site.run(&switch(true));
+    site.comment("after it was switched on");
+    Gate::shared().say("after it was switched on", false);
+    site.until_all_answered();
+    assert_eq!(site.status(id), "pending");
+}
+
+#[test]
 fn a_row_that_its_tables_trigger_edits_as_it_goes_in_is_asked_about_as_edited() {
     for (mode, block) in [("async", true), ("async", false), ("hold", true), ("hold", false)] {
         let mut site = World::shared().site(&format!(r#"{{"mode": "{mode}"}}"#));
