@@ -138,6 +138,21 @@ fn an_edited_trackback_is_looked_up_anew_and_still_gets_its_own_status_back() {
 }
 
 #[test]
+fn an_edited_trackback_is_not_held_by_a_question_that_holds_nothing() {
+    let pages = Server::start(|_| Reply::html("nothing"));
+    pages.always(|request| request.target() == "/slow", Reply::silence());
+    pages.always(|request| request.target() == "/new", linking().after(After::Close));
+    let mut site = Site::new(open(), &[("trackback_link", "action = 'reject'")]);
+    // Without a key it waits.
+    site.check("akismet", "action = 'spam', options = '{\"blog\": \"https://blog.example/\"}'");
+    let (id, _) = site.trackback(&format!("{}/slow", pages.url()));
+    wait::until(SOON, "the visit", || pages.counts().requests == 1);
+    site.run(&format!("UPDATE comments SET url = '{}/new' WHERE id = {id}", pages.url()));
+    site.until(&format!("SELECT status FROM comments WHERE id = {id}"), "approved");
+    assert_eq!(site.get("SELECT string_agg(kind, ' ') FROM spamcheck.lookup"), "akismet");
+}
+
+#[test]
 fn a_held_row_that_is_edited_into_a_comment_is_held_no_longer() {
     let pages = Server::start(|_| Reply::silence());
     let mut site = Site::new(open(), &[("trackback_link", "action = 'reject'")]);
