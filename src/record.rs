@@ -218,6 +218,7 @@ fn text_bytes(submission: &Json) -> usize {
 fn flush() {
     let gathered = GATHERED.with_borrow_mut(Gathered::take_here);
     if gathered.is_empty() {
+        forget_edits();
         return;
     }
     let mut entries = Vec::new();
@@ -248,9 +249,7 @@ fn flush() {
         lookups::enqueue(queue);
     }
     lookups::leave_to_edits(late);
-    if !stash::has_inserts() {
-        EDITED.with_borrow_mut(Gathered::clear);
-    }
+    forget_edits();
     if !answers.is_empty() {
         checked::keep_inserted(answers);
     }
@@ -294,6 +293,13 @@ fn overtaken(queue: &mut Vec<Json>, former: &mut Vec<(i32, Json)>) -> Vec<Json> 
     })
 }
 
+/// Once no insert is on its way any more, rows that come later under these keys are others.
+fn forget_edits() {
+    if !stash::has_inserts() {
+        EDITED.with_borrow_mut(Gathered::clear);
+    }
+}
+
 /// Before a commit: writes what a statement's AFTER triggers did not get to. Nothing in the server is
 /// known to leave them out, but a log that lacks a row is worse than one look at an empty list.
 ///
@@ -302,6 +308,7 @@ pub fn flush_leftovers(prepared: bool) {
     if GATHERED.with_borrow(|all| !all.is_empty()) {
         with_snapshot(flush);
     }
+    EDITED.with_borrow_mut(Gathered::clear);
     notice::before_commit(prepared);
     let unfiled = logfile::before_commit(prepared);
     if !unfiled.is_empty() {
