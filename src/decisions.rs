@@ -140,8 +140,7 @@ fn applies_what_was_decided() -> bool {
 /// changes say nothing about spam.
 fn note(protection: &Protection, trigger: &Trigger, old: Row<'_>, new: Row<'_>, row_key: &Json) {
     let status = &protection.status;
-    let is_kept_back = |row| status.is_spam(row) || status.is_moderate(row);
-    let (was_kept, is_kept) = (is_kept_back(old), is_kept_back(new));
+    let (was_kept, is_kept) = (status.keeps_back(old), status.keeps_back(new));
     let was_spam = status.tells_spam(old);
     let spam = status.tells_spam(new) && !was_spam;
     let straight = was_kept && !is_kept;

@@ -47,7 +47,7 @@ pub enum Reader {
 }
 
 /// A column of a row type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Attribute number less one.
     pub index: usize,

@@ -33,7 +33,7 @@ pub struct Pending {
 impl Pending {
     /// Whether there is nothing to say about the row itself: nobody found anything, and nobody is asked.
     pub fn is_ham_alone(&self) -> bool {
-        self.judgement.findings.is_empty() && !self.judgement.lookups.any() && self.asked.is_none()
+        self.judgement.is_silent() && self.asked.is_none()
     }
 
     fn keeps_back_unseen(&self) -> bool {

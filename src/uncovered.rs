@@ -28,12 +28,9 @@ impl Uncovered {
         types: &[String],
         source: Option<&Source>,
     ) -> Option<Self> {
-        let fixed = match source {
-            None => None,
-            Some(Source::Value(text)) => Some(text.clone()),
-            Some(_) => return None,
-        };
-        let kind = facts::kind(fixed.as_deref().unwrap_or_default());
+        let only = only_type(source)?;
+        let fixed = source.map(|_| only.to_owned());
+        let kind = facts::kind(only);
         let covered = types.iter().any(|covered| facts::kind(covered) == kind);
         let (policy, types) = (policy.to_owned(), types.to_vec());
         (!covered).then_some(Self { relation, policy, types, fixed })
@@ -60,6 +57,15 @@ impl Uncovered {
             quoted(self.types.first().map_or("comment", String::as_str)),
             policy = quoted(&self.policy),
         )
+    }
+}
+
+/// The type of all rows of a table, where they have one: the empty text where its mapping says nothing of types.
+pub fn only_type(source: Option<&Source>) -> Option<&str> {
+    match source {
+        None => Some(""),
+        Some(Source::Value(text)) => Some(text),
+        Some(_) => None,
     }
 }
 

@@ -167,6 +167,12 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Whether nobody found anything, and nobody is to be asked.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.findings.is_empty() && !self.lookups.any()
+    }
+
     /// What the log says about a finding of this judgement.
     #[must_use]
     pub fn outcome(&self, finding: &Finding, mode: Mode) -> Outcome {

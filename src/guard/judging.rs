@@ -94,7 +94,7 @@ pub fn judge(
     } else {
         None
     };
-    let nothing = judgement.findings.is_empty() && !judgement.lookups.any() && asked.is_none();
+    let nothing = judgement.is_silent() && asked.is_none();
     // Another row may have had the key, and be asked about still.
     let former = || trigger.event == Event::Insert && lookups::may_be_out(protection);
     if nothing && (idle.is_some() || !told) && own.is_none() && !former() {

@@ -66,16 +66,27 @@ pub fn status(protection: &Protection, row: Row<'_>) -> Option<Json> {
     Some(Json::Object(values.collect()))
 }
 
-/// What was asked about former rows that had the keys of the rows `given`, which were just inserted, is moot. Each is
-/// looked for by itself (OFFSET 0): a join that was planned for an empty queue reads all of a long one.
+/// Deletes what was asked about the rows `given`, as far as the condition goes. Each is looked for by itself
+/// (OFFSET 0): a join that was planned for an empty queue reads all of a long one.
+macro_rules! forget {
+    ($condition:literal) => {
+        concat!(
+            "DELETE FROM spamcheck.lookup l WHERE l.id = ANY (ARRAY(
+                 SELECT o.id FROM given r
+                  CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
+                                       WHERE f._protection = r._protection AND f.row_key = r.row_key
+                                         AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o
+                  WHERE ",
+            $condition,
+            "))"
+        )
+    };
+}
+
+/// What was asked about former rows that had the keys of rows which were just inserted is moot.
 macro_rules! forget_former {
     () => {
-        "DELETE FROM spamcheck.lookup l WHERE l.id = ANY (ARRAY(
-             SELECT o.id FROM given r
-              CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
-                                   WHERE f._protection = r._protection AND f.row_key = r.row_key
-                                     AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o
-              WHERE r.reason IS NULL AND r.keeps IS NOT TRUE))"
+        forget!("r.reason IS NULL AND r.keeps IS NOT TRUE")
     };
 }
 
@@ -100,19 +111,17 @@ const ENQUEUE: &str = concat!(
                 r._protection, r._fingerprint, nullif(r._status, 'null'), nullif(r._former, 'null'), r._held, r._total
            FROM given r"
 );
-const SUPERSEDE: &str =
-    "WITH edited AS (
+const SUPERSEDE: &str = concat!(
+    "WITH given AS MATERIALIZED (
              SELECT r.* FROM jsonb_to_recordset(convert_from($1, 'UTF8')::jsonb)
-                 AS r(row_key jsonb, _protection integer, _status jsonb)),
-         former AS (
-             DELETE FROM spamcheck.lookup l WHERE l.id = ANY (ARRAY(
-                 SELECT o.id FROM edited e
-                  CROSS JOIN LATERAL (SELECT f.id FROM spamcheck.lookup f
-                                       WHERE f._protection = e._protection AND f.row_key = e.row_key
-                                         AND f.kind IN ('akismet', 'trackback_ip', 'trackback_link') OFFSET 0) o))
+                 AS r(row_key jsonb, _protection integer)),
+         former AS (",
+    forget!("true"),
+    "
              RETURNING l.id, l.kind, l._protection, l.row_key, l._status, l._former, l._held,
                        CASE WHEN l._told THEN l.submission_id END AS told)
-         SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f";
+         SELECT convert_to(coalesce(jsonb_agg(to_jsonb(f) ORDER BY f.id), '[]')::text, 'UTF8') FROM former f"
+);
 
 thread_local! {
     /// The statement that asked last whether there are lookups of a protection's rows, and the answer.

@@ -133,7 +133,7 @@ impl Table {
     /// the statement at hand has found.
     fn is_ham(&self, row: Row<'_>, address: impl FnOnce() -> Option<Address>) -> bool {
         let status = &self.protection.status;
-        if status.is_moderate(row) || status.is_spam(row) || status.is_ham(row) == Some(false) {
+        if status.keeps_back(row) || status.is_ham(row) == Some(false) {
             return false;
         }
         if status.tells_all() {

@@ -177,7 +177,7 @@ pub unsafe fn read(place: &Place, tuple: pg_sys::HeapTuple, tupdesc: pg_sys::Tup
     }
     // SAFETY: the caller's promise.
     let former = unsafe { protection::former_status(&place.stored, place.root(), tupdesc) };
-    let former = former.into_iter().rev().find(|s| s.is_spam(row) || s.is_moderate(row));
+    let former = former.into_iter().rev().find(|status| status.keeps_back(row));
     Held {
         row_key: key::of_row(&protection, row).unwrap_or_default(),
         status: lookups::status(&protection, row),

@@ -4,12 +4,12 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 use spamcheck_engine::Refusal;
-use spamcheck_engine::mapping::{Assignments, Status, StatusValue};
+use spamcheck_engine::mapping::{Assignments, Status, StatusValue, is_told_without_time};
 
 use crate::protect::{Described, DescribedColumn};
 use crate::protection::{PROTECT_AGAIN, Stored};
 use crate::spi::{self, Arg, quoted};
-use crate::{report, rights, row};
+use crate::{report, rights};
 
 /// The condition, of the table as `t`; None: no verdict writes anything.
 pub fn condition(relation: pg_sys::Oid, stored: &Stored, described: &Described) -> Option<String> {
@@ -76,19 +76,17 @@ impl Rows<'_> {
     /// Why a column does not take a value any more, as a sentence.
     fn misfit(&self, name: &str, value: &StatusValue) -> Option<String> {
         let (StatusValue::Text(text), column) = (value, self.column(name)?) else { return None };
-        let of_type = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-        row::misfit(self.relation, of_type, text)?;
+        column.misfit(self.relation, text)?;
         Some(format!("Column \"{name}\" no longer takes \"{text}\"."))
     }
 
     /// The condition that rows have what a verdict of `status` writes. The time of the verdict counts only where nothing
     /// else tells it from every other one, as for rows one by one.
     fn have(&self, verdict: &Assignments, status: &Status) -> Option<String> {
-        let plain = || verdict.iter().filter(|(_, value)| *value != StatusValue::Now);
-        let others = verdicts(status).into_iter().flatten().filter(|other| other != verdict);
+        let all = verdicts(status);
+        let others = all.iter().flatten().filter(|other| *other != verdict);
+        let told_apart = is_told_without_time(verdict, others);
         let is_ham = status.ham.as_ref() == Some(verdict);
-        let told_apart = plain().next().is_some()
-            && others.into_iter().all(|other| plain().any(|one| !other.contains(one)));
         let each = verdict.iter().filter_map(|(name, value)| {
             let column = self.column(name)?;
             let left = format!("t.{}", quoted(name));

@@ -9,6 +9,7 @@ use spamcheck_engine::mapping::{Column, ColumnKind, Table};
 
 use crate::report;
 use crate::rights;
+use crate::row;
 use crate::spi::{self, Arg, quoted};
 
 /// A relation as the catalogs describe it.
@@ -42,6 +43,14 @@ pub struct DescribedColumn {
     pub not_null: bool,
     pub default: Option<String>,
 }
+
+impl DescribedColumn {
+    /// Why it does not take a text, by its type; None: it does.
+    pub fn misfit(&self, relation: pg_sys::Oid, text: &str) -> Option<String> {
+        row::misfit(relation, (self.type_oid.into(), self.type_modifier), text)
+    }
+}
+
 impl Described {
     /// Its name, schema-qualified and quoted as SQL needs.
     pub fn display(&self) -> String {

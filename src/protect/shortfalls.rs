@@ -2,7 +2,7 @@
 //! the policy's settings make one think. Owns the words about it; to whom they are said is for protect(), the checks
 //! of spamcheck.check_setting and health().
 
-use spamcheck_engine::mapping::{Mapping, Source};
+use spamcheck_engine::mapping::Mapping;
 use spamcheck_engine::policy::{CheckSetting, Enabled, EnabledCheck, in_words};
 use spamcheck_engine::verdict::Action;
 use spamcheck_engine::{Facts, Field, FieldSet, Policy, Submission, Value};
@@ -11,7 +11,7 @@ use super::described::Described;
 use crate::report::notice_with_hint;
 use crate::settings;
 use crate::spi::{self, Arg};
-use crate::uncovered::Uncovered;
+use crate::uncovered::{Uncovered, only_type};
 use crate::{rights, rulebook};
 
 /// One of them.
@@ -150,11 +150,7 @@ fn required(policy: &Policy, name: &str, mapping: &Mapping, table: &str) -> Vec<
     let Some(check) = policy.checks().find(|check| check.name == "required") else {
         return Vec::new();
     };
-    let kind = match mapping.sources.get(&Field::Type) {
-        None => Some(""),
-        Some(Source::Value(kind)) => Some(kind.as_str()),
-        Some(_) => None,
-    };
+    let kind = only_type(mapping.sources.get(&Field::Type));
     if kind.is_some_and(|kind| !is_asked_about(check, name, kind)) {
         return Vec::new();
     }

@@ -10,7 +10,6 @@ use spamcheck_engine::mapping::{Status, StatusValue, Subscriber};
 use super::described::{self, Described, DescribedColumn};
 use crate::report;
 use crate::rights;
-use crate::row;
 use crate::spi::{self, Arg, quoted};
 use crate::subtransaction;
 
@@ -24,8 +23,7 @@ pub fn values_fit(relation: pg_sys::Oid, status: &Status, described: &Described)
 }
 
 fn fits(relation: pg_sys::Oid, argument: &str, column: &DescribedColumn, text: &str) {
-    let of_type = (pg_sys::Oid::from(column.type_oid), column.type_modifier);
-    if let Some(why) = row::misfit(relation, of_type, text) {
+    if let Some(why) = column.misfit(relation, text) {
         report::refuse_value(
             Refusal::new(format!(
                 "{argument} column \"{}\" does not take the value \"{text}\"",

@@ -3,7 +3,7 @@
 //! moderators' to say.
 
 use pgrx::pg_sys;
-use spamcheck_engine::mapping::{Status, StatusValue};
+use spamcheck_engine::mapping::{Status, StatusValue, is_told_without_time};
 use spamcheck_engine::verdict::Outcome;
 
 use super::Columns;
@@ -38,6 +38,11 @@ impl BoundStatus {
         self.has(self.spam.as_ref(), |column| row.text(column))
     }
 
+    /// Whether a row has the status of either.
+    pub fn keeps_back(&self, row: Row<'_>) -> bool {
+        self.is_moderate(row) || self.is_spam(row)
+    }
+
     /// Whether the status of a row calls it spam, and not only moderated: where one says both, as where spam rows wait
     /// like moderated ones, it does not tell.
     pub fn tells_spam(&self, row: Row<'_>) -> bool {
@@ -51,7 +56,7 @@ impl BoundStatus {
         // A time tells where moderated rows have none.
         spam.any(|one| {
             let time = is_time(one);
-            let has = |other| same(one, other) || time && one.0.index == other.0.index;
+            let has = |other: &(Column, StatusValue)| one == other || time && one.0 == other.0;
             !moderate.clone().any(has)
         })
     }
@@ -134,10 +139,8 @@ impl BoundStatus {
     ) -> bool {
         let Some(writes) = writes else { return false };
         let all = [&self.ham, &self.moderate, &self.spam].into_iter().flatten();
-        let mut others = all.filter(|other| !std::ptr::eq(*other, writes));
-        let plain = || writes.iter().filter(|one| !is_time(one));
-        let told_apart = plain().next().is_some()
-            && others.all(|other| plain().any(|one| !other.iter().any(|o| same(one, o))));
+        let others = all.filter(|other| !std::ptr::eq(*other, writes));
+        let told_apart = is_told_without_time(writes, others);
         let counts = |one: &&(Column, StatusValue)| !told_apart || !is_time(one);
         let mut counted = writes.iter().filter(counts).peekable();
         counted.peek().is_some() && counted.all(|(column, value)| holds(*column, value))
@@ -151,10 +154,6 @@ impl BoundStatus {
 
 fn is_time((_, value): &(Column, StatusValue)) -> bool {
     *value == StatusValue::Now
-}
-
-fn same((a, to): &(Column, StatusValue), (b, other): &(Column, StatusValue)) -> bool {
-    a.index == b.index && to == other
 }
 
 fn is(column: Column, value: &StatusValue, stored: Option<&str>) -> bool {

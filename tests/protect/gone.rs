@@ -2,6 +2,10 @@
 
 use super::{log, notices, protect, run, start, text};
 
+/// What health() says of the protected tables.
+const TABLES: &str =
+    "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
+
 #[test]
 fn a_mapped_column_that_is_dropped_is_warned_about_and_health_says_so() {
     let (_database, mut client) = start();
@@ -11,11 +15,10 @@ fn a_mapped_column_that_is_dropped_is_warned_about_and_health_says_so() {
              status text DEFAULT 'approved' CHECK (status IN ('approved', 'pending', 'spam')))",
     );
     protect(&mut client, "'notes'");
-    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
     run(&mut client, "ALTER TABLE notes DROP other");
-    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
+    assert_eq!(text(&mut client, TABLES), "ok: 1 table is protected");
     run(&mut client, "ALTER TABLE notes DROP status, DROP author");
-    let message = text(&mut client, tables);
+    let message = text(&mut client, TABLES);
     assert_eq!(
         message,
         "warning: columns that a mapping names are gone: author of public.notes, status of public.notes"
@@ -135,21 +138,20 @@ fn a_status_that_its_column_takes_no_longer_is_told_by_health() {
         &mut client,
         r#"'posts', status => '{"moderate":{"Status":"waiting","flag":true},"spam":{"Status":"spam","flag":false}}'"#,
     );
-    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
-    assert_eq!(text(&mut client, tables), "ok: 2 tables are protected");
+    assert_eq!(text(&mut client, TABLES), "ok: 2 tables are protected");
     run(
         &mut client,
         r#"ALTER TYPE state RENAME VALUE 'spam' TO 'junk'; ALTER TABLE posts ALTER "Status" TYPE varchar(4)"#,
     );
     assert_eq!(
-        text(&mut client, tables),
+        text(&mut client, TABLES),
         r#"warning: the status does not take what verdicts write: "spam" by status of public.notes (such verdicts are only logged), "waiting" by "Status" of public.posts (such verdicts are only logged)"#
     );
     run(
         &mut client,
         r#"ALTER TYPE state RENAME VALUE 'junk' TO 'spam'; ALTER TABLE posts ALTER "Status" TYPE text"#,
     );
-    assert_eq!(text(&mut client, tables), "ok: 2 tables are protected");
+    assert_eq!(text(&mut client, TABLES), "ok: 2 tables are protected");
 }
 
 #[test]
@@ -166,15 +168,14 @@ fn a_constraint_that_forbids_a_verdicts_value_is_told_by_health() {
         &mut client,
         r#"'posts', status => '{"column": "status", "ham": "ok", "moderate": "pending", "spam": "spam"}'"#,
     );
-    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
-    assert_eq!(text(&mut client, tables), "ok: 2 tables are protected");
+    assert_eq!(text(&mut client, TABLES), "ok: 2 tables are protected");
     run(
         &mut client,
         "ALTER TABLE notes DROP CONSTRAINT listed, ADD CONSTRAINT listed CHECK (status IN ('ok', 'pending', 'junk'));
          UPDATE states SET name = 'junk' WHERE name = 'spam'",
     );
     assert_eq!(
-        text(&mut client, tables),
+        text(&mut client, TABLES),
         r#"warning: the status does not take what verdicts write: "spam" by status of public.notes (constraint listed: such rows fail), "spam" by status of public.posts (constraint posts_status_fkey: such rows fail)"#
     );
 }
@@ -193,6 +194,5 @@ fn a_domain_whose_function_finds_its_table_by_the_search_path_takes_the_verdicts
         &mut client,
         r#"'notes', status => '{"column": "status", "ham": "ok", "moderate": "pending", "spam": "spam"}'"#,
     );
-    let tables = "SELECT state || ': ' || message FROM spamcheck.health() WHERE item = 'tables'";
-    assert_eq!(text(&mut client, tables), "ok: 1 table is protected");
+    assert_eq!(text(&mut client, TABLES), "ok: 1 table is protected");
 }

@@ -41,5 +41,5 @@ pub use columns::Mapping;
 pub use contact::is_contact_name as is_contact;
 pub use secrets::is_secret_name as is_secret;
 pub use source::Source;
-pub use status::{Assignments, Status, StatusValue};
+pub use status::{Assignments, Status, StatusValue, is_told_without_time};
 pub use table::{Column, ColumnKind, Table};

@@ -40,6 +40,16 @@ pub struct Status {
     bare: Vec<String>,
 }
 
+/// Whether a verdict is told from these others by what it writes besides its time. `C` names a column.
+#[must_use]
+pub fn is_told_without_time<'s, C: PartialEq + 's>(
+    verdict: &[(C, StatusValue)],
+    mut others: impl Iterator<Item = &'s Vec<(C, StatusValue)>>,
+) -> bool {
+    let plain = || verdict.iter().filter(|(_, value)| *value != StatusValue::Now);
+    plain().next().is_some() && others.all(|other| plain().any(|one| !other.contains(one)))
+}
+
 impl Status {
     /// Reads the `status` argument of `protect`: `{"column": …, "ham": …}`, or columns and values
     /// for each verdict, or `{}` for none.
